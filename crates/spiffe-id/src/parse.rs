@@ -57,7 +57,38 @@ pub(crate) const fn trust_domain(input: &[u8]) -> Result<(), Error> {
 }
 
 /// Checks a path: empty, or segments each led by `/`. `offset` is where it stands in the caller's string.
-pub(crate) const fn path(input: &[u8], mut offset: usize) -> Result<(), Error> {
+pub(crate) const fn path(input: &[u8], offset: usize) -> Result<(), Error> {
+    if plainly_valid(input) {
+        return Ok(());
+    }
+    path_by_segments(input, offset)
+}
+
+/// Whether a path is valid and none of its segments begins with a dot: nearly every path there is. One table load a
+/// byte and no branch on it; whatever this does not vouch for, [`path_by_segments`] decides.
+const fn plainly_valid(input: &[u8]) -> bool {
+    let mut rest = input;
+    let mut every = PATH;
+    let mut doubtful = 0;
+    let mut previous = SLASH;
+    if let [b'/', tail @ ..] = rest {
+        rest = tail;
+    } else {
+        return input.is_empty();
+    }
+    while let [byte, tail @ ..] = rest {
+        let class = class(*byte);
+        every &= class;
+        // A slash or a dot after a slash.
+        doubtful |= (previous >> 1) & class;
+        previous = class;
+        rest = tail;
+    }
+    every & PATH != 0 && (doubtful | (previous >> 1)) & AFTER_SLASH == 0
+}
+
+/// The same check segment by segment, which also finds what is wrong and where.
+const fn path_by_segments(input: &[u8], mut offset: usize) -> Result<(), Error> {
     let mut rest = input;
     while let [first, tail @ ..] = rest {
         if *first != b'/' {
@@ -157,17 +188,26 @@ const fn bad_segment(segment: &[u8], offset: usize) -> Option<Error> {
 
 const TRUST_DOMAIN: u8 = 1;
 const SEGMENT: u8 = 2;
+/// Allowed somewhere in a path: in a segment or between two.
+const PATH: u8 = 4;
+/// Worth a closer look after a slash: a dot or another slash.
+const AFTER_SLASH: u8 = 8;
+/// A slash. Shifted right by one it is [`AFTER_SLASH`].
+const SLASH: u8 = 16;
 
-const fn is(class: u8, byte: u8) -> bool {
+const fn is(wanted: u8, byte: u8) -> bool {
+    class(byte) & wanted != 0
+}
+
+const fn class(byte: u8) -> u8 {
     #[expect(
         clippy::indexing_slicing,
         reason = "a byte is always inside a table of 256"
     )]
-    let found = CLASSES[byte as usize];
-    found & class != 0
+    CLASSES[byte as usize]
 }
 
-/// Which bytes may stand where. A table costs one load a byte, whatever the byte.
+/// Which bytes may stand where.
 const CLASSES: &[u8; 256] = &classes();
 
 const fn classes() -> [u8; 256] {
@@ -180,8 +220,10 @@ const fn classes() -> [u8; 256] {
         )]
         {
             table[byte as usize] = match byte {
-                b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' => TRUST_DOMAIN | SEGMENT,
-                b'A'..=b'Z' => SEGMENT,
+                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => TRUST_DOMAIN | SEGMENT | PATH,
+                b'A'..=b'Z' => SEGMENT | PATH,
+                b'.' => TRUST_DOMAIN | SEGMENT | PATH | AFTER_SLASH,
+                b'/' => PATH | AFTER_SLASH | SLASH,
                 _ => 0,
             };
         }
