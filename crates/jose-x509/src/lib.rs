@@ -1,3 +1,24 @@
 //! JOSE and X.509 for workload identity.
+
+pub mod algorithm;
+pub mod base64url;
 pub mod error;
-pub use error::Fault;
+pub mod json;
+pub mod jwk;
+pub mod jws;
+pub mod jwt;
+pub mod key;
+mod pem;
+pub mod provider;
+pub mod replay;
+pub mod sign;
+mod text;
+pub mod x509;
+
+pub use algorithm::{Algorithm, Algorithms, KeyKind};
+pub use error::{Error, Fault, KeyProblem};
+pub use jwk::{Jwk, JwkSet, PublicKey};
+pub use key::{KeySet, KeySource, VerifyingKey};
+pub use provider::CryptoProvider;
+pub use replay::{MemoryReplayGuard, ReplayGuard, ReplayKey};
+pub use sign::{AsyncSigner, Signer, SigningKey};

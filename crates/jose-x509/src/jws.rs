@@ -1,0 +1,11 @@
+//! JSON Web Signature, compact serialization (RFC 7515).
+
+mod header;
+mod parse;
+mod sign;
+#[cfg(test)]
+mod tests;
+
+pub use header::{Header, HeaderRules};
+pub use parse::{Limits, UnverifiedJws, VerifiedJws};
+pub use sign::{ProtectedHeader, SigningInput, sign, sign_async};

@@ -1,0 +1,202 @@
+//! The protected header: what is understood, what is refused.
+
+use std::borrow::Cow;
+
+use crate::algorithm::Algorithm;
+use crate::error::Error;
+use crate::json::{self, JsonErrorKind, Member};
+use crate::text::Text;
+
+/// What a profile accepts in the header beyond `alg`, `kid`, `typ` and `cty`.
+///
+/// The default accepts no `crit` and no key material.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderRules {
+    /// Extensions that the caller implements and that `crit` may therefore name.
+    pub understood: &'static [&'static str],
+    /// Whether `jwk` may be present. It never selects a trusted key by itself; the caller reads it
+    /// from [`Header::raw`].
+    pub allow_jwk: bool,
+    /// Whether `x5c` may be present, with the same promise.
+    pub allow_x5c: bool,
+}
+
+/// Names that `crit` must not have: those of RFC 7515 and RFC 7518.
+const STANDARD: [&str; 18] = [
+    "alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit", "epk", "apu", "apv", "iv",
+    "tag", "enc", "zip",
+];
+const STANDARD_PBES2: [&str; 2] = ["p2s", "p2c"];
+const MAX_CRIT: usize = 8;
+const MAX_KID: usize = 256;
+
+/// What was read from a header; text lies in the token's buffer.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) algorithm: Algorithm,
+    kid: Option<Text>,
+    typ: Option<Text>,
+    cty: Option<Text>,
+}
+
+/// A view of a protected header. Until the signature is verified it is what the sender claims.
+#[derive(Clone, Copy, Debug)]
+pub struct Header<'a> {
+    parsed: &'a Parsed,
+    json: &'a str,
+}
+
+impl<'a> Header<'a> {
+    pub(super) fn new(parsed: &'a Parsed, json: &'a str) -> Self {
+        Self { parsed, json }
+    }
+
+    /// `alg`.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.parsed.algorithm
+    }
+
+    /// `kid`: an opaque name of at most 256 bytes without control characters.
+    #[must_use]
+    pub fn kid(&self) -> Option<&'a str> {
+        self.parsed.kid.as_ref().map(|text| text.get(self.json))
+    }
+
+    /// `typ` as it stands.
+    #[must_use]
+    pub fn typ(&self) -> Option<&'a str> {
+        self.parsed.typ.as_ref().map(|text| text.get(self.json))
+    }
+
+    /// `cty` as it stands.
+    #[must_use]
+    pub fn cty(&self) -> Option<&'a str> {
+        self.parsed.cty.as_ref().map(|text| text.get(self.json))
+    }
+
+    /// Whether `typ` names this media type: compared without case, `application/` added where
+    /// either has no `/` (RFC 7515 section 4.1.9).
+    #[must_use]
+    pub fn is_type(&self, expected: &str) -> bool {
+        self.typ().is_some_and(|typ| same_media_type(typ, expected))
+    }
+
+    /// The header's JSON text, for parameters that a profile defines.
+    #[must_use]
+    pub fn raw(&self) -> &'a str {
+        self.json
+    }
+
+    /// All members.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Json`]; not for a header that was parsed.
+    pub fn members(&self) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
+        json::object(self.json.as_bytes(), &json::Limits::HEADER)
+            .map_err(|source| Error::Json { what: "header", source })
+    }
+}
+
+pub(super) fn same_media_type(a: &str, b: &str) -> bool {
+    fn bare(name: &str) -> &str {
+        let prefix = "application/";
+        match name.split_at_checked(prefix.len()) {
+            Some((head, rest)) if head.eq_ignore_ascii_case(prefix) && !rest.contains('/') => rest,
+            _ => name,
+        }
+    }
+    !a.contains(';') && bare(a).eq_ignore_ascii_case(bare(b))
+}
+
+impl Parsed {
+    pub(super) fn read(bytes: &[u8], rules: &HeaderRules, limit: usize) -> Result<Self, Error> {
+        let mut alg = None;
+        let mut parsed = Found::default();
+        json::read_object(bytes, &json::Limits::HEADER.with_bytes(limit), |name, value| match name {
+            "alg" => alg = Some(text_only(value)),
+            "kid" => parsed.kid = Some(text_only(value)),
+            "typ" => parsed.typ = Some(text_only(value)),
+            "cty" => parsed.cty = Some(text_only(value)),
+            "crit" => parsed.crit = Some(value),
+            "b64" => parsed.b64 = true,
+            "jku" => parsed.key_material = Some("jku"),
+            "x5u" => parsed.key_material = Some("x5u"),
+            "jwk" if !rules.allow_jwk => parsed.key_material = Some("jwk"),
+            "x5c" if !rules.allow_x5c => parsed.key_material = Some("x5c"),
+            _ => {}
+        })
+        .map_err(|source| match source.kind() {
+            JsonErrorKind::TooLarge => Error::TooLarge { what: "header", limit },
+            _ => Error::Json { what: "header", source },
+        })?;
+        if parsed.b64 {
+            return Err(Error::UnencodedPayload);
+        }
+        if let Some(name) = parsed.key_material {
+            return Err(Error::HeaderKeyMaterial { name });
+        }
+        if let Some(crit) = parsed.crit {
+            check_crit(crit, bytes, rules)?;
+        }
+        let base = str::from_utf8(bytes).unwrap_or_default();
+        let algorithm = match alg {
+            None => return Err(Error::MissingHeader { name: "alg" }),
+            Some(None) => return Err(Error::HeaderType { name: "alg" }),
+            Some(Some(name)) => Algorithm::from_name(&name).ok_or(Error::UnsupportedAlgorithm)?,
+        };
+        let text = |name: &'static str, value: Option<Option<Cow<'_, str>>>, accept: fn(&str) -> bool| match value {
+            None => Ok(None),
+            Some(Some(text)) if accept(&text) => Ok(Some(Text::of(text, base))),
+            Some(_) => Err(Error::HeaderType { name }),
+        };
+        Ok(Self {
+            algorithm,
+            kid: text("kid", parsed.kid, |kid| kid.len() <= MAX_KID && !kid.chars().any(char::is_control))?,
+            typ: text("typ", parsed.typ, |_| true)?,
+            cty: text("cty", parsed.cty, |_| true)?,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Found<'a> {
+    kid: Option<Option<Cow<'a, str>>>,
+    typ: Option<Option<Cow<'a, str>>>,
+    cty: Option<Option<Cow<'a, str>>>,
+    crit: Option<Member<'a>>,
+    b64: bool,
+    key_material: Option<&'static str>,
+}
+
+/// The text, or `None` for a value of another type.
+fn text_only(value: Member<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        Member::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// RFC 7515 section 4.1.11.
+fn check_crit(crit: Member<'_>, header: &[u8], rules: &HeaderRules) -> Result<(), Error> {
+    let Member::Texts(names) = crit else { return Err(Error::InvalidCritical) };
+    let repeated = names.iter().enumerate().any(|(i, name)| names.iter().skip(i + 1).any(|other| other == name));
+    let standard = |name: &Cow<'_, str>| STANDARD.contains(&name.as_ref()) || STANDARD_PBES2.contains(&name.as_ref());
+    if names.is_empty() || names.len() > MAX_CRIT || repeated || names.iter().any(standard) {
+        return Err(Error::InvalidCritical);
+    }
+    let mut present = 0_usize;
+    json::read_object(header, &json::Limits::HEADER.with_bytes(header.len()), |name, _| {
+        present += usize::from(names.iter().any(|critical| critical == name));
+    })
+    .map_err(|source| Error::Json { what: "header", source })?;
+    if present != names.len() {
+        return Err(Error::InvalidCritical);
+    }
+    if names.iter().any(|name| !rules.understood.contains(&name.as_ref())) {
+        return Err(Error::UnsupportedCritical);
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The registered claims, exact and without coercion.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::json::{self, JsonErrorKind, Member};
+use crate::jws::{Header, UnverifiedJws, VerifiedJws};
+use crate::jwt::Confirmation;
+use crate::key::VerifyingKey;
+use crate::text::Text;
+
+/// The latest accepted time: 9999-12-31T23:59:59Z.
+pub const MAX_NUMERIC_DATE: u64 = 253_402_300_799;
+
+/// A time in seconds since 1970-01-01T00:00:00Z, and whether a fraction was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumericDate {
+    seconds: u64,
+    fraction: bool,
+}
+
+impl NumericDate {
+    /// Whole seconds, rounded down: right for an end.
+    #[must_use]
+    pub const fn floor(self) -> u64 {
+        self.seconds
+    }
+
+    /// Whole seconds, rounded up: right for a beginning.
+    #[must_use]
+    pub const fn ceil(self) -> u64 {
+        if self.fraction { self.seconds.saturating_add(1) } else { self.seconds }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "the range is checked first, and everything in it is exact in an f64"
+    )]
+    fn of(member: &Member<'_>) -> Option<Self> {
+        match member {
+            Member::Unsigned(seconds) if *seconds <= MAX_NUMERIC_DATE => {
+                Some(Self { seconds: *seconds, fraction: false })
+            }
+            Member::Float(number) if *number >= 0.0 && *number <= MAX_NUMERIC_DATE as f64 => {
+                Some(Self { seconds: number.floor() as u64, fraction: number.fract() > 0.0 })
+            }
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Registered {
+    pub(super) iss: Option<Text>,
+    pub(super) sub: Option<Text>,
+    pub(super) aud: Vec<Text>,
+    pub(super) exp: Option<NumericDate>,
+    pub(super) nbf: Option<NumericDate>,
+    pub(super) iat: Option<NumericDate>,
+    pub(super) jti: Option<Text>,
+    pub(super) has_cnf: bool,
+}
+
+const MAX_JTI: usize = 256;
+
+impl Registered {
+    pub(super) fn read(payload: &[u8], limits: &json::Limits) -> Result<Self, Error> {
+        let base = str::from_utf8(payload).unwrap_or_default();
+        let mut claims = Self::default();
+        let mut wrong = None;
+        json::read_object(payload, limits, |name, value| {
+            if let Err(claim) = claims.take(name, value, base) {
+                wrong.get_or_insert(claim);
+            }
+        })
+        .map_err(|source| match source.kind() {
+            JsonErrorKind::TooLarge => Error::TooLarge { what: "claims set", limit: limits.bytes },
+            _ => Error::Json { what: "claims set", source },
+        })?;
+        match wrong {
+            Some(claim) => Err(Error::ClaimType { claim }),
+            None => Ok(claims),
+        }
+    }
+
+    fn take(&mut self, name: &str, value: Member<'_>, base: &str) -> Result<(), &'static str> {
+        let text = |value, claim, max: usize| match value {
+            Member::Text(text) if !text.is_empty() && text.len() <= max => Ok(Some(Text::of(text, base))),
+            _ => Err(claim),
+        };
+        let date = |value: &Member<'_>, claim| NumericDate::of(value).map(Some).ok_or(claim);
+        match name {
+            "iss" => self.iss = text(value, "iss", usize::MAX)?,
+            "sub" => self.sub = text(value, "sub", usize::MAX)?,
+            "jti" => self.jti = text(value, "jti", MAX_JTI)?,
+            "exp" => self.exp = date(&value, "exp")?,
+            "nbf" => self.nbf = date(&value, "nbf")?,
+            "iat" => self.iat = date(&value, "iat")?,
+            "cnf" => self.has_cnf = true,
+            "aud" => {
+                self.aud = match value {
+                    Member::Text(one) if !one.is_empty() => vec![Text::of(one, base)],
+                    Member::Texts(many) if !many.is_empty() && many.iter().all(|one| !one.is_empty()) => {
+                        many.into_iter().map(|one| Text::of(one, base)).collect()
+                    }
+                    _ => return Err("aud"),
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// A JWT whose signature and claims were checked by a [`Validator`](crate::jwt::Validator).
+#[derive(Debug)]
+pub struct Jwt {
+    pub(super) jws: VerifiedJws,
+    pub(super) registered: Registered,
+    pub(super) confirmation: Option<Confirmation>,
+}
+
+impl Jwt {
+    fn base(&self) -> &str {
+        str::from_utf8(self.jws.payload()).unwrap_or_default()
+    }
+
+    fn text<'a>(&'a self, text: Option<&'a Text>) -> Option<&'a str> {
+        text.map(|text| text.get(self.base()))
+    }
+
+    /// `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.text(self.registered.iss.as_ref())
+    }
+
+    /// `sub`.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.text(self.registered.sub.as_ref())
+    }
+
+    /// `aud`, one or several.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.registered.aud.iter().map(|one| one.get(self.base()))
+    }
+
+    /// `jti`.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.text(self.registered.jti.as_ref())
+    }
+
+    /// `exp` in seconds since the epoch, rounded down.
+    #[must_use]
+    pub fn expires(&self) -> Option<u64> {
+        self.registered.exp.map(NumericDate::floor)
+    }
+
+    /// `iat` in seconds since the epoch, rounded down.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<u64> {
+        self.registered.iat.map(NumericDate::floor)
+    }
+
+    /// `nbf` in seconds since the epoch, rounded up.
+    #[must_use]
+    pub fn not_before(&self) -> Option<u64> {
+        self.registered.nbf.map(NumericDate::ceil)
+    }
+
+    /// `cnf`, which proves nothing until the presenter has proven possession of its key.
+    #[must_use]
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        self.confirmation.as_ref()
+    }
+
+    /// The protected header.
+    #[must_use]
+    pub fn header(&self) -> Header<'_> {
+        self.jws.header()
+    }
+
+    /// The key that verified the signature.
+    #[must_use]
+    pub fn key(&self) -> &VerifyingKey {
+        self.jws.key()
+    }
+
+    /// The claims as the caller's type, which may borrow from this token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ClaimsShape`].
+    pub fn claims<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
+        serde_json::from_slice(self.jws.payload()).map_err(|_| Error::ClaimsShape)
+    }
+
+    /// All claims, untouched.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ClaimsShape`]; not for a token that was validated.
+    pub fn claims_map(&self) -> Result<Map<String, Value>, Error> {
+        self.claims()
+    }
+}
+
+/// What an unverified token says of its issuer and subject: enough to choose the keys, and nothing
+/// to act upon.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnverifiedClaims {
+    /// `iss`.
+    pub unverified_issuer: Option<String>,
+    /// `sub`.
+    pub unverified_subject: Option<String>,
+}
+
+/// Reads `iss` and `sub` of a token before its verification, to choose the key source by them.
+/// After verification the same claims have to be compared with what that source stands for.
+///
+/// # Errors
+///
+/// [`Error::Json`], [`Error::TooLarge`], [`Error::ClaimType`].
+pub fn peek_claims(jws: &UnverifiedJws<'_>) -> Result<UnverifiedClaims, Error> {
+    let payload = jws.unverified_payload();
+    let claims = Registered::read(payload, &json::Limits::CLAIMS)?;
+    let base = str::from_utf8(payload).unwrap_or_default();
+    let own = |text: Option<&Text>| text.map(|text| text.get(base).to_owned());
+    Ok(UnverifiedClaims {
+        unverified_issuer: own(claims.iss.as_ref()),
+        unverified_subject: own(claims.sub.as_ref()),
+    })
+}

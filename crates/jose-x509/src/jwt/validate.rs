@@ -1,0 +1,358 @@
+//! What a kind of token has to fulfil, and the check of it.
+
+use std::time::Duration;
+
+use pki_types::UnixTime;
+
+use crate::algorithm::Algorithms;
+use crate::error::Error;
+use crate::json;
+use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws};
+use crate::jwt::claims::{Jwt, NumericDate, Registered};
+use crate::jwt::confirmation::Confirmation;
+use crate::key::KeySource;
+
+/// Which `typ` is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Type {
+    /// `typ` is required and names one of these media types.
+    OneOf(&'static [&'static str]),
+    /// `typ` may be absent, as older kinds of token have it; if present it is one of these.
+    AbsentOrOneOf(&'static [&'static str]),
+}
+
+impl Type {
+    fn check(self, header: &Header<'_>) -> Result<(), Error> {
+        let (types, absent) = match self {
+            Self::OneOf(types) => (types, false),
+            Self::AbsentOrOneOf(types) => (types, true),
+        };
+        let accepted = match header.typ() {
+            None => absent,
+            Some(_) => types.iter().any(|typ| header.is_type(typ)),
+        };
+        if accepted { Ok(()) } else { Err(Error::WrongType) }
+    }
+}
+
+/// Which `iss` is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Issuer {
+    /// `iss` is required and equals this, code point by code point.
+    Exactly(String),
+    /// This kind of token binds keys to an issuer by other means, which the caller names.
+    NotApplicable {
+        /// Why `iss` decides nothing here.
+        reason: &'static str,
+    },
+}
+
+/// Which `aud` is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Audience {
+    /// `aud` is required and has one of the recipient's names among its values.
+    AnyOf(Vec<String>),
+    /// `aud` is required and is one of the recipient's names alone.
+    Only(Vec<String>),
+    /// This kind of token has no audience, for the reason that the caller names.
+    NotApplicable {
+        /// Why there is none.
+        reason: &'static str,
+    },
+}
+
+/// Whether `exp` is demanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expiry {
+    /// `exp` is required: the default.
+    Required,
+    /// `exp` is checked if it is there.
+    Optional,
+    /// `exp` must not be there, as in security event tokens.
+    Forbidden,
+}
+
+/// What to do with `cnf`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfirmationRule {
+    /// A bearer token: one with `cnf` is refused, which is the default.
+    Refused,
+    /// `cnf` with an understood method is required; the caller then checks the proof.
+    Required,
+    /// `cnf` is read if it is there; the caller then checks the proof.
+    Checked,
+}
+
+/// Validates one kind of JWT: an immutable value that threads share.
+#[derive(Clone, Debug)]
+pub struct Validator {
+    typ: Type,
+    issuer: Issuer,
+    audience: Audience,
+    algorithms: Algorithms,
+    expiry: Expiry,
+    confirmation: ConfirmationRule,
+    kid_required: bool,
+    required: Vec<&'static str>,
+    leeway: u64,
+    max_lifetime: Option<u64>,
+    max_age: Option<u64>,
+    header_rules: HeaderRules,
+    limits: Limits,
+    claim_limits: json::Limits,
+}
+
+/// The longest leeway.
+const MAX_LEEWAY: u64 = 300;
+const DEFAULT_LEEWAY: u64 = 60;
+
+impl Validator {
+    /// A validator for bearer tokens with `exp`, 60 seconds of leeway, and every algorithm of this
+    /// crate (the key still fixes which one).
+    #[must_use]
+    pub fn new(typ: Type, issuer: Issuer, audience: Audience) -> Self {
+        Self {
+            typ,
+            issuer,
+            audience,
+            algorithms: Algorithms::ALL,
+            expiry: Expiry::Required,
+            confirmation: ConfirmationRule::Refused,
+            kid_required: false,
+            required: Vec::new(),
+            leeway: DEFAULT_LEEWAY,
+            max_lifetime: None,
+            max_age: None,
+            header_rules: HeaderRules::default(),
+            limits: Limits::default(),
+            claim_limits: json::Limits::CLAIMS,
+        }
+    }
+
+    /// Narrows the algorithms.
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: Algorithms) -> Self {
+        self.algorithms = algorithms;
+        self
+    }
+
+    /// Sets what is demanded of `exp`.
+    #[must_use]
+    pub fn with_expiry(mut self, expiry: Expiry) -> Self {
+        self.expiry = expiry;
+        self
+    }
+
+    /// Sets what is demanded of `cnf`.
+    #[must_use]
+    pub fn with_confirmation(mut self, rule: ConfirmationRule) -> Self {
+        self.confirmation = rule;
+        self
+    }
+
+    /// Demands `kid` in the header.
+    #[must_use]
+    pub fn with_kid_required(mut self) -> Self {
+        self.kid_required = true;
+        self
+    }
+
+    /// Demands a claim. What a value must be is for the caller to check, except for the registered
+    /// claims, which are always checked.
+    #[must_use]
+    pub fn with_required_claim(mut self, claim: &'static str) -> Self {
+        self.required.push(claim);
+        self
+    }
+
+    /// Sets the tolerated difference of clocks, applied once to each time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] above 300 seconds.
+    pub fn with_leeway(mut self, leeway: Duration) -> Result<Self, Error> {
+        if leeway.as_secs() > MAX_LEEWAY {
+            return Err(Error::InvalidOption { option: "leeway", range: "0 to 300 seconds" });
+        }
+        self.leeway = leeway.as_secs();
+        Ok(self)
+    }
+
+    /// Bounds `exp - iat`, and thereby demands `iat`.
+    #[must_use]
+    pub fn with_max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = Some(lifetime.as_secs());
+        self
+    }
+
+    /// Bounds the time since `iat`, and thereby demands `iat`.
+    #[must_use]
+    pub fn with_max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age.as_secs());
+        self
+    }
+
+    /// Sets the rules for the header.
+    #[must_use]
+    pub fn with_header_rules(mut self, rules: HeaderRules) -> Self {
+        self.header_rules = rules;
+        self
+    }
+
+    /// Sets the bounds on the token and on its claims.
+    #[must_use]
+    pub fn with_limits(mut self, token: Limits, claims: json::Limits) -> Self {
+        self.limits = token;
+        self.claim_limits = claims;
+        self
+    }
+
+    /// Validates a compact token: structure, type, key, signature, then claims.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken, in that order.
+    pub fn validate(
+        &self,
+        compact: &str,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+    ) -> Result<Jwt, Error> {
+        self.validate_jws(UnverifiedJws::parse_with(compact, &self.header_rules, &self.limits)?, keys, now)
+    }
+
+    /// Validates a token that was parsed before, to choose its keys by what it says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Validator::validate`].
+    pub fn validate_jws(
+        &self,
+        jws: UnverifiedJws<'_>,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+    ) -> Result<Jwt, Error> {
+        let header = jws.unverified_header();
+        self.typ.check(&header)?;
+        if self.kid_required && header.kid().is_none() {
+            return Err(Error::MissingHeader { name: "kid" });
+        }
+        let jws = jws.verify(keys, self.algorithms)?;
+        let registered = Registered::read(jws.payload(), &self.claim_limits)?;
+        let mut jwt = Jwt { jws, registered, confirmation: None };
+        self.check_times(&jwt.registered, now.as_secs())?;
+        self.check_parties(&jwt)?;
+        self.check_required(&jwt)?;
+        jwt.confirmation = self.check_confirmation(&jwt)?;
+        Ok(jwt)
+    }
+
+    fn check_times(&self, claims: &Registered, now: u64) -> Result<(), Error> {
+        let exp = claims.exp.map(NumericDate::floor);
+        let iat = claims.iat.map(NumericDate::ceil);
+        let nbf = claims.nbf.map(NumericDate::ceil);
+        match (self.expiry, exp) {
+            (Expiry::Required, None) => return Err(Error::MissingClaim { claim: "exp" }),
+            (Expiry::Forbidden, Some(_)) => return Err(Error::ForbiddenClaim { claim: "exp" }),
+            _ => {}
+        }
+        if exp.is_some_and(|exp| now >= exp.saturating_add(self.leeway)) {
+            return Err(Error::Expired);
+        }
+        if nbf.is_some_and(|nbf| now.saturating_add(self.leeway) < nbf) {
+            return Err(Error::NotYetValid);
+        }
+        if iat.is_some_and(|iat| iat > now.saturating_add(self.leeway)) {
+            return Err(Error::IssuedInFuture);
+        }
+        if exp.is_some_and(|exp| [iat, nbf].iter().flatten().any(|start| exp <= *start)) {
+            return Err(Error::ContradictoryTimes);
+        }
+        if iat.is_none() && (self.max_age.is_some() || (self.max_lifetime.is_some() && exp.is_some())) {
+            return Err(Error::MissingClaim { claim: "iat" });
+        }
+        if let (Some(limit), Some(iat), Some(exp)) = (self.max_lifetime, claims.iat.map(NumericDate::floor), exp) {
+            if exp.saturating_sub(iat) > limit {
+                return Err(Error::LifetimeTooLong { limit });
+            }
+        }
+        if let (Some(limit), Some(iat)) = (self.max_age, iat) {
+            if now.saturating_sub(iat) > limit.saturating_add(self.leeway) {
+                return Err(Error::TooOld { limit });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_parties(&self, jwt: &Jwt) -> Result<(), Error> {
+        if let Issuer::Exactly(expected) = &self.issuer {
+            match jwt.issuer() {
+                None => return Err(Error::MissingClaim { claim: "iss" }),
+                Some(iss) if iss != expected => return Err(Error::IssuerMismatch),
+                Some(_) => {}
+            }
+        }
+        let (names, only) = match &self.audience {
+            Audience::AnyOf(names) => (names, false),
+            Audience::Only(names) => (names, true),
+            Audience::NotApplicable { .. } => return Ok(()),
+        };
+        let count = jwt.registered.aud.len();
+        if count == 0 {
+            return Err(Error::MissingClaim { claim: "aud" });
+        }
+        if !jwt.audience().any(|aud| names.iter().any(|name| name == aud)) {
+            return Err(Error::AudienceMismatch);
+        }
+        if only && count > 1 {
+            return Err(Error::MultipleAudiences);
+        }
+        Ok(())
+    }
+
+    fn check_required(&self, jwt: &Jwt) -> Result<(), Error> {
+        let mut unregistered = false;
+        for claim in &self.required {
+            let present = match *claim {
+                "iss" => jwt.registered.iss.is_some(),
+                "sub" => jwt.registered.sub.is_some(),
+                "aud" => !jwt.registered.aud.is_empty(),
+                "exp" => jwt.registered.exp.is_some(),
+                "nbf" => jwt.registered.nbf.is_some(),
+                "iat" => jwt.registered.iat.is_some(),
+                "jti" => jwt.registered.jti.is_some(),
+                _ => {
+                    unregistered = true;
+                    true
+                }
+            };
+            if !present {
+                return Err(Error::MissingClaim { claim });
+            }
+        }
+        if unregistered {
+            let claims = jwt.claims_map()?;
+            if let Some(claim) = self.required.iter().find(|claim| !claims.contains_key(**claim)) {
+                return Err(Error::MissingClaim { claim });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_confirmation(&self, jwt: &Jwt) -> Result<Option<Confirmation>, Error> {
+        match (self.confirmation, jwt.registered.has_cnf) {
+            (ConfirmationRule::Refused, true) => Err(Error::UnexpectedConfirmation),
+            (ConfirmationRule::Required, false) => Err(Error::MissingClaim { claim: "cnf" }),
+            (_, false) => Ok(None),
+            (_, true) => {
+                let claims = jwt.claims_map()?;
+                claims.get("cnf").map(Confirmation::from_value).transpose()
+            }
+        }
+    }
+}
