@@ -1,0 +1,56 @@
+//! What the strict reader accepts, an ordinary one accepts too, and no two of its members share a name.
+#![no_main]
+
+use jose_x509::json::{self, Limits};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(object) = json::object(data, &Limits::CLAIMS) else {
+        return;
+    };
+    assert!(json::check(data, &Limits::CLAIMS).is_ok());
+    let lenient: Value = serde_json::from_slice(data).expect("strict JSON is JSON");
+    assert_eq!(lenient, Value::Object(object.clone()));
+    assert!(depth(&lenient) <= 17, "nested deeper than the limit");
+
+    // A repeated name would be lost on the way through a map.
+    let again = serde_json::to_vec(&object).expect("a map of JSON values is JSON");
+    let second = json::object(&again, &Limits::CLAIMS);
+    if let Ok(second) = second {
+        assert_eq!(second, object);
+    }
+    assert_eq!(members_in_text(data), members(&lenient));
+});
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Members of all objects in the value.
+fn members(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => values.iter().map(members).sum(),
+        Value::Object(object) => object.len() + object.values().map(members).sum::<usize>(),
+        _ => 0,
+    }
+}
+
+/// Colons outside strings: one for each member.
+fn members_in_text(data: &[u8]) -> usize {
+    let (mut count, mut in_string, mut escaped) = (0, false, false);
+    for &byte in data {
+        match (in_string, escaped, byte) {
+            (true, true, _) => escaped = false,
+            (true, false, b'\\') => escaped = true,
+            (_, _, b'"') => in_string = !in_string,
+            (false, _, b':') => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
