@@ -56,7 +56,12 @@ const TABLE: [Row; 10] = {
     use Algorithm as A;
     use KeyKind as K;
     const fn row(algorithm: A, name: &'static str, key: K, signature_len: Option<usize>) -> Row {
-        Row { algorithm, name, key, signature_len }
+        Row {
+            algorithm,
+            name,
+            key,
+            signature_len,
+        }
     }
     [
         row(A::Es256, "ES256", K::P256, Some(64)),
@@ -74,19 +79,24 @@ const TABLE: [Row; 10] = {
 
 impl Algorithm {
     /// Every algorithm, preferred ones first.
-    pub const ALL: [Self; 10] = {
-        let mut all = [Self::Es256; 10];
-        let mut i = 0;
-        while i < all.len() {
-            all[i] = TABLE[i].algorithm;
-            i += 1;
-        }
-        all
-    };
+    pub const ALL: [Self; 10] = [
+        Self::Es256,
+        Self::Es384,
+        Self::Ed25519,
+        Self::EdDsa,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+    ];
 
     fn row(self) -> &'static Row {
-        const FIRST: &Row = &TABLE[0];
-        TABLE.iter().find(|row| row.algorithm == self).unwrap_or(FIRST)
+        let [first, rest @ ..] = &TABLE;
+        rest.iter()
+            .find(|row| row.algorithm == self)
+            .unwrap_or(first)
     }
 
     /// The registered name, as `alg` spells it.
@@ -98,7 +108,10 @@ impl Algorithm {
     /// The algorithm of a registered name, compared byte for byte.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        TABLE.iter().find(|row| row.name == name).map(|row| row.algorithm)
+        TABLE
+            .iter()
+            .find(|row| row.name == name)
+            .map(|row| row.algorithm)
     }
 
     /// The kind of key it needs.
@@ -116,7 +129,8 @@ impl Algorithm {
     /// Whether both names mean the same operation: `EdDSA` and `Ed25519` on an Ed25519 key.
     #[must_use]
     pub fn is_same_operation(self, other: Self) -> bool {
-        self == other || (self.key_kind() == KeyKind::Ed25519 && other.key_kind() == KeyKind::Ed25519)
+        self == other
+            || (self.key_kind() == KeyKind::Ed25519 && other.key_kind() == KeyKind::Ed25519)
     }
 
     const fn bit(self) -> u16 {
@@ -139,8 +153,12 @@ impl Algorithms {
     pub const ALL: Self = Self::of(&Algorithm::ALL);
 
     /// The elliptic curve algorithms: ES256, ES384 and Ed25519 under both names.
-    pub const ELLIPTIC: Self =
-        Self::of(&[Algorithm::Es256, Algorithm::Es384, Algorithm::Ed25519, Algorithm::EdDsa]);
+    pub const ELLIPTIC: Self = Self::of(&[
+        Algorithm::Es256,
+        Algorithm::Es384,
+        Algorithm::Ed25519,
+        Algorithm::EdDsa,
+    ]);
 
     /// The set of the given algorithms.
     #[must_use]
@@ -180,7 +198,9 @@ impl Algorithms {
 
     /// The members, preferred ones first.
     pub fn iter(self) -> impl Iterator<Item = Algorithm> {
-        Algorithm::ALL.into_iter().filter(move |algorithm| self.contains(*algorithm))
+        Algorithm::ALL
+            .into_iter()
+            .filter(move |algorithm| self.contains(*algorithm))
     }
 }
 
@@ -201,9 +221,10 @@ mod tests {
             assert_eq!(Algorithm::from_name(algorithm.name()), Some(algorithm));
             assert!(Algorithms::ALL.contains(algorithm));
         }
-        for name in ["none", "None", "NONE", "nOnE", "none\0", "none ", "HS256", "HS384", "HS512", "es256", "ES256 ",
-            "xES256", "ES256K", "ESP256", "Ed448", "RS1", ""]
-        {
+        for name in [
+            "none", "None", "NONE", "nOnE", "none\0", "none ", "HS256", "HS384", "HS512", "es256",
+            "ES256 ", "xES256", "ES256K", "ESP256", "Ed448", "RS1", "",
+        ] {
             assert_eq!(Algorithm::from_name(name), None, "{name:?}");
         }
     }

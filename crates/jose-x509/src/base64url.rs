@@ -23,7 +23,9 @@ pub fn encode_to(bytes: &[u8], out: &mut String) {
 /// [`Error::InvalidBase64`] for padding, white space, any byte outside the alphabet, a length of
 /// 1 modulo 4, or unused bits that are not zero: each value has exactly one accepted form.
 pub fn decode(text: &str, what: &'static str) -> Result<Vec<u8>, Error> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::InvalidBase64 { what })
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| Error::InvalidBase64 { what })
 }
 
 /// Decodes exactly `N` bytes.
@@ -32,10 +34,14 @@ pub fn decode(text: &str, what: &'static str) -> Result<Vec<u8>, Error> {
 ///
 /// As [`decode`], and for any other length.
 pub fn decode_array<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], Error> {
-    decode(text, what)?.try_into().map_err(|_| Error::InvalidBase64 { what })
+    decode(text, what)?
+        .try_into()
+        .map_err(|_| Error::InvalidBase64 { what })
 }
 
 /// Decodes behind what `out` already holds.
 pub(crate) fn decode_to(text: &str, out: &mut Vec<u8>, what: &'static str) -> Result<(), Error> {
-    URL_SAFE_NO_PAD.decode_vec(text, out).map_err(|_| Error::InvalidBase64 { what })
+    URL_SAFE_NO_PAD
+        .decode_vec(text, out)
+        .map_err(|_| Error::InvalidBase64 { what })
 }

@@ -45,10 +45,16 @@ impl KeyProblem {
         match self {
             Self::Malformed => "not a well-formed key",
             Self::Unsupported => "key type, curve or parameters are not supported",
-            Self::Member(_) => "a required member is missing, of the wrong type or of the wrong length",
+            Self::Member(_) => {
+                "a required member is missing, of the wrong type or of the wrong length"
+            }
             Self::InvalidPoint => "the point is not a valid point of its curve",
-            Self::WeakRsa => "RSA modulus or exponent outside the accepted range (2048 to 8192 bits, odd exponent from 65537)",
-            Self::PrivateMaterial => "private or symmetric key material where a public key is expected",
+            Self::WeakRsa => {
+                "RSA modulus or exponent outside the accepted range (2048 to 8192 bits, odd exponent from 65537)"
+            }
+            Self::PrivateMaterial => {
+                "private or symmetric key material where a public key is expected"
+            }
             Self::Inconsistent => "`use`, `key_ops`, `alg` and the key contradict each other",
             Self::Mismatch => "the private and the public half do not belong together",
         }
@@ -278,7 +284,9 @@ impl Error {
             Self::HeaderKeyMaterial { .. } => "header_key_material",
             Self::UnencodedPayload => "unencoded_payload",
             Self::WrongType => "wrong_type",
-            Self::InvalidKey { problem: KeyProblem::PrivateMaterial } => "private_key_material",
+            Self::InvalidKey {
+                problem: KeyProblem::PrivateMaterial,
+            } => "private_key_material",
             Self::InvalidKey { .. } => "invalid_key",
             Self::DuplicateKid => "duplicate_kid",
             Self::TooManyKeys { .. } => "too_many_keys",
@@ -340,7 +348,9 @@ impl Error {
             Self::SegmentCount | Self::EncryptedNotSigned => "JWS-3.1-1",
             Self::EmptySignature => "JWS-4.1.1-2",
             Self::InvalidBase64 { .. } => "JWS-2-1",
-            Self::Json { source, .. } if source.kind() == JsonErrorKind::DuplicateMember => "JWS-4-2",
+            Self::Json { source, .. } if source.kind() == JsonErrorKind::DuplicateMember => {
+                "JWS-4-2"
+            }
             Self::Json { .. } => "JWS-4-1",
             Self::HeaderType { .. } => "JWS-4-4",
             Self::MissingHeader { .. } | Self::UnsupportedAlgorithm => "JWS-4.1.1-1",
@@ -351,20 +361,25 @@ impl Error {
             Self::HeaderKeyMaterial { .. } => "JWS-4.1.3-1",
             Self::UnencodedPayload => "JWS-7797.3-1",
             Self::WrongType => "JWT-8725bis.3.11-4",
-            Self::InvalidKey { problem: KeyProblem::PrivateMaterial } => "JWKA-7517.5-4",
+            Self::InvalidKey {
+                problem: KeyProblem::PrivateMaterial,
+            } => "JWKA-7517.5-4",
             Self::InvalidKey { .. } => "JWKA-8725bis.3.4-1",
             Self::DuplicateKid => "JWKA-7517.4.5-1",
             Self::TooManyKeys { .. } => "JWKA-policy-8",
             Self::UnknownKey => "JWS-4.1.4-2",
             Self::AmbiguousKey => "JWKA-policy-3",
             Self::InvalidSignature => "JWS-5.2-2",
-            Self::MissingClaim { .. } | Self::ForbiddenClaim { .. } | Self::ClaimType { .. } => "JWT-7519.4.1-1",
+            Self::MissingClaim { .. } | Self::ForbiddenClaim { .. } | Self::ClaimType { .. } => {
+                "JWT-7519.4.1-1"
+            }
             Self::ClaimsShape => "JWT-7519.4-1",
             Self::Expired => "JWT-7519.4.1.4-1",
             Self::NotYetValid => "JWT-7519.4.1.5-1",
-            Self::IssuedInFuture | Self::ContradictoryTimes | Self::LifetimeTooLong { .. } | Self::TooOld { .. } => {
-                "JWT-7519.4.1.6-1"
-            }
+            Self::IssuedInFuture
+            | Self::ContradictoryTimes
+            | Self::LifetimeTooLong { .. }
+            | Self::TooOld { .. } => "JWT-7519.4.1.6-1",
             Self::IssuerMismatch => "JWT-7519.4.1.1-2",
             Self::AudienceMismatch | Self::MultipleAudiences => "JWT-7519.4.1.3-1",
             Self::UnexpectedConfirmation | Self::UnusableConfirmation => "JWT-7800.3.1-2",

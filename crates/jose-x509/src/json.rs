@@ -10,7 +10,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Value};
 
 /// Bounds on one JSON text.
@@ -27,11 +29,23 @@ pub struct Limits {
 
 impl Limits {
     /// For claims: 64 KiB, depth 16, 256 members an object.
-    pub const CLAIMS: Self = Self { bytes: 64 * 1024, depth: 16, members: 256 };
+    pub const CLAIMS: Self = Self {
+        bytes: 64 * 1024,
+        depth: 16,
+        members: 256,
+    };
     /// For a JWS header: 8 KiB, depth 16, 32 members an object.
-    pub const HEADER: Self = Self { bytes: 8 * 1024, depth: 16, members: 32 };
+    pub const HEADER: Self = Self {
+        bytes: 8 * 1024,
+        depth: 16,
+        members: 32,
+    };
     /// For key sets and bundles: 1 MiB, depth 16, 256 members an object.
-    pub const DOCUMENT: Self = Self { bytes: 1024 * 1024, depth: 16, members: 256 };
+    pub const DOCUMENT: Self = Self {
+        bytes: 1024 * 1024,
+        depth: 16,
+        members: 256,
+    };
 
     /// The same limits with another size.
     #[must_use]
@@ -132,7 +146,11 @@ impl JsonError {
             serde_json::error::Category::Data => JsonErrorKind::Shape,
             _ => JsonErrorKind::Syntax,
         });
-        let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        let before: usize = text
+            .split_inclusive('\n')
+            .take(error.line().saturating_sub(1))
+            .map(str::len)
+            .sum();
         Self::new(kind, before.saturating_add(error.column()).min(text.len()))
     }
 }
@@ -152,8 +170,17 @@ impl core::error::Error for JsonError {}
 /// [`JsonError`] with the first rule that is broken.
 pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
     let noticed = Noticed::default();
-    read(bytes, limits, &noticed, Checked { noticed: &noticed, members: limits.members })?;
-    str::from_utf8(bytes).map_err(|error| JsonError::new(JsonErrorKind::NotUtf8, error.valid_up_to()))
+    read(
+        bytes,
+        limits,
+        &noticed,
+        Checked {
+            noticed: &noticed,
+            members: limits.members,
+        },
+    )?;
+    core::str::from_utf8(bytes)
+        .map_err(|error| JsonError::new(JsonErrorKind::NotUtf8, error.valid_up_to()))
 }
 
 /// Checks a text, then reads it into `T`, which may borrow from it.
@@ -161,7 +188,10 @@ pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError>
 /// # Errors
 ///
 /// [`JsonError`]; of kind [`JsonErrorKind::Shape`] when the text is fine but `T` wants another shape.
-pub fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8], limits: &Limits) -> Result<T, JsonError> {
+pub fn from_slice<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    limits: &Limits,
+) -> Result<T, JsonError> {
     let text = check(bytes, limits)?;
     serde_json::from_str(text).map_err(|error| JsonError::from_serde(&error, text, None))
 }
@@ -184,7 +214,9 @@ pub(crate) fn read<'a, S: DeserializeSeed<'a>>(
 ) -> Result<S::Value, JsonError> {
     let text = scan(bytes, limits)?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let result = seed.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
+    let result = seed
+        .deserialize(&mut json)
+        .and_then(|value| json.end().map(|()| value));
     result.map_err(|error| JsonError::from_serde(&error, text, noticed.0.get()))
 }
 
@@ -204,7 +236,8 @@ fn scan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
     if bytes.len() > limits.bytes {
         return Err(JsonError::new(JsonErrorKind::TooLarge, limits.bytes));
     }
-    let text = str::from_utf8(bytes).map_err(|error| JsonError::new(JsonErrorKind::NotUtf8, error.valid_up_to()))?;
+    let text = core::str::from_utf8(bytes)
+        .map_err(|error| JsonError::new(JsonErrorKind::NotUtf8, error.valid_up_to()))?;
     let max_depth = limits.depth.min(MAX_DEPTH);
     let (mut depth, mut number, mut in_string, mut escaped) = (0_usize, 0_usize, false, false);
     for (offset, byte) in bytes.iter().enumerate() {
@@ -313,17 +346,28 @@ const FEW: usize = 16;
 
 impl<'de, 'n> Names<'de, 'n> {
     pub(crate) fn new(checked: Checked<'n>) -> Self {
-        Self { checked, few: [""; FEW], len: 0, many: BTreeSet::new() }
+        Self {
+            checked,
+            few: [""; FEW],
+            len: 0,
+            many: BTreeSet::new(),
+        }
     }
 
     /// The next member's name, refused if the object has it already.
-    pub(crate) fn next<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
-        let Some(name) = map.next_key_seed(Text)? else { return Ok(None) };
+    pub(crate) fn next<A: MapAccess<'de>>(
+        &mut self,
+        map: &mut A,
+    ) -> Result<Option<Cow<'de, str>>, A::Error> {
+        let Some(name) = map.next_key_seed(Text)? else {
+            return Ok(None);
+        };
         let total = self.len.saturating_add(self.many.len());
         if total >= self.checked.members {
             return Err(self.checked.noticed.fail(JsonErrorKind::TooManyMembers));
         }
-        let seen = self.few.iter().take(self.len).any(|few| *few == name) || self.many.contains(&name);
+        let seen =
+            self.few.iter().take(self.len).any(|few| *few == name) || self.many.contains(&name);
         if seen {
             return Err(self.checked.noticed.fail(JsonErrorKind::DuplicateMember));
         }
@@ -403,7 +447,10 @@ impl<'de> Visitor<'de> for Seen<'_> {
         Ok(Member::Other)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a negative number is refused whatever its exact value")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a negative number is refused whatever its exact value"
+    )]
     fn visit_i64<E>(self, number: i64) -> Result<Member<'de>, E> {
         Ok(u64::try_from(number).map_or(Member::Float(number as f64), Member::Unsigned))
     }
@@ -487,7 +534,10 @@ pub(crate) fn read_object<'de>(
     member: impl FnMut(&str, Member<'de>),
 ) -> Result<(), JsonError> {
     let noticed = Noticed::default();
-    let checked = Checked { noticed: &noticed, members: limits.members };
+    let checked = Checked {
+        noticed: &noticed,
+        members: limits.members,
+    };
     read(bytes, limits, &noticed, Object { checked, member })
 }
 

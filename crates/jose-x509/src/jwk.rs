@@ -38,19 +38,31 @@ impl Jwk {
     /// Wraps a bare public key.
     #[must_use]
     pub fn new(key: PublicKey) -> Self {
-        Self { key, kid: None, key_use: None, key_ops: None, algorithm: None }
+        Self {
+            key,
+            kid: None,
+            key_use: None,
+            key_ops: None,
+            algorithm: None,
+        }
     }
 
     /// Sets `kid`.
     #[must_use]
     pub fn with_kid(self, kid: impl Into<String>) -> Self {
-        Self { kid: Some(kid.into()), ..self }
+        Self {
+            kid: Some(kid.into()),
+            ..self
+        }
     }
 
     /// Sets `use`.
     #[must_use]
     pub fn with_use(self, key_use: impl Into<String>) -> Self {
-        Self { key_use: Some(key_use.into()), ..self }
+        Self {
+            key_use: Some(key_use.into()),
+            ..self
+        }
     }
 
     /// Sets `alg`.
@@ -60,9 +72,14 @@ impl Jwk {
     /// [`Error::InvalidKey`] when the algorithm is not one for this key.
     pub fn with_algorithm(self, algorithm: Algorithm) -> Result<Self, Error> {
         if algorithm.key_kind() != self.key.kind() {
-            return Err(Error::InvalidKey { problem: KeyProblem::Inconsistent });
+            return Err(Error::InvalidKey {
+                problem: KeyProblem::Inconsistent,
+            });
         }
-        Ok(Self { algorithm: Some(algorithm), ..self })
+        Ok(Self {
+            algorithm: Some(algorithm),
+            ..self
+        })
     }
 
     /// Reads one public JWK from JSON.
@@ -72,8 +89,13 @@ impl Jwk {
     /// [`Error::Json`] for text that is not strict JSON; [`Error::InvalidKey`] for everything else,
     /// above all for any private or symmetric member.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
-        let members = json::object(bytes, &json::Limits::HEADER.with_bytes(64 * 1024))
-            .map_err(|source| Error::Json { what: "JWK", source })?;
+        let members =
+            json::object(bytes, &json::Limits::HEADER.with_bytes(64 * 1024)).map_err(|source| {
+                Error::Json {
+                    what: "JWK",
+                    source,
+                }
+            })?;
         Self::from_members(&members)
     }
 
@@ -83,7 +105,9 @@ impl Jwk {
     ///
     /// As [`Jwk::from_slice`].
     pub fn from_value(value: &Value) -> Result<Self, Error> {
-        let members = value.as_object().ok_or(Error::InvalidKey { problem: KeyProblem::Malformed })?;
+        let members = value.as_object().ok_or(Error::InvalidKey {
+            problem: KeyProblem::Malformed,
+        })?;
         Self::from_members(members)
     }
 
@@ -91,25 +115,37 @@ impl Jwk {
         let text = |name: &'static str| match members.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(Error::InvalidKey { problem: KeyProblem::Member(name) }),
+            Some(_) => Err(Error::InvalidKey {
+                problem: KeyProblem::Member(name),
+            }),
         };
-        if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
-            return Err(Error::InvalidKey { problem: KeyProblem::PrivateMaterial });
+        if PRIVATE_MEMBERS
+            .iter()
+            .any(|name| members.contains_key(*name))
+        {
+            return Err(Error::InvalidKey {
+                problem: KeyProblem::PrivateMaterial,
+            });
         }
         let key = PublicKey::from_members(members)?;
         let key_ops = match members.get("key_ops") {
             None => None,
-            Some(value) => Some(strings(value).ok_or(Error::InvalidKey { problem: KeyProblem::Member("key_ops") })?),
+            Some(value) => Some(strings(value).ok_or(Error::InvalidKey {
+                problem: KeyProblem::Member("key_ops"),
+            })?),
         };
         let key_use = text("use")?;
         check_purpose(key_use, key_ops.as_deref())?;
         let algorithm = match text("alg")? {
             None => None,
             Some(name) => {
-                let algorithm =
-                    Algorithm::from_name(name).ok_or(Error::InvalidKey { problem: KeyProblem::Unsupported })?;
+                let algorithm = Algorithm::from_name(name).ok_or(Error::InvalidKey {
+                    problem: KeyProblem::Unsupported,
+                })?;
                 if algorithm.key_kind() != key.kind() {
-                    return Err(Error::InvalidKey { problem: KeyProblem::Inconsistent });
+                    return Err(Error::InvalidKey {
+                        problem: KeyProblem::Inconsistent,
+                    });
                 }
                 Some(algorithm)
             }
@@ -150,7 +186,9 @@ impl Jwk {
     /// Whether `key_ops` allows verification: absent, or containing `verify`.
     #[must_use]
     pub fn may_verify(&self) -> bool {
-        self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"))
+        self.key_ops
+            .as_ref()
+            .is_none_or(|ops| ops.iter().any(|op| op == "verify"))
     }
 
     /// The JSON object, members in a fixed order.
@@ -204,7 +242,11 @@ impl serde::Serialize for Jwk {
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 fn strings(value: &Value) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+    value
+        .as_array()?
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// RFC 7517 section 4.3: unique operations, of one kind, consistent with `use`.
@@ -212,11 +254,23 @@ fn check_purpose(key_use: Option<&str>, key_ops: Option<&[String]>) -> Result<()
     let Some(ops) = key_ops else { return Ok(()) };
     let has = |names: &[&str]| ops.iter().any(|op| names.contains(&op.as_str()));
     let signs = has(&["sign", "verify"]);
-    let encrypts = has(&["encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits"]);
-    let repeated = ops.iter().enumerate().any(|(i, op)| ops.iter().skip(i + 1).any(|other| other == op));
+    let encrypts = has(&[
+        "encrypt",
+        "decrypt",
+        "wrapKey",
+        "unwrapKey",
+        "deriveKey",
+        "deriveBits",
+    ]);
+    let repeated = ops
+        .iter()
+        .enumerate()
+        .any(|(i, op)| ops.iter().skip(i + 1).any(|other| other == op));
     let contradicts = (key_use == Some("sig") && !signs) || (key_use == Some("enc") && signs);
     if repeated || (signs && encrypts) || contradicts {
-        return Err(Error::InvalidKey { problem: KeyProblem::Inconsistent });
+        return Err(Error::InvalidKey {
+            problem: KeyProblem::Inconsistent,
+        });
     }
     Ok(())
 }
@@ -225,21 +279,31 @@ impl PublicKey {
     fn from_members(members: &Map<String, Value>) -> Result<Self, Error> {
         let text = |name: &'static str| match members.get(name) {
             Some(Value::String(text)) => Ok(text.as_str()),
-            _ => Err(Error::InvalidKey { problem: KeyProblem::Member(name) }),
+            _ => Err(Error::InvalidKey {
+                problem: KeyProblem::Member(name),
+            }),
         };
         let bytes = |name: &'static str| {
-            base64url::decode(text(name)?, "key").map_err(|_| Error::InvalidKey { problem: KeyProblem::Member(name) })
+            base64url::decode(text(name)?, "key").map_err(|_| Error::InvalidKey {
+                problem: KeyProblem::Member(name),
+            })
         };
         // Members of another key type beside those of this one are a sign of confusion.
         let foreign = |names: &[&'static str]| names.iter().any(|name| members.contains_key(*name));
-        let inconsistent = Error::InvalidKey { problem: KeyProblem::Inconsistent };
+        let inconsistent = Error::InvalidKey {
+            problem: KeyProblem::Inconsistent,
+        };
         match text("kty")? {
             "EC" if foreign(&["n", "e"]) => Err(inconsistent),
             "EC" => {
                 let curve = match text("crv")? {
                     "P-256" => Curve::P256,
                     "P-384" => Curve::P384,
-                    _ => return Err(Error::InvalidKey { problem: KeyProblem::Unsupported }),
+                    _ => {
+                        return Err(Error::InvalidKey {
+                            problem: KeyProblem::Unsupported,
+                        });
+                    }
                 };
                 Self::from_coordinates(curve, &bytes("x")?, &bytes("y")?)
             }
@@ -247,8 +311,12 @@ impl PublicKey {
             "OKP" if text("crv")? == "Ed25519" => Self::from_ed25519(&bytes("x")?),
             "RSA" if foreign(&["crv", "x", "y"]) => Err(inconsistent),
             "RSA" => Self::from_rsa(&bytes("n")?, &bytes("e")?),
-            "oct" => Err(Error::InvalidKey { problem: KeyProblem::PrivateMaterial }),
-            _ => Err(Error::InvalidKey { problem: KeyProblem::Unsupported }),
+            "oct" => Err(Error::InvalidKey {
+                problem: KeyProblem::PrivateMaterial,
+            }),
+            _ => Err(Error::InvalidKey {
+                problem: KeyProblem::Unsupported,
+            }),
         }
     }
 
@@ -265,16 +333,27 @@ impl PublicKey {
                 ]
             }
             KeyMaterial::Ed25519(x) => {
-                vec![("crv", "Ed25519".to_owned()), ("kty", "OKP".to_owned()), ("x", base64url::encode(x))]
+                vec![
+                    ("crv", "Ed25519".to_owned()),
+                    ("kty", "OKP".to_owned()),
+                    ("x", base64url::encode(x)),
+                ]
             }
             KeyMaterial::Rsa { n, e } => {
-                vec![("e", base64url::encode(e)), ("kty", "RSA".to_owned()), ("n", base64url::encode(n))]
+                vec![
+                    ("e", base64url::encode(e)),
+                    ("kty", "RSA".to_owned()),
+                    ("n", base64url::encode(n)),
+                ]
             }
         }
     }
 
     fn to_members(&self) -> Map<String, Value> {
-        self.thumbprint_members().into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+        self.thumbprint_members()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), Value::from(value)))
+            .collect()
     }
 
     /// The SHA-256 thumbprint (RFC 7638): 32 bytes.

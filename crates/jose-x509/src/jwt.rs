@@ -5,9 +5,9 @@
 
 mod claims;
 mod confirmation;
-mod validate;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 pub use claims::{Jwt, MAX_NUMERIC_DATE, NumericDate, UnverifiedClaims, peek_claims};
 pub use confirmation::Confirmation;
@@ -37,5 +37,9 @@ pub fn sign(
 /// [`Error::ClaimsShape`] when `claims` is not a JSON object.
 pub fn to_payload(claims: &(impl serde::Serialize + ?Sized)) -> Result<Vec<u8>, Error> {
     let payload = serde_json::to_vec(claims).map_err(|_| Error::ClaimsShape)?;
-    if payload.first() == Some(&b'{') { Ok(payload) } else { Err(Error::ClaimsShape) }
+    if payload.first() == Some(&b'{') {
+        Ok(payload)
+    } else {
+        Err(Error::ClaimsShape)
+    }
 }

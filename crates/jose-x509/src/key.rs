@@ -36,18 +36,31 @@ impl VerifyingKey {
     /// without `verify`.
     pub fn from_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, Error> {
         if !jwk.may_verify() || jwk.key_use() == Some("enc") {
-            return Err(Error::InvalidKey { problem: KeyProblem::Inconsistent });
+            return Err(Error::InvalidKey {
+                problem: KeyProblem::Inconsistent,
+            });
         }
         let of_kind = |algorithm: &Algorithm| algorithm.key_kind() == jwk.key().kind();
         let first = jwk.algorithm().or_else(|| {
             // RS256 stands first among the RSA rows.
             Algorithm::ALL.into_iter().find(of_kind)
         });
-        let first = first.ok_or(Error::InvalidKey { problem: KeyProblem::Unsupported })?;
-        let same = Algorithm::ALL.into_iter().filter(|other| other.is_same_operation(first));
-        let algorithms = same.fold(Algorithms::of(&[]), |all, one| all.union(Algorithms::of(&[one])));
+        let first = first.ok_or(Error::InvalidKey {
+            problem: KeyProblem::Unsupported,
+        })?;
+        let same = Algorithm::ALL
+            .into_iter()
+            .filter(|other| other.is_same_operation(first));
+        let algorithms = same.fold(Algorithms::of(&[]), |all, one| {
+            all.union(Algorithms::of(&[one]))
+        });
         let prepared = provider.verification.prepare(jwk.key().material())?;
-        Ok(Self(Arc::new(Inner { jwk, algorithms, provider: *provider, prepared })))
+        Ok(Self(Arc::new(Inner {
+            jwk,
+            algorithms,
+            provider: *provider,
+            prepared,
+        })))
     }
 
     /// Prepares a bare public key.
@@ -73,11 +86,19 @@ impl VerifyingKey {
     /// # Errors
     ///
     /// [`Error::AlgorithmMismatch`] before any cryptography, [`Error::InvalidSignature`] after it.
-    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), Error> {
+    pub fn verify(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Error> {
         if !self.0.algorithms.contains(algorithm) {
             return Err(Error::AlgorithmMismatch { algorithm });
         }
-        if algorithm.signature_len().is_some_and(|len| len != signature.len()) {
+        if algorithm
+            .signature_len()
+            .is_some_and(|len| len != signature.len())
+        {
             return Err(Error::InvalidSignature);
         }
         self.0.prepared.verify(algorithm, message, signature)
@@ -116,7 +137,10 @@ impl VerifyingKey {
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("VerifyingKey").field(&self.0.jwk).field(&self.0.algorithms).finish()
+        f.debug_tuple("VerifyingKey")
+            .field(&self.0.jwk)
+            .field(&self.0.algorithms)
+            .finish()
     }
 }
 
@@ -143,11 +167,17 @@ impl<'k> Candidates<'k> {
     /// A single key.
     #[must_use]
     pub fn one(key: &'k VerifyingKey) -> Self {
-        Self { keys: [Some(key), None, None, None] }
+        Self {
+            keys: [Some(key), None, None, None],
+        }
     }
 
     fn push(&mut self, key: &'k VerifyingKey) -> Result<(), Error> {
-        let slot = self.keys.iter_mut().find(|slot| slot.is_none()).ok_or(Error::AmbiguousKey)?;
+        let slot = self
+            .keys
+            .iter_mut()
+            .find(|slot| slot.is_none())
+            .ok_or(Error::AmbiguousKey)?;
         *slot = Some(key);
         Ok(())
     }
@@ -166,7 +196,9 @@ impl KeySource for VerifyingKey {
             }
         }
         if !self.algorithms().contains(header.algorithm()) {
-            return Err(Error::AlgorithmMismatch { algorithm: header.algorithm() });
+            return Err(Error::AlgorithmMismatch {
+                algorithm: header.algorithm(),
+            });
         }
         Ok(Candidates::one(self))
     }
@@ -200,7 +232,9 @@ impl KeySet {
     ///
     /// [`Error::DuplicateKid`].
     pub fn new(keys: Vec<VerifyingKey>) -> Result<Self, Error> {
-        let mut by_kid: Vec<usize> = (0..keys.len()).filter(|i| kid_at(&keys, *i).is_some()).collect();
+        let mut by_kid: Vec<usize> = (0..keys.len())
+            .filter(|i| kid_at(&keys, *i).is_some())
+            .collect();
         by_kid.sort_unstable_by_key(|i| kid_at(&keys, *i));
         let repeated = by_kid.windows(2).any(|pair| match pair {
             [a, b] => kid_at(&keys, *a) == kid_at(&keys, *b),
@@ -209,7 +243,11 @@ impl KeySet {
         if repeated {
             return Err(Error::DuplicateKid);
         }
-        Ok(Self { keys, by_kid, skipped: Vec::new() })
+        Ok(Self {
+            keys,
+            by_kid,
+            skipped: Vec::new(),
+        })
     }
 
     /// Prepares the keys of a set whose `use` is `sig` or absent. Entries that cannot be used are
@@ -219,7 +257,9 @@ impl KeySet {
     ///
     /// [`Error::DuplicateKid`].
     pub fn from_jwks(provider: &CryptoProvider, set: &JwkSet) -> Result<Self, Error> {
-        Self::from_jwks_with_use(provider, set, |key_use| key_use.is_none_or(|key_use| key_use == "sig"))
+        Self::from_jwks_with_use(provider, set, |key_use| {
+            key_use.is_none_or(|key_use| key_use == "sig")
+        })
     }
 
     /// As [`KeySet::from_jwks`], for the keys whose `use` the caller accepts, such as `jwt-svid`.
@@ -234,14 +274,25 @@ impl KeySet {
     ) -> Result<Self, Error> {
         let mut keys = Vec::new();
         let mut skipped = set.skipped().to_vec();
-        for (index, jwk) in set.keys().iter().enumerate().filter(|(_, jwk)| accepts(jwk.key_use())) {
+        for (index, jwk) in set
+            .keys()
+            .iter()
+            .enumerate()
+            .filter(|(_, jwk)| accepts(jwk.key_use()))
+        {
             match VerifyingKey::from_jwk(provider, jwk.clone()) {
                 Ok(key) => keys.push(key),
-                Err(Error::InvalidKey { problem }) => skipped.push(SkippedKey { index, reason: problem }),
+                Err(Error::InvalidKey { problem }) => skipped.push(SkippedKey {
+                    index,
+                    reason: problem,
+                }),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self { skipped, ..Self::new(keys)? })
+        Ok(Self {
+            skipped,
+            ..Self::new(keys)?
+        })
     }
 
     /// Reads a JWK Set and prepares its signature keys.
@@ -268,7 +319,10 @@ impl KeySet {
     /// The key with this `kid`.
     #[must_use]
     pub fn get(&self, kid: &str) -> Option<&VerifyingKey> {
-        let found = self.by_kid.binary_search_by(|i| kid_at(&self.keys, *i).cmp(&Some(kid))).ok()?;
+        let found = self
+            .by_kid
+            .binary_search_by(|i| kid_at(&self.keys, *i).cmp(&Some(kid)))
+            .ok()?;
         self.keys.get(*self.by_kid.get(found)?)
     }
 }
@@ -289,7 +343,11 @@ impl KeySource for KeySet {
             };
         }
         let mut candidates = Candidates::default();
-        for key in self.keys.iter().filter(|key| key.algorithms().contains(algorithm)) {
+        for key in self
+            .keys
+            .iter()
+            .filter(|key| key.algorithms().contains(algorithm))
+        {
             candidates.push(key)?;
         }
         if candidates.iter().next().is_none() {

@@ -7,7 +7,9 @@ const MAX_PEM: usize = 16 * 1024;
 
 /// The DER bytes of a text that is one PEM object with `label`, and white space around it.
 pub(crate) fn decode_one(pem: &str, label: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
-    const MALFORMED: Error = Error::InvalidKey { problem: KeyProblem::Malformed };
+    const MALFORMED: Error = Error::InvalidKey {
+        problem: KeyProblem::Malformed,
+    };
     let pem = pem.trim_ascii();
     if pem.len() > MAX_PEM || !pem.starts_with("-----BEGIN ") {
         return Err(MALFORMED);
@@ -17,7 +19,9 @@ pub(crate) fn decode_one(pem: &str, label: &str) -> Result<zeroize::Zeroizing<Ve
     if found == label {
         Ok(der)
     } else if found.ends_with("PRIVATE KEY") {
-        Err(Error::InvalidKey { problem: KeyProblem::PrivateMaterial })
+        Err(Error::InvalidKey {
+            problem: KeyProblem::PrivateMaterial,
+        })
     } else {
         Err(MALFORMED)
     }

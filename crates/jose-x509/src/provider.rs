@@ -45,7 +45,14 @@ impl CryptoProvider {
         random: &'static dyn SecureRandom,
         certificate_algorithms: &'static [&'static dyn SignatureVerificationAlgorithm],
     ) -> Self {
-        Self { name, verification, signing, sha256, random, certificate_algorithms }
+        Self {
+            name,
+            verification,
+            signing,
+            sha256,
+            random,
+            certificate_algorithms,
+        }
     }
 
     /// Whether every part is FIPS validated.
@@ -55,7 +62,10 @@ impl CryptoProvider {
             && self.signing.fips()
             && self.sha256.fips()
             && self.random.fips()
-            && self.certificate_algorithms.iter().all(|algorithm| algorithm.fips())
+            && self
+                .certificate_algorithms
+                .iter()
+                .all(|algorithm| algorithm.fips())
     }
 
     /// SHA-256 of `data`.
@@ -87,7 +97,10 @@ impl CryptoProvider {
 
 impl fmt::Debug for CryptoProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CryptoProvider").field("name", &self.name).field("fips", &self.fips()).finish()
+        f.debug_struct("CryptoProvider")
+            .field("name", &self.name)
+            .field("fips", &self.fips())
+            .finish()
     }
 }
 

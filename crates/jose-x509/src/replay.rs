@@ -22,7 +22,8 @@ impl ReplayKey {
     /// second valid form.
     #[must_use]
     pub fn new(provider: &CryptoProvider, parts: &[&[u8]]) -> Self {
-        let mut text = Vec::with_capacity(parts.iter().map(|part| part.len().saturating_add(8)).sum());
+        let mut text =
+            Vec::with_capacity(parts.iter().map(|part| part.len().saturating_add(8)).sum());
         for part in parts {
             text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             text.extend_from_slice(part);
@@ -49,17 +50,32 @@ pub trait ReplayGuard: Send + Sync {
     /// # Errors
     ///
     /// [`Error::Replayed`] when the key is known, [`Error::ReplayGuardFull`] when there is no room.
-    fn check_and_insert(&self, key: ReplayKey, expires: UnixTime, now: UnixTime) -> Result<(), Error>;
+    fn check_and_insert(
+        &self,
+        key: ReplayKey,
+        expires: UnixTime,
+        now: UnixTime,
+    ) -> Result<(), Error>;
 }
 
 impl<T: ReplayGuard + ?Sized> ReplayGuard for &T {
-    fn check_and_insert(&self, key: ReplayKey, expires: UnixTime, now: UnixTime) -> Result<(), Error> {
+    fn check_and_insert(
+        &self,
+        key: ReplayKey,
+        expires: UnixTime,
+        now: UnixTime,
+    ) -> Result<(), Error> {
         (**self).check_and_insert(key, expires, now)
     }
 }
 
 impl<T: ReplayGuard + ?Sized> ReplayGuard for std::sync::Arc<T> {
-    fn check_and_insert(&self, key: ReplayKey, expires: UnixTime, now: UnixTime) -> Result<(), Error> {
+    fn check_and_insert(
+        &self,
+        key: ReplayKey,
+        expires: UnixTime,
+        now: UnixTime,
+    ) -> Result<(), Error> {
         (**self).check_and_insert(key, expires, now)
     }
 }
@@ -96,13 +112,19 @@ impl MemoryReplayGuard {
     /// A guard for about `capacity` live entries (at least 16; about 100 bytes each).
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { shards: Default::default(), per_shard: capacity.div_ceil(SHARDS).max(1) }
+        Self {
+            shards: Default::default(),
+            per_shard: capacity.div_ceil(SHARDS).max(1),
+        }
     }
 
     /// How many entries are held, expired ones included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).entries.len()).sum()
+        self.shards
+            .iter()
+            .map(|shard| lock(shard).entries.len())
+            .sum()
     }
 
     /// Whether nothing is held.
@@ -115,13 +137,23 @@ impl MemoryReplayGuard {
 /// No call of ours panics while it holds a lock; should one, the data are still consistent enough to
 /// refuse a replay.
 fn lock(shard: &Mutex<Shard>) -> std::sync::MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    shard
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl ReplayGuard for MemoryReplayGuard {
-    fn check_and_insert(&self, key: ReplayKey, expires: UnixTime, now: UnixTime) -> Result<(), Error> {
+    fn check_and_insert(
+        &self,
+        key: ReplayKey,
+        expires: UnixTime,
+        now: UnixTime,
+    ) -> Result<(), Error> {
         let [first, ..] = key.0;
-        let shard = self.shards.get(usize::from(first) % SHARDS).ok_or(Error::ReplayGuardFull)?;
+        let shard = self
+            .shards
+            .get(usize::from(first) % SHARDS)
+            .ok_or(Error::ReplayGuardFull)?;
         let mut shard = lock(shard);
         shard.forget_expired(now.as_secs());
         let full = shard.entries.len() >= self.per_shard;
@@ -130,7 +162,11 @@ impl ReplayGuard for MemoryReplayGuard {
             Entry::Vacant(_) if full => return Err(Error::ReplayGuardFull),
             Entry::Vacant(entry) => entry.insert(expires.as_secs()),
         };
-        shard.by_expiry.entry(expires.as_secs()).or_default().push(key);
+        shard
+            .by_expiry
+            .entry(expires.as_secs())
+            .or_default()
+            .push(key);
         Ok(())
     }
 }

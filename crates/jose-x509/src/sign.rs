@@ -61,7 +61,11 @@ impl SigningKey {
     ///
     /// [`Error::InvalidKey`] for RSA, for which the `ring` provider makes no keys.
     pub fn generate(provider: &CryptoProvider, algorithm: Algorithm) -> Result<Self, Error> {
-        Self::from_pkcs8_der(provider, algorithm, &provider.signing.generate_pkcs8(algorithm)?)
+        Self::from_pkcs8_der(
+            provider,
+            algorithm,
+            &provider.signing.generate_pkcs8(algorithm)?,
+        )
     }
 
     /// Reads an unencrypted PKCS#8 key in DER.
@@ -69,10 +73,20 @@ impl SigningKey {
     /// # Errors
     ///
     /// [`Error::InvalidKey`], also when the key is not one for `algorithm`.
-    pub fn from_pkcs8_der(provider: &CryptoProvider, algorithm: Algorithm, der: &[u8]) -> Result<Self, Error> {
+    pub fn from_pkcs8_der(
+        provider: &CryptoProvider,
+        algorithm: Algorithm,
+        der: &[u8],
+    ) -> Result<Self, Error> {
         let key = provider.signing.load_pkcs8(algorithm, der)?;
         let pkcs8 = Arc::new(Zeroizing::new(der.to_vec()));
-        Ok(Self { algorithm, kid: None, key, pkcs8, provider: *provider })
+        Ok(Self {
+            algorithm,
+            kid: None,
+            key,
+            pkcs8,
+            provider: *provider,
+        })
     }
 
     /// Reads an unencrypted PKCS#8 key in PEM (`PRIVATE KEY`).
@@ -80,8 +94,16 @@ impl SigningKey {
     /// # Errors
     ///
     /// [`Error::InvalidKey`].
-    pub fn from_pkcs8_pem(provider: &CryptoProvider, algorithm: Algorithm, pem: &str) -> Result<Self, Error> {
-        Self::from_pkcs8_der(provider, algorithm, &crate::pem::decode_one(pem, "PRIVATE KEY")?)
+    pub fn from_pkcs8_pem(
+        provider: &CryptoProvider,
+        algorithm: Algorithm,
+        pem: &str,
+    ) -> Result<Self, Error> {
+        Self::from_pkcs8_der(
+            provider,
+            algorithm,
+            &crate::pem::decode_one(pem, "PRIVATE KEY")?,
+        )
     }
 
     /// Names the key.
@@ -167,6 +189,9 @@ impl<T: Signer + ?Sized> Signer for Arc<T> {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("algorithm", &self.algorithm).field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("algorithm", &self.algorithm)
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }

@@ -28,13 +28,37 @@ fn duplicate_members_are_refused_at_every_depth_and_after_unescaping() {
 #[test]
 fn only_the_json_grammar_is_accepted() {
     for text in [
-        "", " ", "{}{}", "{} x", "{\"a\":1,}", "[1,]", "{'a':1}", "{a:1}", "{\"a\":+1}", "{\"a\":0x1}", "{\"a\":01}",
-        "{\"a\":.5}", "{\"a\":NaN}", "{\"a\":Infinity}", "// c\n{}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\u{1}\"}",
-        "\u{feff}{}", "{\"a\":1e400}",
+        "",
+        " ",
+        "{}{}",
+        "{} x",
+        "{\"a\":1,}",
+        "[1,]",
+        "{'a':1}",
+        "{a:1}",
+        "{\"a\":+1}",
+        "{\"a\":0x1}",
+        "{\"a\":01}",
+        "{\"a\":.5}",
+        "{\"a\":NaN}",
+        "{\"a\":Infinity}",
+        "// c\n{}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"a\":\"\u{1}\"}",
+        "\u{feff}{}",
+        "{\"a\":1e400}",
     ] {
-        assert!(matches!(kind(text), JsonErrorKind::Syntax | JsonErrorKind::Shape), "{text:?}");
+        assert!(
+            matches!(kind(text), JsonErrorKind::Syntax | JsonErrorKind::Shape),
+            "{text:?}"
+        );
     }
-    assert_eq!(check(b"{\"a\":\"\xff\"}", &Limits::CLAIMS).unwrap_err().kind(), JsonErrorKind::NotUtf8);
+    assert_eq!(
+        check(b"{\"a\":\"\xff\"}", &Limits::CLAIMS)
+            .unwrap_err()
+            .kind(),
+        JsonErrorKind::NotUtf8
+    );
     let utf16: Vec<u8> = "{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(check(&utf16, &Limits::CLAIMS).is_err());
     assert!(check(b" { \"a\" :\n[ 1 , 2 ] }\t", &Limits::CLAIMS).is_ok());
@@ -49,7 +73,10 @@ fn size_depth_members_and_numbers_are_bounded() {
     assert_eq!(kind(&deep(30_000)), JsonErrorKind::TooDeep);
     // No caller can raise the depth to where the stack ends.
     let limits = Limits::DOCUMENT.with_depth(usize::MAX);
-    assert_eq!(check(deep(65).as_bytes(), &limits).unwrap_err().kind(), JsonErrorKind::TooDeep);
+    assert_eq!(
+        check(deep(65).as_bytes(), &limits).unwrap_err().kind(),
+        JsonErrorKind::TooDeep
+    );
     assert_eq!(kind(&" ".repeat(65 * 1024)), JsonErrorKind::TooLarge);
     let members = |n: usize| {
         let members: Vec<_> = (0..n).map(|i| format!("\"m{i}\":0")).collect();
@@ -57,7 +84,10 @@ fn size_depth_members_and_numbers_are_bounded() {
     };
     assert!(check(members(256).as_bytes(), &Limits::CLAIMS).is_ok());
     assert_eq!(kind(&members(257)), JsonErrorKind::TooManyMembers);
-    assert_eq!(kind(&format!("[{}]", "1".repeat(33))), JsonErrorKind::NumberTooLong);
+    assert_eq!(
+        kind(&format!("[{}]", "1".repeat(33))),
+        JsonErrorKind::NumberTooLong
+    );
     assert_eq!(kind("[1e999999999]"), JsonErrorKind::Syntax);
     // Brackets and digits inside strings do not count.
     let text = format!("[\"{}\\\"{}\"]", "[".repeat(40), "1".repeat(40));
@@ -88,7 +118,8 @@ fn json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::btree_map(".{0,4}", inner, 0..6).prop_map(|m| Value::Object(m.into_iter().collect())),
+            prop::collection::btree_map(".{0,4}", inner, 0..6)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
         ]
     })
 }

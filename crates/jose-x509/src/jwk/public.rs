@@ -93,7 +93,9 @@ impl PublicKey {
         let len = curve.coordinate_len();
         for (name, coordinate) in [("x", x), ("y", y)] {
             if coordinate.len() != len {
-                return Err(Error::InvalidKey { problem: KeyProblem::Member(name) });
+                return Err(Error::InvalidKey {
+                    problem: KeyProblem::Member(name),
+                });
             }
         }
         Ok(Self(Form::Ec(curve, [&[4], x, y].concat().into())))
@@ -106,8 +108,12 @@ impl PublicKey {
     /// [`Error::InvalidKey`] for compressed points and wrong lengths.
     pub fn from_sec1_point(curve: Curve, point: &[u8]) -> Result<Self, Error> {
         match point.split_first() {
-            Some((4, rest)) if rest.len() == 2 * curve.coordinate_len() => Ok(Self(Form::Ec(curve, point.into()))),
-            _ => Err(Error::InvalidKey { problem: KeyProblem::InvalidPoint }),
+            Some((4, rest)) if rest.len() == 2 * curve.coordinate_len() => {
+                Ok(Self(Form::Ec(curve, point.into())))
+            }
+            _ => Err(Error::InvalidKey {
+                problem: KeyProblem::InvalidPoint,
+            }),
         }
     }
 
@@ -117,9 +123,13 @@ impl PublicKey {
     ///
     /// [`Error::InvalidKey`] for a wrong length, a non-canonical encoding or a point of small order.
     pub fn from_ed25519(bytes: &[u8]) -> Result<Self, Error> {
-        let point: [u8; 32] = bytes.try_into().map_err(|_| Error::InvalidKey { problem: KeyProblem::Member("x") })?;
+        let point: [u8; 32] = bytes.try_into().map_err(|_| Error::InvalidKey {
+            problem: KeyProblem::Member("x"),
+        })?;
         if !is_canonical_y(&point) || SMALL_ORDER_Y.iter().any(|y| same_y(y, &point)) {
-            return Err(Error::InvalidKey { problem: KeyProblem::InvalidPoint });
+            return Err(Error::InvalidKey {
+                problem: KeyProblem::InvalidPoint,
+            });
         }
         Ok(Self(Form::Ed25519(point)))
     }
@@ -132,16 +142,23 @@ impl PublicKey {
     /// exponent that is even, below 65537, or of 2^33 and more.
     pub fn from_rsa(n: &[u8], e: &[u8]) -> Result<Self, Error> {
         let problem = |problem| Err(Error::InvalidKey { problem });
-        let (Some(first), Some(last)) = (n.first(), n.last()) else { return problem(KeyProblem::Member("n")) };
+        let (Some(first), Some(last)) = (n.first(), n.last()) else {
+            return problem(KeyProblem::Member("n"));
+        };
         if *first == 0 {
             return problem(KeyProblem::Member("n"));
         }
         if e.first().is_none_or(|first| *first == 0) {
             return problem(KeyProblem::Member("e"));
         }
-        let bits = n.len().saturating_mul(8).saturating_sub(usize::try_from(first.leading_zeros()).unwrap_or(8));
+        let bits = n
+            .len()
+            .saturating_mul(8)
+            .saturating_sub(usize::try_from(first.leading_zeros()).unwrap_or(8));
         let exponent = match e.len() {
-            0..=5 => e.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte)),
+            0..=5 => e
+                .iter()
+                .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte)),
             _ => u64::MAX,
         };
         if !(2048..=8192).contains(&bits)
@@ -151,14 +168,20 @@ impl PublicKey {
         {
             return problem(KeyProblem::WeakRsa);
         }
-        Ok(Self(Form::Rsa { n: n.into(), e: e.into() }))
+        Ok(Self(Form::Rsa {
+            n: n.into(),
+            e: e.into(),
+        }))
     }
 
     /// The key for a provider.
     #[must_use]
     pub fn material(&self) -> KeyMaterial<'_> {
         match &self.0 {
-            Form::Ec(curve, point) => KeyMaterial::Ec { curve: *curve, point },
+            Form::Ec(curve, point) => KeyMaterial::Ec {
+                curve: *curve,
+                point,
+            },
             Form::Ed25519(point) => KeyMaterial::Ed25519(point),
             Form::Rsa { n, e } => KeyMaterial::Rsa { n, e },
         }
@@ -189,17 +212,20 @@ const SMALL_ORDER_Y: [[u8; 32]; 5] = [
     little_endian(1),
     // y = p - 1, order 2
     [
-        0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
+        0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0x7f,
     ],
     // Order 8, both pairs
     [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
-        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
     ],
     [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
-        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
     ],
 ];
 

@@ -43,7 +43,10 @@ impl JwkSet {
         if kids.len() != total {
             return Err(Error::DuplicateKid);
         }
-        Ok(Self { keys, skipped: Vec::new() })
+        Ok(Self {
+            keys,
+            skipped: Vec::new(),
+        })
     }
 
     /// Reads a set. Entries of unknown type, algorithm or shape are skipped and counted.
@@ -54,8 +57,11 @@ impl JwkSet {
     /// `keys` is not an array ([`Error::InvalidKey`]), for more than [`MAX_KEYS`] entries, for a
     /// repeated `kid`, and for any private or symmetric key: a set that leaks those is not one to trust.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
-        let members = json::object(bytes, &json::Limits::DOCUMENT)
-            .map_err(|source| Error::Json { what: "JWK Set", source })?;
+        let members =
+            json::object(bytes, &json::Limits::DOCUMENT).map_err(|source| Error::Json {
+                what: "JWK Set",
+                source,
+            })?;
         Self::from_members(&members)
     }
 
@@ -66,7 +72,9 @@ impl JwkSet {
     /// As [`JwkSet::from_slice`].
     pub fn from_members(members: &Map<String, Value>) -> Result<Self, Error> {
         let Some(Value::Array(entries)) = members.get("keys") else {
-            return Err(Error::InvalidKey { problem: KeyProblem::Member("keys") });
+            return Err(Error::InvalidKey {
+                problem: KeyProblem::Member("keys"),
+            });
         };
         if entries.len() > MAX_KEYS {
             return Err(Error::TooManyKeys { limit: MAX_KEYS });
@@ -76,12 +84,22 @@ impl JwkSet {
         for (index, entry) in entries.iter().enumerate() {
             match Jwk::from_value(entry) {
                 Ok(key) => keys.push(key),
-                Err(error @ Error::InvalidKey { problem: KeyProblem::PrivateMaterial }) => return Err(error),
-                Err(Error::InvalidKey { problem }) => skipped.push(SkippedKey { index, reason: problem }),
+                Err(
+                    error @ Error::InvalidKey {
+                        problem: KeyProblem::PrivateMaterial,
+                    },
+                ) => return Err(error),
+                Err(Error::InvalidKey { problem }) => skipped.push(SkippedKey {
+                    index,
+                    reason: problem,
+                }),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self { skipped, ..Self::new(keys)? })
+        Ok(Self {
+            skipped,
+            ..Self::new(keys)?
+        })
     }
 
     /// The keys that are understood.

@@ -13,8 +13,12 @@ const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-const MALFORMED: Error = Error::InvalidKey { problem: KeyProblem::Malformed };
-const UNSUPPORTED: Error = Error::InvalidKey { problem: KeyProblem::Unsupported };
+const MALFORMED: Error = Error::InvalidKey {
+    problem: KeyProblem::Malformed,
+};
+const UNSUPPORTED: Error = Error::InvalidKey {
+    problem: KeyProblem::Unsupported,
+};
 
 impl PublicKey {
     /// Reads a DER `SubjectPublicKeyInfo`: named curves only, nothing behind it.
@@ -31,8 +35,9 @@ impl PublicKey {
         let parameters = spki.algorithm.parameters;
         match spki.algorithm.oid {
             EC => {
-                let curve: ObjectIdentifier =
-                    parameters.and_then(|any| any.decode_as().ok()).ok_or(UNSUPPORTED)?;
+                let curve: ObjectIdentifier = parameters
+                    .and_then(|any| any.decode_as().ok())
+                    .ok_or(UNSUPPORTED)?;
                 let curve = match curve {
                     P256 => Curve::P256,
                     P384 => Curve::P384,
@@ -99,7 +104,9 @@ const MAX_SPKI: usize = 2048;
 
 fn rsa_public_key(der: &[u8]) -> der::Result<(UintRef<'_>, UintRef<'_>)> {
     let mut reader = SliceReader::new(der)?;
-    let key = reader.sequence(|reader| Ok::<_, der::Error>((UintRef::decode(reader)?, UintRef::decode(reader)?)))?;
+    let key = reader.sequence(|reader| {
+        Ok::<_, der::Error>((UintRef::decode(reader)?, UintRef::decode(reader)?))
+    })?;
     reader.finish()?;
     Ok(key)
 }

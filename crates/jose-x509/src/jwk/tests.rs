@@ -53,7 +53,10 @@ fn thumbprints_of_the_published_keys() {
         let jwk = parse(&jwk).unwrap();
         assert_eq!(base64url::encode(&jwk.thumbprint(&PROVIDER)), expected);
         let uri = jwk.key().thumbprint_uri(&PROVIDER);
-        assert_eq!(uri, format!("urn:ietf:params:oauth:jwk-thumbprint:sha-256:{expected}"));
+        assert_eq!(
+            uri,
+            format!("urn:ietf:params:oauth:jwk-thumbprint:sha-256:{expected}")
+        );
         // What else the key says does not count.
         let named = jwk.with_kid("other").with_use("sig");
         assert_eq!(base64url::encode(&named.thumbprint(&PROVIDER)), expected);
@@ -64,7 +67,10 @@ fn thumbprints_of_the_published_keys() {
 #[test]
 fn a_private_key_has_the_thumbprint_of_its_public_half() {
     let key = SigningKey::generate(&PROVIDER, Algorithm::Ed25519).unwrap();
-    assert_eq!(key.public_key().thumbprint(&PROVIDER), key.verifying_key().unwrap().thumbprint());
+    assert_eq!(
+        key.public_key().thumbprint(&PROVIDER),
+        key.verifying_key().unwrap().thumbprint()
+    );
 }
 
 /// Covers: JWKA-7517.4-1, JWKA-7517.4.1-1, JWKA-7518.6.2.1-1, JWKA-7518.6.2.1.2-1, JWKA-8037.2-1, JWKA-7638.4-1, JWKA-A14, JWKA-A17
@@ -75,27 +81,66 @@ fn members_have_their_type_and_their_exact_length() {
         (json!({}), KeyProblem::Member("kty")),
         (json!({"kty": 1}), KeyProblem::Member("kty")),
         (json!({"kty": "ec"}), KeyProblem::Unsupported),
-        (changed(p256(), "crv", json!("p-256")), KeyProblem::Unsupported),
-        (changed(p256(), "crv", json!("P-384")), KeyProblem::Member("x")),
-        (changed(p256(), "crv", json!("secp256k1")), KeyProblem::Unsupported),
+        (
+            changed(p256(), "crv", json!("p-256")),
+            KeyProblem::Unsupported,
+        ),
+        (
+            changed(p256(), "crv", json!("P-384")),
+            KeyProblem::Member("x"),
+        ),
+        (
+            changed(p256(), "crv", json!("secp256k1")),
+            KeyProblem::Unsupported,
+        ),
         (changed(p256(), "x", json!(null)), KeyProblem::Member("x")),
         (changed(p256(), "x", json!(["AA"])), KeyProblem::Member("x")),
-        (changed(p256(), "x", b64(&[&[0], &x[..]].concat())), KeyProblem::Member("x")),
+        (
+            changed(p256(), "x", b64(&[&[0], &x[..]].concat())),
+            KeyProblem::Member("x"),
+        ),
         (changed(p256(), "x", b64(&x[1..])), KeyProblem::Member("x")),
-        (changed(p256(), "x", json!(format!("{}=", p256()["x"].as_str().unwrap()))), KeyProblem::Member("x")),
+        (
+            changed(
+                p256(),
+                "x",
+                json!(format!("{}=", p256()["x"].as_str().unwrap())),
+            ),
+            KeyProblem::Member("x"),
+        ),
         (changed(p256(), "n", json!("AA")), KeyProblem::Inconsistent),
-        (changed(rsa(), "crv", json!("P-256")), KeyProblem::Inconsistent),
-        (changed(ed25519(), "y", json!("AA")), KeyProblem::Inconsistent),
-        (changed(ed25519(), "crv", json!("Ed448")), KeyProblem::Unsupported),
-        (changed(ed25519(), "crv", json!("X25519")), KeyProblem::Unsupported),
-        (changed(ed25519(), "x", b64(&[7; 31])), KeyProblem::Member("x")),
+        (
+            changed(rsa(), "crv", json!("P-256")),
+            KeyProblem::Inconsistent,
+        ),
+        (
+            changed(ed25519(), "y", json!("AA")),
+            KeyProblem::Inconsistent,
+        ),
+        (
+            changed(ed25519(), "crv", json!("Ed448")),
+            KeyProblem::Unsupported,
+        ),
+        (
+            changed(ed25519(), "crv", json!("X25519")),
+            KeyProblem::Unsupported,
+        ),
+        (
+            changed(ed25519(), "x", b64(&[7; 31])),
+            KeyProblem::Member("x"),
+        ),
         (changed(p256(), "kid", json!(1)), KeyProblem::Member("kid")),
         (changed(p256(), "use", json!([])), KeyProblem::Member("use")),
     ] {
         assert_eq!(refused(&jwk), problem, "{jwk}");
     }
     assert!(parse(&changed(p256(), "unknown", json!({"a": 1}))).is_ok());
-    assert_eq!(Jwk::from_slice(br#"{"kty":"EC","kty":"EC"}"#).unwrap_err().code(), "duplicate_member");
+    assert_eq!(
+        Jwk::from_slice(br#"{"kty":"EC","kty":"EC"}"#)
+            .unwrap_err()
+            .code(),
+        "duplicate_member"
+    );
 }
 
 /// Covers: JWKA-7518.3.3-1, JWKA-7518.6.3.1.1-1, JWKA-7518.6.3.1.2-1, JWKA-7518.8.3-1, JWKA-policy-1, JWKA-A1, JWKA-A2, JWKA-A3, JWKA-A4
@@ -116,11 +161,24 @@ fn weak_rsa_keys_are_refused() {
         ("e", b64(&[2, 0, 0, 0, 1])),
         ("e", b64(&[1; 8])),
     ] {
-        assert_eq!(refused(&changed(rsa(), member, value)), KeyProblem::WeakRsa, "{member}");
+        assert_eq!(
+            refused(&changed(rsa(), member, value)),
+            KeyProblem::WeakRsa,
+            "{member}"
+        );
     }
-    assert_eq!(refused(&changed(rsa(), "n", b64(&[&[0], &n[..]].concat()))), KeyProblem::Member("n"));
-    assert_eq!(refused(&changed(rsa(), "e", b64(&[0, 1, 0, 1]))), KeyProblem::Member("e"));
-    assert_eq!(refused(&changed(rsa(), "n", json!(""))), KeyProblem::Member("n"));
+    assert_eq!(
+        refused(&changed(rsa(), "n", b64(&[&[0], &n[..]].concat()))),
+        KeyProblem::Member("n")
+    );
+    assert_eq!(
+        refused(&changed(rsa(), "e", b64(&[0, 1, 0, 1]))),
+        KeyProblem::Member("e")
+    );
+    assert_eq!(
+        refused(&changed(rsa(), "n", json!(""))),
+        KeyProblem::Member("n")
+    );
 }
 
 /// Covers: JWKA-7518.6.2-1, JWKA-8725bis.3.4-1, JWT-8725bis.3.4-1, JWKA-A5, JWKA-A7, JWS-A12
@@ -129,11 +187,17 @@ fn points_are_on_their_curve_and_of_large_order() {
     let prepare = |value: &Value| VerifyingKey::from_jwk(&PROVIDER, parse(value)?).map(drop);
     assert_eq!(prepare(&p256()), Ok(()));
     assert_eq!(prepare(&ed25519()), Ok(()));
-    let swapped = changed(changed(p256(), "x", p256()["y"].clone()), "y", p256()["x"].clone());
+    let swapped = changed(
+        changed(p256(), "x", p256()["y"].clone()),
+        "y",
+        p256()["x"].clone(),
+    );
     let off = changed(p256(), "y", b64(&[1; 32]));
     let infinity = changed(changed(p256(), "x", b64(&[0; 32])), "y", b64(&[0; 32]));
     let above_p = changed(p256(), "x", b64(&[0xff; 32]));
-    let invalid = Err(Error::InvalidKey { problem: KeyProblem::InvalidPoint });
+    let invalid = Err(Error::InvalidKey {
+        problem: KeyProblem::InvalidPoint,
+    });
     for jwk in [swapped, off, infinity, above_p] {
         assert_eq!(prepare(&jwk), invalid, "{jwk}");
     }
@@ -146,7 +210,10 @@ fn points_are_on_their_curve_and_of_large_order() {
     let mut one_signed = one;
     one_signed[31] = 0x80;
     for point in [[0; 32], one, one_signed, minus_one, p, [0xff; 32]] {
-        assert_eq!(refused(&changed(ed25519(), "x", b64(&point))), KeyProblem::InvalidPoint);
+        assert_eq!(
+            refused(&changed(ed25519(), "x", b64(&point))),
+            KeyProblem::InvalidPoint
+        );
     }
 }
 
@@ -159,43 +226,107 @@ fn purpose_and_algorithm_fit_the_key() {
         ("alg", json!("RS256")),
         ("alg", json!("ES384")),
     ] {
-        assert_eq!(refused(&changed(p256(), member, value)), KeyProblem::Inconsistent);
+        assert_eq!(
+            refused(&changed(p256(), member, value)),
+            KeyProblem::Inconsistent
+        );
     }
-    assert_eq!(refused(&changed(p256(), "alg", json!("ES256K"))), KeyProblem::Unsupported);
-    assert_eq!(refused(&changed(p256(), "key_ops", json!("verify"))), KeyProblem::Member("key_ops"));
-    let contradicts = changed(changed(p256(), "use", json!("enc")), "key_ops", json!(["verify"]));
+    assert_eq!(
+        refused(&changed(p256(), "alg", json!("ES256K"))),
+        KeyProblem::Unsupported
+    );
+    assert_eq!(
+        refused(&changed(p256(), "key_ops", json!("verify"))),
+        KeyProblem::Member("key_ops")
+    );
+    let contradicts = changed(
+        changed(p256(), "use", json!("enc")),
+        "key_ops",
+        json!(["verify"]),
+    );
     assert_eq!(refused(&contradicts), KeyProblem::Inconsistent);
     for (member, value) in [("use", json!("enc")), ("key_ops", json!(["sign"]))] {
         let jwk = parse(&changed(p256(), member, value)).unwrap();
-        assert_eq!(VerifyingKey::from_jwk(&PROVIDER, jwk).unwrap_err().code(), "invalid_key");
+        assert_eq!(
+            VerifyingKey::from_jwk(&PROVIDER, jwk).unwrap_err().code(),
+            "invalid_key"
+        );
     }
     let set = JwkSet::new(vec![
         parse(&p256()).unwrap().with_use("x509-svid"),
-        parse(&ed25519()).unwrap().with_use("jwt-svid").with_kid("j"),
+        parse(&ed25519())
+            .unwrap()
+            .with_use("jwt-svid")
+            .with_kid("j"),
     ])
     .unwrap();
-    assert!(KeySet::from_jwks(&PROVIDER, &set).unwrap().keys().is_empty());
-    let jwt = KeySet::from_jwks_with_use(&PROVIDER, &set, |key_use| key_use == Some("jwt-svid")).unwrap();
-    assert!(jwt.get("j").unwrap().algorithms() == crate::Algorithms::of(&[Algorithm::EdDsa, Algorithm::Ed25519]));
+    assert!(
+        KeySet::from_jwks(&PROVIDER, &set)
+            .unwrap()
+            .keys()
+            .is_empty()
+    );
+    let jwt =
+        KeySet::from_jwks_with_use(&PROVIDER, &set, |key_use| key_use == Some("jwt-svid")).unwrap();
+    assert!(
+        jwt.get("j").unwrap().algorithms()
+            == crate::Algorithms::of(&[Algorithm::EdDsa, Algorithm::Ed25519])
+    );
 }
 
 /// Covers: JWKA-7517.5-1, JWKA-7517.5-2, JWKA-7517.5-4, JWKA-policy-8, JWKA-A11, JWKA-A20
 #[test]
 fn a_set_skips_strangers_and_refuses_secrets() {
-    let set = |keys: Value| JwkSet::from_slice(json!({"keys": keys, "spiffe_sequence": 1}).to_string().as_bytes());
+    let set = |keys: Value| {
+        JwkSet::from_slice(
+            json!({"keys": keys, "spiffe_sequence": 1})
+                .to_string()
+                .as_bytes(),
+        )
+    };
     let mixed = set(json!([{"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"}, p256(), {"kty": "EC"}, 7, ed25519()])).unwrap();
     assert_eq!(mixed.keys().len(), 2);
-    assert_eq!(mixed.skipped().iter().map(|skipped| skipped.index).collect::<Vec<_>>(), [0, 2, 3]);
+    assert_eq!(
+        mixed
+            .skipped()
+            .iter()
+            .map(|skipped| skipped.index)
+            .collect::<Vec<_>>(),
+        [0, 2, 3]
+    );
     assert!(set(json!([])).unwrap().keys().is_empty());
-    for secret in [changed(p256(), "d", json!("AA")), json!({"kty": "oct", "k": "AAAA"}), json!({"kty": "AKP", "d": "x"})] {
-        assert_eq!(set(json!([p256(), secret])).unwrap_err().code(), "private_key_material");
+    for secret in [
+        changed(p256(), "d", json!("AA")),
+        json!({"kty": "oct", "k": "AAAA"}),
+        json!({"kty": "AKP", "d": "x"}),
+    ] {
+        assert_eq!(
+            set(json!([p256(), secret])).unwrap_err().code(),
+            "private_key_material"
+        );
     }
     let named = |kid: &str| changed(p256(), "kid", json!(kid));
-    assert_eq!(set(json!([named("a"), changed(ed25519(), "kid", json!("a"))])).unwrap_err(), Error::DuplicateKid);
-    assert_eq!(set(Value::Array(vec![json!({}); 513])).unwrap_err().code(), "too_many_keys");
+    assert_eq!(
+        set(json!([named("a"), changed(ed25519(), "kid", json!("a"))])).unwrap_err(),
+        Error::DuplicateKid
+    );
+    assert_eq!(
+        set(Value::Array(vec![json!({}); 513])).unwrap_err().code(),
+        "too_many_keys"
+    );
     assert_eq!(set(json!({})).unwrap_err().code(), "invalid_key");
-    assert_eq!(JwkSet::from_slice(br#"{"keys":[{"kty":"EC","kty":"EC"}]}"#).unwrap_err().code(), "duplicate_member");
-    assert_eq!(JwkSet::from_slice(&vec![b' '; 1024 * 1024 + 1]).unwrap_err().code(), "too_large");
+    assert_eq!(
+        JwkSet::from_slice(br#"{"keys":[{"kty":"EC","kty":"EC"}]}"#)
+            .unwrap_err()
+            .code(),
+        "duplicate_member"
+    );
+    assert_eq!(
+        JwkSet::from_slice(&vec![b' '; 1024 * 1024 + 1])
+            .unwrap_err()
+            .code(),
+        "too_large"
+    );
 }
 
 /// Covers: JWKA-policy-9, JWKA-A6, JWKA-A21
@@ -212,14 +343,22 @@ fn spki_round_trips_and_nothing_else_passes_for_it() {
     let private = SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap();
     assert!(PublicKey::from_spki_der(private.expose_pkcs8_der()).is_err());
     let pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    assert_eq!(PublicKey::from_spki_pem(pem).unwrap_err().code(), "private_key_material");
-    assert!(PublicKey::from_spki_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
+    assert_eq!(
+        PublicKey::from_spki_pem(pem).unwrap_err().code(),
+        "private_key_material"
+    );
+    assert!(
+        PublicKey::from_spki_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+            .is_err()
+    );
 }
 
 /// Covers: JWKA-7517.9.2-1, JWKA-A22
 #[test]
 fn debug_output_shows_no_key_material() {
-    let key = SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap().with_kid("k");
+    let key = SigningKey::generate(&PROVIDER, Algorithm::Es256)
+        .unwrap()
+        .with_kid("k");
     let shown = format!("{key:?}");
     assert!(shown.contains("\"k\"") && shown.len() < 100, "{shown}");
 }

@@ -24,8 +24,8 @@ pub struct HeaderRules {
 
 /// Names that `crit` must not have: those of RFC 7515 and RFC 7518.
 const STANDARD: [&str; 18] = [
-    "alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit", "epk", "apu", "apv", "iv",
-    "tag", "enc", "zip",
+    "alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit", "epk",
+    "apu", "apv", "iv", "tag", "enc", "zip",
 ];
 const STANDARD_PBES2: [&str; 2] = ["p2s", "p2c"];
 const MAX_CRIT: usize = 8;
@@ -95,8 +95,10 @@ impl<'a> Header<'a> {
     ///
     /// [`Error::Json`]; not for a header that was parsed.
     pub fn members(&self) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
-        json::object(self.json.as_bytes(), &json::Limits::HEADER)
-            .map_err(|source| Error::Json { what: "header", source })
+        json::object(self.json.as_bytes(), &json::Limits::HEADER).map_err(|source| Error::Json {
+            what: "header",
+            source,
+        })
     }
 }
 
@@ -115,22 +117,32 @@ impl Parsed {
     pub(super) fn read(bytes: &[u8], rules: &HeaderRules, limit: usize) -> Result<Self, Error> {
         let mut alg = None;
         let mut parsed = Found::default();
-        json::read_object(bytes, &json::Limits::HEADER.with_bytes(limit), |name, value| match name {
-            "alg" => alg = Some(text_only(value)),
-            "kid" => parsed.kid = Some(text_only(value)),
-            "typ" => parsed.typ = Some(text_only(value)),
-            "cty" => parsed.cty = Some(text_only(value)),
-            "crit" => parsed.crit = Some(value),
-            "b64" => parsed.b64 = true,
-            "jku" => parsed.key_material = Some("jku"),
-            "x5u" => parsed.key_material = Some("x5u"),
-            "jwk" if !rules.allow_jwk => parsed.key_material = Some("jwk"),
-            "x5c" if !rules.allow_x5c => parsed.key_material = Some("x5c"),
-            _ => {}
-        })
+        json::read_object(
+            bytes,
+            &json::Limits::HEADER.with_bytes(limit),
+            |name, value| match name {
+                "alg" => alg = Some(text_only(value)),
+                "kid" => parsed.kid = Some(text_only(value)),
+                "typ" => parsed.typ = Some(text_only(value)),
+                "cty" => parsed.cty = Some(text_only(value)),
+                "crit" => parsed.crit = Some(value),
+                "b64" => parsed.b64 = true,
+                "jku" => parsed.key_material = Some("jku"),
+                "x5u" => parsed.key_material = Some("x5u"),
+                "jwk" if !rules.allow_jwk => parsed.key_material = Some("jwk"),
+                "x5c" if !rules.allow_x5c => parsed.key_material = Some("x5c"),
+                _ => {}
+            },
+        )
         .map_err(|source| match source.kind() {
-            JsonErrorKind::TooLarge => Error::TooLarge { what: "header", limit },
-            _ => Error::Json { what: "header", source },
+            JsonErrorKind::TooLarge => Error::TooLarge {
+                what: "header",
+                limit,
+            },
+            _ => Error::Json {
+                what: "header",
+                source,
+            },
         })?;
         if parsed.b64 {
             return Err(Error::UnencodedPayload);
@@ -141,20 +153,24 @@ impl Parsed {
         if let Some(crit) = parsed.crit {
             check_crit(crit, bytes, rules)?;
         }
-        let base = str::from_utf8(bytes).unwrap_or_default();
+        let base = core::str::from_utf8(bytes).unwrap_or_default();
         let algorithm = match alg {
             None => return Err(Error::MissingHeader { name: "alg" }),
             Some(None) => return Err(Error::HeaderType { name: "alg" }),
             Some(Some(name)) => Algorithm::from_name(&name).ok_or(Error::UnsupportedAlgorithm)?,
         };
-        let text = |name: &'static str, value: Option<Option<Cow<'_, str>>>, accept: fn(&str) -> bool| match value {
+        let text = |name: &'static str,
+                    value: Option<Option<Cow<'_, str>>>,
+                    accept: fn(&str) -> bool| match value {
             None => Ok(None),
             Some(Some(text)) if accept(&text) => Ok(Some(Text::of(text, base))),
             Some(_) => Err(Error::HeaderType { name }),
         };
         Ok(Self {
             algorithm,
-            kid: text("kid", parsed.kid, |kid| kid.len() <= MAX_KID && !kid.chars().any(char::is_control))?,
+            kid: text("kid", parsed.kid, |kid| {
+                kid.len() <= MAX_KID && !kid.chars().any(char::is_control)
+            })?,
             typ: text("typ", parsed.typ, |_| true)?,
             cty: text("cty", parsed.cty, |_| true)?,
         })
@@ -181,21 +197,38 @@ fn text_only(value: Member<'_>) -> Option<Cow<'_, str>> {
 
 /// RFC 7515 section 4.1.11.
 fn check_crit(crit: Member<'_>, header: &[u8], rules: &HeaderRules) -> Result<(), Error> {
-    let Member::Texts(names) = crit else { return Err(Error::InvalidCritical) };
-    let repeated = names.iter().enumerate().any(|(i, name)| names.iter().skip(i + 1).any(|other| other == name));
-    let standard = |name: &Cow<'_, str>| STANDARD.contains(&name.as_ref()) || STANDARD_PBES2.contains(&name.as_ref());
+    let Member::Texts(names) = crit else {
+        return Err(Error::InvalidCritical);
+    };
+    let repeated = names
+        .iter()
+        .enumerate()
+        .any(|(i, name)| names.iter().skip(i + 1).any(|other| other == name));
+    let standard = |name: &Cow<'_, str>| {
+        STANDARD.contains(&name.as_ref()) || STANDARD_PBES2.contains(&name.as_ref())
+    };
     if names.is_empty() || names.len() > MAX_CRIT || repeated || names.iter().any(standard) {
         return Err(Error::InvalidCritical);
     }
     let mut present = 0_usize;
-    json::read_object(header, &json::Limits::HEADER.with_bytes(header.len()), |name, _| {
-        present += usize::from(names.iter().any(|critical| critical == name));
-    })
-    .map_err(|source| Error::Json { what: "header", source })?;
+    json::read_object(
+        header,
+        &json::Limits::HEADER.with_bytes(header.len()),
+        |name, _| {
+            present += usize::from(names.iter().any(|critical| critical == name));
+        },
+    )
+    .map_err(|source| Error::Json {
+        what: "header",
+        source,
+    })?;
     if present != names.len() {
         return Err(Error::InvalidCritical);
     }
-    if names.iter().any(|name| !rules.understood.contains(&name.as_ref())) {
+    if names
+        .iter()
+        .any(|name| !rules.understood.contains(&name.as_ref()))
+    {
         return Err(Error::UnsupportedCritical);
     }
     Ok(())

@@ -24,7 +24,10 @@ impl Limits {
     /// [`Error::InvalidOption`] above the hard caps.
     pub fn new(token: usize, header: usize) -> Result<Self, Error> {
         if token > 64 * 1024 || header > 16 * 1024 {
-            return Err(Error::InvalidOption { option: "limits", range: "token up to 64 KiB, header up to 16 KiB" });
+            return Err(Error::InvalidOption {
+                option: "limits",
+                range: "token up to 64 KiB, header up to 16 KiB",
+            });
         }
         Ok(Self { token, header })
     }
@@ -32,7 +35,10 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { token: 16 * 1024, header: 8 * 1024 }
+        Self {
+            token: 16 * 1024,
+            header: 8 * 1024,
+        }
     }
 }
 
@@ -54,11 +60,14 @@ struct Buffer {
 
 impl Buffer {
     fn header(&self) -> &str {
-        str::from_utf8(self.bytes.get(..self.payload_at).unwrap_or_default()).unwrap_or_default()
+        core::str::from_utf8(self.bytes.get(..self.payload_at).unwrap_or_default())
+            .unwrap_or_default()
     }
 
     fn payload(&self) -> &[u8] {
-        self.bytes.get(self.payload_at..self.signature_at).unwrap_or_default()
+        self.bytes
+            .get(self.payload_at..self.signature_at)
+            .unwrap_or_default()
     }
 
     fn signature(&self) -> &[u8] {
@@ -81,14 +90,22 @@ impl<'a> UnverifiedJws<'a> {
     /// # Errors
     ///
     /// [`Error`] for anything that is not exactly a compact JWS with an acceptable header.
-    pub fn parse_with(compact: &'a str, rules: &HeaderRules, limits: &Limits) -> Result<Self, Error> {
+    pub fn parse_with(
+        compact: &'a str,
+        rules: &HeaderRules,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
         if compact.len() > limits.token {
-            return Err(Error::TooLarge { what: "token", limit: limits.token });
+            return Err(Error::TooLarge {
+                what: "token",
+                limit: limits.token,
+            });
         }
         if compact.trim_ascii_start().starts_with('{') {
             return Err(Error::JsonSerialization);
         }
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let allowed =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if let Some(offset) = compact.bytes().position(|byte| !allowed(&byte)) {
             return Err(Error::TokenCharacters { offset });
         }
@@ -97,7 +114,10 @@ impl<'a> UnverifiedJws<'a> {
             return Err(Error::EmptySignature);
         }
         if header.len() / 4 * 3 > limits.header {
-            return Err(Error::TooLarge { what: "header", limit: limits.header });
+            return Err(Error::TooLarge {
+                what: "header",
+                limit: limits.header,
+            });
         }
         let mut bytes = Vec::with_capacity(compact.len() / 4 * 3 + 3);
         base64url::decode_to(header, &mut bytes, "header")?;
@@ -106,8 +126,18 @@ impl<'a> UnverifiedJws<'a> {
         base64url::decode_to(payload, &mut bytes, "payload")?;
         let signature_at = bytes.len();
         base64url::decode_to(signature, &mut bytes, "signature")?;
-        let signing_input = compact.get(..header.len() + 1 + payload.len()).unwrap_or_default();
-        Ok(Self { signing_input, header: parsed, buffer: Buffer { bytes, payload_at, signature_at } })
+        let signing_input = compact
+            .get(..header.len() + 1 + payload.len())
+            .unwrap_or_default();
+        Ok(Self {
+            signing_input,
+            header: parsed,
+            buffer: Buffer {
+                bytes,
+                payload_at,
+                signature_at,
+            },
+        })
     }
 
     /// The header, which nobody vouches for yet.
@@ -135,7 +165,11 @@ impl<'a> UnverifiedJws<'a> {
     ///
     /// [`Error::AlgorithmNotAllowed`], the errors of [`KeySource::candidates`], and
     /// [`Error::InvalidSignature`]. No part of the token is handed out then.
-    pub fn verify(self, keys: &(impl KeySource + ?Sized), allowed: Algorithms) -> Result<VerifiedJws, Error> {
+    pub fn verify(
+        self,
+        keys: &(impl KeySource + ?Sized),
+        allowed: Algorithms,
+    ) -> Result<VerifiedJws, Error> {
         let algorithm = self.header.algorithm;
         if !allowed.contains(algorithm) {
             return Err(Error::AlgorithmNotAllowed { algorithm });
@@ -143,9 +177,17 @@ impl<'a> UnverifiedJws<'a> {
         let candidates = keys.candidates(&self.unverified_header())?;
         let mut refusal = Error::UnknownKey;
         for key in candidates.iter() {
-            match key.verify(algorithm, self.signing_input.as_bytes(), self.buffer.signature()) {
+            match key.verify(
+                algorithm,
+                self.signing_input.as_bytes(),
+                self.buffer.signature(),
+            ) {
                 Ok(()) => {
-                    return Ok(VerifiedJws { header: self.header, buffer: self.buffer, key: key.clone() });
+                    return Ok(VerifiedJws {
+                        header: self.header,
+                        buffer: self.buffer,
+                        key: key.clone(),
+                    });
                 }
                 Err(error) => refusal = error,
             }
@@ -158,7 +200,12 @@ impl<'a> UnverifiedJws<'a> {
 fn split(compact: &str) -> Result<(&str, &str, &str), Error> {
     let (header, rest) = compact.split_once('.').ok_or(Error::SegmentCount)?;
     let (payload, signature) = rest.split_once('.').ok_or(Error::SegmentCount)?;
-    match signature.bytes().filter(|byte| *byte == b'.').take(3).count() {
+    match signature
+        .bytes()
+        .filter(|byte| *byte == b'.')
+        .take(3)
+        .count()
+    {
         0 => Ok((header, payload, signature)),
         2 => Err(Error::EncryptedNotSigned),
         _ => Err(Error::SegmentCount),

@@ -19,7 +19,10 @@ impl ProtectedHeader {
     /// A header with `typ`, written without `application/`.
     #[must_use]
     pub fn new(typ: &'static str) -> Self {
-        Self { typ: Some(typ), ..Self::default() }
+        Self {
+            typ: Some(typ),
+            ..Self::default()
+        }
     }
 
     /// A header without `typ`, for token kinds that have none.
@@ -108,7 +111,11 @@ impl SigningInput {
 /// # Errors
 ///
 /// [`Error::SigningFailed`].
-pub fn sign(signer: &(impl Signer + ?Sized), header: &ProtectedHeader, payload: &[u8]) -> Result<String, Error> {
+pub fn sign(
+    signer: &(impl Signer + ?Sized),
+    header: &ProtectedHeader,
+    payload: &[u8],
+) -> Result<String, Error> {
     let input = SigningInput::new(header, signer.algorithm().name(), signer.kid(), payload);
     let signature = signer.sign(input.as_bytes())?;
     Ok(input.finish(&signature))

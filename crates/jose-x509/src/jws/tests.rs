@@ -10,11 +10,17 @@ use crate::sign::SigningKey;
 const PROVIDER: CryptoProvider = ring::provider();
 
 fn key() -> SigningKey {
-    SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap().with_kid("k1")
+    SigningKey::generate(&PROVIDER, Algorithm::Es256)
+        .unwrap()
+        .with_kid("k1")
 }
 
 fn token(header: &str, payload: &str) -> String {
-    format!("{}.{}.AAAA", crate::base64url::encode(header.as_bytes()), crate::base64url::encode(payload.as_bytes()))
+    format!(
+        "{}.{}.AAAA",
+        crate::base64url::encode(header.as_bytes()),
+        crate::base64url::encode(payload.as_bytes())
+    )
 }
 
 fn code(compact: &str) -> &'static str {
@@ -42,10 +48,19 @@ fn exactly_three_segments() {
 /// Covers: JWS-3.2-1, JWS-A19, JWS-8725bis.3.14-1, JWT-8725bis.3.14-1, JWS-7.1-1, JWT-7519.3-1
 #[test]
 fn nothing_but_the_bare_compact_form() {
-    assert_eq!(code(r#"{"payload":"e30","signatures":[]}"#), "json_serialization");
+    assert_eq!(
+        code(r#"{"payload":"e30","signatures":[]}"#),
+        "json_serialization"
+    );
     assert_eq!(code(" \n{\"payload\":\"e30\"}"), "json_serialization");
     let good = token(r#"{"alg":"ES256"}"#, "{}");
-    for bad in [format!(" {good}"), format!("{good}\n"), format!("Bearer {good}"), good.replace('.', "%2E"), format!("{good}=")] {
+    for bad in [
+        format!(" {good}"),
+        format!("{good}\n"),
+        format!("Bearer {good}"),
+        good.replace('.', "%2E"),
+        format!("{good}="),
+    ] {
         assert_eq!(code(&bad), "token_characters", "{bad}");
     }
 }
@@ -61,7 +76,10 @@ fn only_canonical_base64url() {
     assert_eq!(code(&format!("{header}.e30.AB")), "invalid_base64");
     assert_eq!(code(&format!("{header}.e+0.AAAA")), "token_characters");
     assert!(UnverifiedJws::parse(&format!("{header}.e30.AA")).is_ok());
-    assert!(UnverifiedJws::parse(&format!("{header}..AA")).is_ok(), "an empty payload is a matter of the JWT layer");
+    assert!(
+        UnverifiedJws::parse(&format!("{header}..AA")).is_ok(),
+        "an empty payload is a matter of the JWT layer"
+    );
 }
 
 /// Covers: JWS-4-4, JWS-4.1.1-1, JWS-4.1.1-2, JWS-4.1.4-3, JWS-A1, JWS-A25, JWT-7519.6-1
@@ -82,7 +100,10 @@ fn header_parameters_have_their_types() {
         (r#"{"alg":"ES256","kid":"a\nb"}"#, "header_type"),
         (r#"{"alg":"ES256","typ":{}}"#, "header_type"),
         (r#"{"alg":"ES256","cty":[]}"#, "header_type"),
-        (&format!(r#"{{"alg":"ES256","kid":"{long}"}}"#), "header_type"),
+        (
+            &format!(r#"{{"alg":"ES256","kid":"{long}"}}"#),
+            "header_type",
+        ),
     ] {
         assert_eq!(code(&token(header, "{}")), expected, "{header}");
     }
@@ -97,18 +118,33 @@ fn critical_extensions_are_understood_or_refused() {
         (r#"{"alg":"ES256","crit":[]}"#, "invalid_critical"),
         (r#"{"alg":"ES256","crit":"exp"}"#, "invalid_critical"),
         (r#"{"alg":"ES256","crit":[1]}"#, "invalid_critical"),
-        (r#"{"alg":"ES256","x":1,"crit":["x","x"]}"#, "invalid_critical"),
+        (
+            r#"{"alg":"ES256","x":1,"crit":["x","x"]}"#,
+            "invalid_critical",
+        ),
         (r#"{"alg":"ES256","crit":["x"]}"#, "invalid_critical"),
         (r#"{"alg":"ES256","crit":["alg"]}"#, "invalid_critical"),
-        (r#"{"alg":"ES256","p2c":1,"crit":["p2c"]}"#, "invalid_critical"),
-        (r#"{"alg":"ES256","x":1,"crit":["x"]}"#, "unsupported_critical"),
+        (
+            r#"{"alg":"ES256","p2c":1,"crit":["p2c"]}"#,
+            "invalid_critical",
+        ),
+        (
+            r#"{"alg":"ES256","x":1,"crit":["x"]}"#,
+            "unsupported_critical",
+        ),
         (r#"{"alg":"ES256","b64":true}"#, "unencoded_payload"),
-        (r#"{"alg":"ES256","b64":false,"crit":["b64"]}"#, "unencoded_payload"),
+        (
+            r#"{"alg":"ES256","b64":false,"crit":["b64"]}"#,
+            "unencoded_payload",
+        ),
         (r#"{"alg":"ES256","crit":["b64"]}"#, "invalid_critical"),
     ] {
         assert_eq!(code(&token(header, "{}")), expected, "{header}");
     }
-    let rules = HeaderRules { understood: &["x"], ..HeaderRules::default() };
+    let rules = HeaderRules {
+        understood: &["x"],
+        ..HeaderRules::default()
+    };
     let known = token(r#"{"alg":"ES256","x":1,"crit":["x"]}"#, "{}");
     assert!(UnverifiedJws::parse_with(&known, &rules, &Limits::default()).is_ok());
 }
@@ -117,7 +153,9 @@ fn critical_extensions_are_understood_or_refused() {
 #[test]
 fn key_material_in_the_header_is_refused() {
     for name in ["jwk", "jku", "x5c", "x5u"] {
-        let error = UnverifiedJws::parse(&token(&format!(r#"{{"alg":"ES256","{name}":{{}}}}"#), "{}")).unwrap_err();
+        let error =
+            UnverifiedJws::parse(&token(&format!(r#"{{"alg":"ES256","{name}":{{}}}}"#), "{}"))
+                .unwrap_err();
         assert_eq!(error, Error::HeaderKeyMaterial { name });
     }
     assert!(UnverifiedJws::parse(&token(r#"{"alg":"ES256","x5t":"AA"}"#, "{}")).is_ok());
@@ -125,9 +163,16 @@ fn key_material_in_the_header_is_refused() {
     let (ours, theirs) = (key(), key());
     let header = ProtectedHeader::new("x+jwt").with_jwk(&theirs.public_jwk());
     let forged = sign(&theirs, &header, b"{}").unwrap();
-    let rules = HeaderRules { allow_jwk: true, ..HeaderRules::default() };
+    let rules = HeaderRules {
+        allow_jwk: true,
+        ..HeaderRules::default()
+    };
     let jws = UnverifiedJws::parse_with(&forged, &rules, &Limits::default()).unwrap();
-    assert_eq!(jws.verify(&ours.verifying_key().unwrap(), Algorithms::ALL).unwrap_err(), Error::InvalidSignature);
+    assert_eq!(
+        jws.verify(&ours.verifying_key().unwrap(), Algorithms::ALL)
+            .unwrap_err(),
+        Error::InvalidSignature
+    );
 }
 
 /// Covers: JWS-4.1.9-1, JWT-8725bis.3.11-1, JWT-A3
@@ -154,19 +199,40 @@ fn media_types_compare_without_case_and_without_parameters() {
 /// Covers: JWS-3.1-2, JWS-4.1.1-4, JWS-4.1.9-2, JWS-5.1-1, JWS-6-2, JWS-4.1.11-4, JWS-7797.7-1, JWS-4-3, JWS-4.3-1
 #[test]
 fn what_is_signed_verifies_and_names_algorithm_and_key_itself() {
-    for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::Ed25519, Algorithm::EdDsa] {
-        let key = SigningKey::generate(&PROVIDER, algorithm).unwrap().with_thumbprint_kid();
-        let header = ProtectedHeader::new("x+jwt").with_parameter("private", 1).unwrap();
+    for algorithm in [
+        Algorithm::Es256,
+        Algorithm::Es384,
+        Algorithm::Ed25519,
+        Algorithm::EdDsa,
+    ] {
+        let key = SigningKey::generate(&PROVIDER, algorithm)
+            .unwrap()
+            .with_thumbprint_kid();
+        let header = ProtectedHeader::new("x+jwt")
+            .with_parameter("private", 1)
+            .unwrap();
         let compact = sign(&key, &header, b"{}").unwrap();
-        let jws = UnverifiedJws::parse(&compact).unwrap().verify(&key.verifying_key().unwrap(), Algorithms::ALL).unwrap();
+        let jws = UnverifiedJws::parse(&compact)
+            .unwrap()
+            .verify(&key.verifying_key().unwrap(), Algorithms::ALL)
+            .unwrap();
         assert_eq!(jws.header().algorithm(), algorithm);
         assert_eq!(jws.header().kid(), key.public_jwk().kid());
         assert_eq!(jws.header().typ(), Some("x+jwt"));
         assert_eq!(jws.payload(), b"{}");
-        assert_eq!(jws.key().thumbprint(), key.verifying_key().unwrap().thumbprint());
+        assert_eq!(
+            jws.key().thumbprint(),
+            key.verifying_key().unwrap().thumbprint()
+        );
     }
     for name in ["alg", "kid", "typ", "crit", "b64"] {
-        assert_eq!(ProtectedHeader::new("x").with_parameter(name, 1).unwrap_err().code(), "invalid_option");
+        assert_eq!(
+            ProtectedHeader::new("x")
+                .with_parameter(name, 1)
+                .unwrap_err()
+                .code(),
+            "invalid_option"
+        );
     }
 }
 
@@ -176,39 +242,87 @@ fn the_key_decides_the_algorithm_and_the_caller_allows_it() {
     let es256 = key();
     let es384 = SigningKey::generate(&PROVIDER, Algorithm::Es384).unwrap();
     let compact = sign(&es256, &ProtectedHeader::new("x"), b"{}").unwrap();
-    let verify = |keys: &VerifyingKey, allowed| UnverifiedJws::parse(&compact).unwrap().verify(keys, allowed).map(drop);
+    let verify = |keys: &VerifyingKey, allowed| {
+        UnverifiedJws::parse(&compact)
+            .unwrap()
+            .verify(keys, allowed)
+            .map(drop)
+    };
     let own = es256.verifying_key().unwrap();
     assert_eq!(verify(&own, Algorithms::ALL), Ok(()));
     let other = Algorithms::of(&[Algorithm::Es384]);
-    assert_eq!(verify(&own, other), Err(Error::AlgorithmNotAllowed { algorithm: Algorithm::Es256 }));
+    assert_eq!(
+        verify(&own, other),
+        Err(Error::AlgorithmNotAllowed {
+            algorithm: Algorithm::Es256
+        })
+    );
     let wrong = es384.verifying_key().unwrap();
-    assert_eq!(verify(&wrong, Algorithms::ALL), Err(Error::AlgorithmMismatch { algorithm: Algorithm::Es256 }));
+    assert_eq!(
+        verify(&wrong, Algorithms::ALL),
+        Err(Error::AlgorithmMismatch {
+            algorithm: Algorithm::Es256
+        })
+    );
 }
 
 /// Covers: JWS-4.1.4-2, JWS-A7, JWS-A8, JWS-A26, JWKA-policy-3, JWKA-7517.4.5-1, JWKA-A10, JWKA-7517.5-3
 #[test]
 fn keys_are_selected_by_kid_or_a_few_are_tried() {
-    let keys: Vec<SigningKey> =
-        (0..6).map(|i| SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap().with_kid(format!("k{i}"))).collect();
+    let keys: Vec<SigningKey> = (0..6)
+        .map(|i| {
+            SigningKey::generate(&PROVIDER, Algorithm::Es256)
+                .unwrap()
+                .with_kid(format!("k{i}"))
+        })
+        .collect();
     let verifying = |range: std::ops::Range<usize>| -> Vec<VerifyingKey> {
-        keys[range].iter().rev().map(|key| key.verifying_key().unwrap()).collect()
+        keys[range]
+            .iter()
+            .rev()
+            .map(|key| key.verifying_key().unwrap())
+            .collect()
     };
     let all = KeySet::new(verifying(0..6)).unwrap();
     for key in &keys {
         let compact = sign(key, &ProtectedHeader::new("x"), b"{}").unwrap();
-        assert!(UnverifiedJws::parse(&compact).unwrap().verify(&all, Algorithms::ALL).is_ok());
+        assert!(
+            UnverifiedJws::parse(&compact)
+                .unwrap()
+                .verify(&all, Algorithms::ALL)
+                .is_ok()
+        );
     }
-    let stranger = sign(&key().with_kid("../../dev/null"), &ProtectedHeader::new("x"), b"{}").unwrap();
-    let error = UnverifiedJws::parse(&stranger).unwrap().verify(&all, Algorithms::ALL).unwrap_err();
+    let stranger = sign(
+        &key().with_kid("../../dev/null"),
+        &ProtectedHeader::new("x"),
+        b"{}",
+    )
+    .unwrap();
+    let error = UnverifiedJws::parse(&stranger)
+        .unwrap()
+        .verify(&all, Algorithms::ALL)
+        .unwrap_err();
     assert_eq!(error, Error::UnknownKey);
     assert!(error.refresh_may_help());
     let nameless = sign(&keys[2], &ProtectedHeader::new("x").without_kid(), b"{}").unwrap();
-    let with = |set: &KeySet| UnverifiedJws::parse(&nameless).unwrap().verify(set, Algorithms::ALL).map(drop);
+    let with = |set: &KeySet| {
+        UnverifiedJws::parse(&nameless)
+            .unwrap()
+            .verify(set, Algorithms::ALL)
+            .map(drop)
+    };
     assert_eq!(with(&all), Err(Error::AmbiguousKey));
     assert_eq!(with(&KeySet::new(verifying(0..4)).unwrap()), Ok(()));
-    assert_eq!(with(&KeySet::new(verifying(3..6)).unwrap()), Err(Error::InvalidSignature));
+    assert_eq!(
+        with(&KeySet::new(verifying(3..6)).unwrap()),
+        Err(Error::InvalidSignature)
+    );
     assert_eq!(with(&KeySet::default()), Err(Error::UnknownKey));
-    let twice = vec![keys[0].verifying_key().unwrap(), keys[1].clone().with_kid("k0").verifying_key().unwrap()];
+    let twice = vec![
+        keys[0].verifying_key().unwrap(),
+        keys[1].clone().with_kid("k0").verifying_key().unwrap(),
+    ];
     assert_eq!(KeySet::new(twice).unwrap_err(), Error::DuplicateKid);
 }
 
@@ -219,9 +333,20 @@ fn ecdsa_signatures_have_their_length_and_range() {
     let compact = sign(&key, &ProtectedHeader::new("x"), b"{}").unwrap();
     let input = compact.rsplit_once('.').unwrap().0;
     let verifying = key.verifying_key().unwrap();
-    for signature in [vec![0; 64], vec![0xff; 64], vec![0x30; 70], vec![0; 1], vec![1; 63], vec![1; 65], vec![0; 132]] {
+    for signature in [
+        vec![0; 64],
+        vec![0xff; 64],
+        vec![0x30; 70],
+        vec![0; 1],
+        vec![1; 63],
+        vec![1; 65],
+        vec![0; 132],
+    ] {
         let forged = format!("{input}.{}", crate::base64url::encode(&signature));
-        let error = UnverifiedJws::parse(&forged).unwrap().verify(&verifying, Algorithms::ALL).unwrap_err();
+        let error = UnverifiedJws::parse(&forged)
+            .unwrap()
+            .verify(&verifying, Algorithms::ALL)
+            .unwrap_err();
         assert_eq!(error, Error::InvalidSignature);
     }
 }

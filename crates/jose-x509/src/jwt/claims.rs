@@ -30,7 +30,11 @@ impl NumericDate {
     /// Whole seconds, rounded up: right for a beginning.
     #[must_use]
     pub const fn ceil(self) -> u64 {
-        if self.fraction { self.seconds.saturating_add(1) } else { self.seconds }
+        if self.fraction {
+            self.seconds.saturating_add(1)
+        } else {
+            self.seconds
+        }
     }
 
     #[expect(
@@ -41,11 +45,15 @@ impl NumericDate {
     )]
     fn of(member: &Member<'_>) -> Option<Self> {
         match member {
-            Member::Unsigned(seconds) if *seconds <= MAX_NUMERIC_DATE => {
-                Some(Self { seconds: *seconds, fraction: false })
-            }
+            Member::Unsigned(seconds) if *seconds <= MAX_NUMERIC_DATE => Some(Self {
+                seconds: *seconds,
+                fraction: false,
+            }),
             Member::Float(number) if *number >= 0.0 && *number <= MAX_NUMERIC_DATE as f64 => {
-                Some(Self { seconds: number.floor() as u64, fraction: number.fract() > 0.0 })
+                Some(Self {
+                    seconds: number.floor() as u64,
+                    fraction: number.fract() > 0.0,
+                })
             }
             _ => None,
         }
@@ -68,7 +76,7 @@ const MAX_JTI: usize = 256;
 
 impl Registered {
     pub(super) fn read(payload: &[u8], limits: &json::Limits) -> Result<Self, Error> {
-        let base = str::from_utf8(payload).unwrap_or_default();
+        let base = core::str::from_utf8(payload).unwrap_or_default();
         let mut claims = Self::default();
         let mut wrong = None;
         json::read_object(payload, limits, |name, value| {
@@ -77,8 +85,14 @@ impl Registered {
             }
         })
         .map_err(|source| match source.kind() {
-            JsonErrorKind::TooLarge => Error::TooLarge { what: "claims set", limit: limits.bytes },
-            _ => Error::Json { what: "claims set", source },
+            JsonErrorKind::TooLarge => Error::TooLarge {
+                what: "claims set",
+                limit: limits.bytes,
+            },
+            _ => Error::Json {
+                what: "claims set",
+                source,
+            },
         })?;
         match wrong {
             Some(claim) => Err(Error::ClaimType { claim }),
@@ -88,7 +102,9 @@ impl Registered {
 
     fn take(&mut self, name: &str, value: Member<'_>, base: &str) -> Result<(), &'static str> {
         let text = |value, claim, max: usize| match value {
-            Member::Text(text) if !text.is_empty() && text.len() <= max => Ok(Some(Text::of(text, base))),
+            Member::Text(text) if !text.is_empty() && text.len() <= max => {
+                Ok(Some(Text::of(text, base)))
+            }
             _ => Err(claim),
         };
         let date = |value: &Member<'_>, claim| NumericDate::of(value).map(Some).ok_or(claim);
@@ -103,7 +119,9 @@ impl Registered {
             "aud" => {
                 self.aud = match value {
                     Member::Text(one) if !one.is_empty() => vec![Text::of(one, base)],
-                    Member::Texts(many) if !many.is_empty() && many.iter().all(|one| !one.is_empty()) => {
+                    Member::Texts(many)
+                        if !many.is_empty() && many.iter().all(|one| !one.is_empty()) =>
+                    {
                         many.into_iter().map(|one| Text::of(one, base)).collect()
                     }
                     _ => return Err("aud"),
@@ -125,7 +143,7 @@ pub struct Jwt {
 
 impl Jwt {
     fn base(&self) -> &str {
-        str::from_utf8(self.jws.payload()).unwrap_or_default()
+        core::str::from_utf8(self.jws.payload()).unwrap_or_default()
     }
 
     fn text<'a>(&'a self, text: Option<&'a Text>) -> Option<&'a str> {
@@ -230,7 +248,7 @@ pub struct UnverifiedClaims {
 pub fn peek_claims(jws: &UnverifiedJws<'_>) -> Result<UnverifiedClaims, Error> {
     let payload = jws.unverified_payload();
     let claims = Registered::read(payload, &json::Limits::CLAIMS)?;
-    let base = str::from_utf8(payload).unwrap_or_default();
+    let base = core::str::from_utf8(payload).unwrap_or_default();
     let own = |text: Option<&Text>| text.map(|text| text.get(base).to_owned());
     Ok(UnverifiedClaims {
         unverified_issuer: own(claims.iss.as_ref()),

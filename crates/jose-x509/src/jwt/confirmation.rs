@@ -32,7 +32,12 @@ impl Confirmation {
     /// [`Error::UnusableConfirmation`] when no member is understood.
     pub fn from_value(value: &Value) -> Result<Self, Error> {
         let members = value.as_object().ok_or(CLAIM)?;
-        if ["jwk", "jwe", "jku"].iter().filter(|name| members.contains_key(**name)).count() > 1 {
+        if ["jwk", "jwe", "jku"]
+            .iter()
+            .filter(|name| members.contains_key(**name))
+            .count()
+            > 1
+        {
             return Err(CLAIM);
         }
         let text = |name: &str| match members.get(name) {
@@ -40,7 +45,11 @@ impl Confirmation {
             Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.as_str())),
             Some(_) => Err(CLAIM),
         };
-        let hash = |name: &str| text(name)?.map(|text| base64url::decode_array(text, "cnf").map_err(|_| CLAIM)).transpose();
+        let hash = |name: &str| {
+            text(name)?
+                .map(|text| base64url::decode_array(text, "cnf").map_err(|_| CLAIM))
+                .transpose()
+        };
         let confirmation = Self {
             jwk: members.get("jwk").map(Jwk::from_value).transpose()?,
             jkt: hash("jkt")?,
@@ -48,7 +57,12 @@ impl Confirmation {
             kid: text("kid")?.map(str::to_owned),
         };
         match &confirmation {
-            Self { jwk: None, jkt: None, x5t_s256: None, kid: None } => Err(Error::UnusableConfirmation),
+            Self {
+                jwk: None,
+                jkt: None,
+                x5t_s256: None,
+                kid: None,
+            } => Err(Error::UnusableConfirmation),
             _ => Ok(confirmation),
         }
     }
@@ -56,17 +70,27 @@ impl Confirmation {
     /// A confirmation by public key, as WIT and DPoP-less tokens have it.
     #[must_use]
     pub fn of_jwk(jwk: Jwk) -> Self {
-        Self { jwk: Some(jwk), jkt: None, x5t_s256: None, kid: None }
+        Self {
+            jwk: Some(jwk),
+            jkt: None,
+            x5t_s256: None,
+            kid: None,
+        }
     }
 
     /// The claim's value.
     #[must_use]
     pub fn to_value(&self) -> Value {
         let mut members = serde_json::Map::new();
-        let mut put = |name: &str, value: Option<Value>| value.map(|value| members.insert(name.to_owned(), value));
+        let mut put = |name: &str, value: Option<Value>| {
+            value.map(|value| members.insert(name.to_owned(), value))
+        };
         put("jwk", self.jwk.as_ref().map(Jwk::to_value));
         put("jkt", self.jkt.map(|hash| base64url::encode(&hash).into()));
-        put("x5t#S256", self.x5t_s256.map(|hash| base64url::encode(&hash).into()));
+        put(
+            "x5t#S256",
+            self.x5t_s256.map(|hash| base64url::encode(&hash).into()),
+        );
         put("kid", self.kid.as_deref().map(Value::from));
         Value::Object(members)
     }

@@ -31,7 +31,9 @@ fn claims() -> Value {
 }
 
 fn key() -> SigningKey {
-    SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap().with_kid("k")
+    SigningKey::generate(&PROVIDER, Algorithm::Es256)
+        .unwrap()
+        .with_kid("k")
 }
 
 fn run_raw(validator: &Validator, typ: &'static str, payload: &str) -> Result<Jwt, Error> {
@@ -61,11 +63,18 @@ fn code<T>(result: Result<T, Error>) -> &'static str {
 /// Covers: JWT-7519.7.2-1, JWT-7519.4.1.2-1, JWT-7519.4-2, JWT-7519.4.3-1
 #[test]
 fn a_good_token_gives_its_claims() {
-    let jwt = run(&validator(), json!({"private": {"a": [1]}, "jti": "x\u{e9}"})).unwrap();
+    let jwt = run(
+        &validator(),
+        json!({"private": {"a": [1]}, "jti": "x\u{e9}"}),
+    )
+    .unwrap();
     assert_eq!(jwt.issuer(), Some("https://as.example"));
     assert_eq!(jwt.subject(), Some("u"));
     assert_eq!(jwt.audience().collect::<Vec<_>>(), ["https://api.example"]);
-    assert_eq!((jwt.expires(), jwt.issued_at(), jwt.not_before()), (Some(NOW + 60), Some(NOW - 5), None));
+    assert_eq!(
+        (jwt.expires(), jwt.issued_at(), jwt.not_before()),
+        (Some(NOW + 60), Some(NOW - 5), None)
+    );
     assert_eq!(jwt.id(), Some("x\u{e9}"));
     assert_eq!(jwt.claims_map().unwrap()["private"], json!({"a": [1]}));
     #[derive(serde::Deserialize)]
@@ -79,21 +88,66 @@ fn a_good_token_gives_its_claims() {
 #[test]
 fn registered_claims_of_the_wrong_type_refuse_the_token() {
     for (claim, values) in [
-        ("iss", vec![json!(["https://as.example"]), json!({}), json!(null), json!(1), json!("")]),
+        (
+            "iss",
+            vec![
+                json!(["https://as.example"]),
+                json!({}),
+                json!(null),
+                json!(1),
+                json!(""),
+            ],
+        ),
         ("sub", vec![json!([]), json!(null), json!("")]),
-        ("aud", vec![json!([]), json!([""]), json!(""), json!({}), json!([["https://api.example"]]), json!(1), json!(null)]),
-        ("exp", vec![json!("1800000060"), json!(null), json!(true), json!({}), json!(-1), json!(1e19), json!(253_402_300_800_u64)]),
+        (
+            "aud",
+            vec![
+                json!([]),
+                json!([""]),
+                json!(""),
+                json!({}),
+                json!([["https://api.example"]]),
+                json!(1),
+                json!(null),
+            ],
+        ),
+        (
+            "exp",
+            vec![
+                json!("1800000060"),
+                json!(null),
+                json!(true),
+                json!({}),
+                json!(-1),
+                json!(1e19),
+                json!(253_402_300_800_u64),
+            ],
+        ),
         ("nbf", vec![json!("0"), json!(null), json!(-1.5)]),
         ("iat", vec![json!("0"), json!(null), json!([])]),
         ("jti", vec![json!(""), json!("j".repeat(257)), json!(7)]),
     ] {
         for value in values {
             let text = value.to_string();
-            assert_eq!(run(&validator(), json!({claim: value})).unwrap_err(), Error::ClaimType { claim }, "{claim}: {text}");
+            assert_eq!(
+                run(&validator(), json!({claim: value})).unwrap_err(),
+                Error::ClaimType { claim },
+                "{claim}: {text}"
+            );
         }
     }
-    assert_eq!(code(run_raw(&validator(), "at+jwt", r#"{"exp":1e400}"#)), "invalid_json");
-    assert_eq!(code(run_raw(&validator(), "at+jwt", &format!(r#"{{"exp":{}}}"#, "1".repeat(100)))), "number_too_long");
+    assert_eq!(
+        code(run_raw(&validator(), "at+jwt", r#"{"exp":1e400}"#)),
+        "invalid_json"
+    );
+    assert_eq!(
+        code(run_raw(
+            &validator(),
+            "at+jwt",
+            &format!(r#"{{"exp":{}}}"#, "1".repeat(100))
+        )),
+        "number_too_long"
+    );
 }
 
 /// Covers: JWT-7519.4-1, JWT-A14, JWT-A15, JWT-A16, JWT-A17
@@ -108,7 +162,11 @@ fn the_payload_is_one_strict_object() {
         (r#"{"x":{"a":1,"\u0061":2}}"#, "duplicate_member"),
         (r#"{"sub":"\ud800"}"#, "invalid_json"),
     ] {
-        assert_eq!(code(run_raw(&validator(), "at+jwt", payload)), expected, "{payload}");
+        assert_eq!(
+            code(run_raw(&validator(), "at+jwt", payload)),
+            expected,
+            "{payload}"
+        );
     }
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(20), "]".repeat(20));
     assert_eq!(code(run_raw(&validator(), "at+jwt", &deep)), "too_deep");
@@ -143,17 +201,37 @@ fn times_are_exact_and_leeway_is_applied_once() {
         (json!({"iat": NOW + 30}), "valid"),
         (json!({"iat": NOW + 31}), "issued_in_future"),
         (json!({"iat": NOW, "exp": NOW}), "contradictory_times"),
-        (json!({"nbf": NOW + 10, "exp": NOW + 10}), "contradictory_times"),
+        (
+            json!({"nbf": NOW + 10, "exp": NOW + 10}),
+            "contradictory_times",
+        ),
     ] {
         let text = change.to_string();
         assert_eq!(code(run(&lenient, change)), expected, "{text}");
     }
-    assert_eq!(without("exp").unwrap_err(), Error::MissingClaim { claim: "exp" });
-    assert_eq!(code(validator().with_leeway(Duration::from_secs(301))), "invalid_option");
-    let short = validator().with_max_lifetime(Duration::from_secs(60)).with_max_age(Duration::from_secs(10));
-    assert_eq!(code(run(&short, json!({"iat": NOW, "exp": NOW + 60}))), "valid");
-    assert_eq!(code(run(&short, json!({"iat": NOW, "exp": NOW + 61}))), "lifetime_too_long");
-    assert_eq!(code(run(&short, json!({"iat": NOW - 11, "exp": NOW + 1}))), "too_old");
+    assert_eq!(
+        without("exp").unwrap_err(),
+        Error::MissingClaim { claim: "exp" }
+    );
+    assert_eq!(
+        code(validator().with_leeway(Duration::from_secs(301))),
+        "invalid_option"
+    );
+    let short = validator()
+        .with_max_lifetime(Duration::from_secs(60))
+        .with_max_age(Duration::from_secs(10));
+    assert_eq!(
+        code(run(&short, json!({"iat": NOW, "exp": NOW + 60}))),
+        "valid"
+    );
+    assert_eq!(
+        code(run(&short, json!({"iat": NOW, "exp": NOW + 61}))),
+        "lifetime_too_long"
+    );
+    assert_eq!(
+        code(run(&short, json!({"iat": NOW - 11, "exp": NOW + 1}))),
+        "too_old"
+    );
     let mut no_iat = claims();
     no_iat.as_object_mut().unwrap().remove("iat");
     let error = run_raw(&short, "at+jwt", &no_iat.to_string()).unwrap_err();
@@ -163,13 +241,34 @@ fn times_are_exact_and_leeway_is_applied_once() {
 /// Covers: JWT-7519.4.1.1-2, JWT-7519.4.1.3-1, JWT-8725bis.3.9-2, JWT-7519.7.3-1, JWT-A4, JWT-A5
 #[test]
 fn issuer_and_audience_are_required_and_exact() {
-    assert_eq!(without("iss").unwrap_err(), Error::MissingClaim { claim: "iss" });
-    assert_eq!(without("aud").unwrap_err(), Error::MissingClaim { claim: "aud" });
-    for iss in ["https://as.example/", "https://AS.example", "https://as.example.evil"] {
-        assert_eq!(run(&validator(), json!({"iss": iss})).unwrap_err(), Error::IssuerMismatch);
+    assert_eq!(
+        without("iss").unwrap_err(),
+        Error::MissingClaim { claim: "iss" }
+    );
+    assert_eq!(
+        without("aud").unwrap_err(),
+        Error::MissingClaim { claim: "aud" }
+    );
+    for iss in [
+        "https://as.example/",
+        "https://AS.example",
+        "https://as.example.evil",
+    ] {
+        assert_eq!(
+            run(&validator(), json!({"iss": iss})).unwrap_err(),
+            Error::IssuerMismatch
+        );
     }
-    for aud in ["https://api.example/", "https://api.example.evil", "https://api.exampl", "HTTPS://api.example"] {
-        assert_eq!(run(&validator(), json!({"aud": aud})).unwrap_err(), Error::AudienceMismatch);
+    for aud in [
+        "https://api.example/",
+        "https://api.example.evil",
+        "https://api.exampl",
+        "HTTPS://api.example",
+    ] {
+        assert_eq!(
+            run(&validator(), json!({"aud": aud})).unwrap_err(),
+            Error::AudienceMismatch
+        );
     }
     let two = json!({"aud": ["https://api.example", "https://evil.example"]});
     assert!(run(&validator(), two.clone()).is_ok());
@@ -185,7 +284,13 @@ fn issuer_and_audience_are_required_and_exact() {
 /// Covers: JWT-7519.5.1-1, JWT-8725bis.3.11-4, JWT-8725bis.3.12-1, JWT-A1, JWT-A2
 #[test]
 fn each_kind_of_token_has_its_own_type() {
-    let kinds: [&'static [&'static str]; 5] = [&["at+jwt"], &["secevent+jwt"], &["txntoken+jwt"], &["dpop+jwt"], &["JWT"]];
+    let kinds: [&'static [&'static str]; 5] = [
+        &["at+jwt"],
+        &["secevent+jwt"],
+        &["txntoken+jwt"],
+        &["dpop+jwt"],
+        &["JWT"],
+    ];
     for accepted in kinds {
         let validator = Validator::new(
             Type::OneOf(accepted),
@@ -194,7 +299,15 @@ fn each_kind_of_token_has_its_own_type() {
         );
         for sent in kinds {
             let result = run_raw(&validator, sent[0], &claims().to_string());
-            assert_eq!(code(result), if sent == accepted { "valid" } else { "wrong_type" }, "{sent:?} as {accepted:?}");
+            assert_eq!(
+                code(result),
+                if sent == accepted {
+                    "valid"
+                } else {
+                    "wrong_type"
+                },
+                "{sent:?} as {accepted:?}"
+            );
         }
     }
     let legacy = Validator::new(
@@ -217,10 +330,20 @@ fn each_kind_of_token_has_its_own_type() {
 fn a_bound_token_is_never_a_bearer_token() {
     let jwk = key().public_jwk().to_value();
     let hash = "A".repeat(43);
-    assert_eq!(run(&validator(), json!({"cnf": {"jwk": jwk}})).unwrap_err(), Error::UnexpectedConfirmation);
+    assert_eq!(
+        run(&validator(), json!({"cnf": {"jwk": jwk}})).unwrap_err(),
+        Error::UnexpectedConfirmation
+    );
     let bound = validator().with_confirmation(ConfirmationRule::Required);
-    assert_eq!(run(&bound, json!({})).unwrap_err(), Error::MissingClaim { claim: "cnf" });
-    let jwt = run(&bound, json!({"cnf": {"jwk": jwk, "x5t#S256": hash, "other": 1}})).unwrap();
+    assert_eq!(
+        run(&bound, json!({})).unwrap_err(),
+        Error::MissingClaim { claim: "cnf" }
+    );
+    let jwt = run(
+        &bound,
+        json!({"cnf": {"jwk": jwk, "x5t#S256": hash, "other": 1}}),
+    )
+    .unwrap();
     let confirmation = jwt.confirmation().unwrap();
     assert_eq!(confirmation.jwk.as_ref().unwrap().to_value(), jwk);
     assert_eq!(confirmation.x5t_s256, Some([0; 32]));
@@ -231,9 +354,15 @@ fn a_bound_token_is_never_a_bearer_token() {
         (json!({"jkt": "AAAA"}), "claim_type"),
         (json!({"jkt": format!("{}B", "A".repeat(42))}), "claim_type"),
         (json!({"jkt": 1}), "claim_type"),
-        (json!({"jwk": jwk, "jku": "https://evil.example"}), "claim_type"),
+        (
+            json!({"jwk": jwk, "jku": "https://evil.example"}),
+            "claim_type",
+        ),
         (json!({"jwk": private}), "private_key_material"),
-        (json!({"jwk": {"kty": "oct", "k": "AAAA"}}), "private_key_material"),
+        (
+            json!({"jwk": {"kty": "oct", "k": "AAAA"}}),
+            "private_key_material",
+        ),
         (json!({"jwk": [jwk]}), "invalid_key"),
         (json!({"jwe": "x"}), "unusable_confirmation"),
         (json!({"other": "x"}), "unusable_confirmation"),
@@ -246,21 +375,40 @@ fn a_bound_token_is_never_a_bearer_token() {
 
 #[test]
 fn required_claims_are_required() {
-    let strict = validator().with_required_claim("jti").with_required_claim("scope");
-    assert_eq!(run(&strict, json!({"scope": "a"})).unwrap_err(), Error::MissingClaim { claim: "jti" });
-    assert_eq!(run(&strict, json!({"jti": "a"})).unwrap_err(), Error::MissingClaim { claim: "scope" });
+    let strict = validator()
+        .with_required_claim("jti")
+        .with_required_claim("scope");
+    assert_eq!(
+        run(&strict, json!({"scope": "a"})).unwrap_err(),
+        Error::MissingClaim { claim: "jti" }
+    );
+    assert_eq!(
+        run(&strict, json!({"jti": "a"})).unwrap_err(),
+        Error::MissingClaim { claim: "scope" }
+    );
     assert!(run(&strict, json!({"jti": "a", "scope": "a"})).is_ok());
-    assert_eq!(code(run(&validator().with_expiry(Expiry::Forbidden), json!({}))), "forbidden_claim");
+    assert_eq!(
+        code(run(&validator().with_expiry(Expiry::Forbidden), json!({}))),
+        "forbidden_claim"
+    );
     let key = SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap();
     let compact = sign(&key, &ProtectedHeader::new("at+jwt"), &claims()).unwrap();
-    let result = validator().with_kid_required().validate(&compact, &key.verifying_key().unwrap(), at(NOW));
+    let result =
+        validator()
+            .with_kid_required()
+            .validate(&compact, &key.verifying_key().unwrap(), at(NOW));
     assert_eq!(result.unwrap_err(), Error::MissingHeader { name: "kid" });
 }
 
 /// Covers: JWT-policy-5, JWT-A26
 #[test]
 fn errors_show_nothing_of_the_token() {
-    for change in [json!({"iss": "SECRET"}), json!({"aud": "SECRET"}), json!({"sub": ["SECRET"]}), json!({"exp": "SECRET"})] {
+    for change in [
+        json!({"iss": "SECRET"}),
+        json!({"aud": "SECRET"}),
+        json!({"sub": ["SECRET"]}),
+        json!({"exp": "SECRET"}),
+    ] {
         let error = run(&validator(), change).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("SECRET"));
     }
@@ -271,7 +419,10 @@ fn errors_show_nothing_of_the_token() {
 fn a_peek_is_unverified_by_name() {
     let compact = sign(&key(), &ProtectedHeader::new("at+jwt"), &claims()).unwrap();
     let peeked = peek_claims(&jws::UnverifiedJws::parse(&compact).unwrap()).unwrap();
-    assert_eq!(peeked.unverified_issuer.as_deref(), Some("https://as.example"));
+    assert_eq!(
+        peeked.unverified_issuer.as_deref(),
+        Some("https://as.example")
+    );
     assert_eq!(peeked.unverified_subject.as_deref(), Some("u"));
 }
 

@@ -32,7 +32,11 @@ impl Type {
             None => absent,
             Some(_) => types.iter().any(|typ| header.is_type(typ)),
         };
-        if accepted { Ok(()) } else { Err(Error::WrongType) }
+        if accepted {
+            Ok(())
+        } else {
+            Err(Error::WrongType)
+        }
     }
 }
 
@@ -177,7 +181,10 @@ impl Validator {
     /// [`Error::InvalidOption`] above 300 seconds.
     pub fn with_leeway(mut self, leeway: Duration) -> Result<Self, Error> {
         if leeway.as_secs() > MAX_LEEWAY {
-            return Err(Error::InvalidOption { option: "leeway", range: "0 to 300 seconds" });
+            return Err(Error::InvalidOption {
+                option: "leeway",
+                range: "0 to 300 seconds",
+            });
         }
         self.leeway = leeway.as_secs();
         Ok(self)
@@ -223,7 +230,11 @@ impl Validator {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<Jwt, Error> {
-        self.validate_jws(UnverifiedJws::parse_with(compact, &self.header_rules, &self.limits)?, keys, now)
+        self.validate_jws(
+            UnverifiedJws::parse_with(compact, &self.header_rules, &self.limits)?,
+            keys,
+            now,
+        )
     }
 
     /// Validates a token that was parsed before, to choose its keys by what it says.
@@ -244,7 +255,11 @@ impl Validator {
         }
         let jws = jws.verify(keys, self.algorithms)?;
         let registered = Registered::read(jws.payload(), &self.claim_limits)?;
-        let mut jwt = Jwt { jws, registered, confirmation: None };
+        let mut jwt = Jwt {
+            jws,
+            registered,
+            confirmation: None,
+        };
         self.check_times(&jwt.registered, now.as_secs())?;
         self.check_parties(&jwt)?;
         self.check_required(&jwt)?;
@@ -273,10 +288,14 @@ impl Validator {
         if exp.is_some_and(|exp| [iat, nbf].iter().flatten().any(|start| exp <= *start)) {
             return Err(Error::ContradictoryTimes);
         }
-        if iat.is_none() && (self.max_age.is_some() || (self.max_lifetime.is_some() && exp.is_some())) {
+        if iat.is_none()
+            && (self.max_age.is_some() || (self.max_lifetime.is_some() && exp.is_some()))
+        {
             return Err(Error::MissingClaim { claim: "iat" });
         }
-        if let (Some(limit), Some(iat), Some(exp)) = (self.max_lifetime, claims.iat.map(NumericDate::floor), exp) {
+        if let (Some(limit), Some(iat), Some(exp)) =
+            (self.max_lifetime, claims.iat.map(NumericDate::floor), exp)
+        {
             if exp.saturating_sub(iat) > limit {
                 return Err(Error::LifetimeTooLong { limit });
             }
@@ -306,7 +325,10 @@ impl Validator {
         if count == 0 {
             return Err(Error::MissingClaim { claim: "aud" });
         }
-        if !jwt.audience().any(|aud| names.iter().any(|name| name == aud)) {
+        if !jwt
+            .audience()
+            .any(|aud| names.iter().any(|name| name == aud))
+        {
             return Err(Error::AudienceMismatch);
         }
         if only && count > 1 {
@@ -337,7 +359,11 @@ impl Validator {
         }
         if unregistered {
             let claims = jwt.claims_map()?;
-            if let Some(claim) = self.required.iter().find(|claim| !claims.contains_key(**claim)) {
+            if let Some(claim) = self
+                .required
+                .iter()
+                .find(|claim| !claims.contains_key(**claim))
+            {
                 return Err(Error::MissingClaim { claim });
             }
         }

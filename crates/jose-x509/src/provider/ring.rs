@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ring::rand::SecureRandom as _;
 use ring::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair, RsaParameters,
-    RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
+    RsaKeyPair, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
 };
 use ring::{agreement, digest, rand};
 use zeroize::Zeroizing;
@@ -50,7 +50,9 @@ impl Sha256 for Ring {
 
 impl SecureRandom for Ring {
     fn fill(&self, out: &mut [u8]) -> Result<(), Error> {
-        rand::SystemRandom::new().fill(out).map_err(|_| Error::RandomFailed)
+        rand::SystemRandom::new()
+            .fill(out)
+            .map_err(|_| Error::RandomFailed)
     }
 }
 
@@ -63,13 +65,19 @@ impl Verification for Ring {
                     Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED,
                     Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED,
                 };
-                Arc::new(Fixed { kind: curve.key_kind(), key: UnparsedPublicKey::new(algorithm, point.into()) })
+                Arc::new(Fixed {
+                    kind: curve.key_kind(),
+                    key: UnparsedPublicKey::new(algorithm, point.into()),
+                })
             }
             KeyMaterial::Ed25519(point) => Arc::new(Fixed {
                 kind: KeyKind::Ed25519,
                 key: UnparsedPublicKey::new(&signature::ED25519, point.as_slice().into()),
             }),
-            KeyMaterial::Rsa { n, e } => Arc::new(Rsa(RsaPublicKeyComponents { n: n.into(), e: e.into() })),
+            KeyMaterial::Rsa { n, e } => Arc::new(Rsa(RsaPublicKeyComponents {
+                n: n.into(),
+                e: e.into(),
+            })),
         })
     }
 }
@@ -82,8 +90,14 @@ fn check_on_curve(curve: Curve, point: &[u8]) -> Result<(), Error> {
     };
     let ephemeral = agreement::EphemeralPrivateKey::generate(algorithm, &rand::SystemRandom::new())
         .map_err(|_| Error::RandomFailed)?;
-    agreement::agree_ephemeral(ephemeral, &agreement::UnparsedPublicKey::new(algorithm, point), |_| ())
-        .map_err(|_| Error::InvalidKey { problem: KeyProblem::InvalidPoint })
+    agreement::agree_ephemeral(
+        ephemeral,
+        &agreement::UnparsedPublicKey::new(algorithm, point),
+        |_| (),
+    )
+    .map_err(|_| Error::InvalidKey {
+        problem: KeyProblem::InvalidPoint,
+    })
 }
 
 /// A key whose kind fixes the algorithm.
@@ -97,7 +111,9 @@ impl PreparedKey for Fixed {
         if algorithm.key_kind() != self.kind {
             return Err(Error::InvalidSignature);
         }
-        self.key.verify(message, signature).map_err(|_| Error::InvalidSignature)
+        self.key
+            .verify(message, signature)
+            .map_err(|_| Error::InvalidSignature)
     }
 }
 
@@ -114,33 +130,48 @@ impl PreparedKey for Rsa {
             Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
             _ => return Err(Error::InvalidSignature),
         };
-        self.0.verify(parameters, message, signature).map_err(|_| Error::InvalidSignature)
+        self.0
+            .verify(parameters, message, signature)
+            .map_err(|_| Error::InvalidSignature)
     }
 }
 
 impl Signing for Ring {
     fn load_pkcs8(&self, algorithm: Algorithm, der: &[u8]) -> Result<Arc<dyn PrivateKey>, Error> {
-        let refused = |_| Error::InvalidKey { problem: KeyProblem::Malformed };
+        let refused = |_| Error::InvalidKey {
+            problem: KeyProblem::Malformed,
+        };
         let random = rand::SystemRandom::new();
-        Ok(match (algorithm.key_kind(), ecdsa(algorithm), rsa(algorithm)) {
-            (KeyKind::P256 | KeyKind::P384, Some((curve, ecdsa)), _) => {
-                let pair = EcdsaKeyPair::from_pkcs8(ecdsa, der, &random).map_err(refused)?;
-                let public = PublicKey::from_sec1_point(curve, pair.public_key().as_ref())?;
-                Arc::new(EcdsaKey { pair, public })
-            }
-            (KeyKind::Ed25519, ..) => {
-                let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(refused)?;
-                let public = PublicKey::from_ed25519(pair.public_key().as_ref())?;
-                Arc::new(Ed25519Key { pair, public })
-            }
-            (KeyKind::Rsa, _, Some(encoding)) => {
-                let pair = RsaKeyPair::from_pkcs8(der).map_err(refused)?;
-                let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
-                let public = PublicKey::from_rsa(&n, &e)?;
-                Arc::new(RsaKey { pair, public, encoding })
-            }
-            _ => return Err(Error::InvalidKey { problem: KeyProblem::Unsupported }),
-        })
+        Ok(
+            match (algorithm.key_kind(), ecdsa(algorithm), rsa(algorithm)) {
+                (KeyKind::P256 | KeyKind::P384, Some((curve, ecdsa)), _) => {
+                    let pair = EcdsaKeyPair::from_pkcs8(ecdsa, der, &random).map_err(refused)?;
+                    let public = PublicKey::from_sec1_point(curve, pair.public_key().as_ref())?;
+                    Arc::new(EcdsaKey { pair, public })
+                }
+                (KeyKind::Ed25519, ..) => {
+                    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(refused)?;
+                    let public = PublicKey::from_ed25519(pair.public_key().as_ref())?;
+                    Arc::new(Ed25519Key { pair, public })
+                }
+                (KeyKind::Rsa, _, Some(encoding)) => {
+                    let pair = RsaKeyPair::from_pkcs8(der).map_err(refused)?;
+                    let RsaPublicKeyComponents { n, e } =
+                        RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
+                    let public = PublicKey::from_rsa(&n, &e)?;
+                    Arc::new(RsaKey {
+                        pair,
+                        public,
+                        encoding,
+                    })
+                }
+                _ => {
+                    return Err(Error::InvalidKey {
+                        problem: KeyProblem::Unsupported,
+                    });
+                }
+            },
+        )
     }
 
     fn generate_pkcs8(&self, algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -148,9 +179,15 @@ impl Signing for Ring {
         let document = match (algorithm.key_kind(), ecdsa(algorithm)) {
             (_, Some((_, ecdsa))) => EcdsaKeyPair::generate_pkcs8(ecdsa, &random),
             (KeyKind::Ed25519, _) => Ed25519KeyPair::generate_pkcs8(&random),
-            _ => return Err(Error::InvalidKey { problem: KeyProblem::Unsupported }),
+            _ => {
+                return Err(Error::InvalidKey {
+                    problem: KeyProblem::Unsupported,
+                });
+            }
         };
-        document.map(|document| Zeroizing::new(document.as_ref().to_vec())).map_err(|_| Error::RandomFailed)
+        document
+            .map(|document| Zeroizing::new(document.as_ref().to_vec()))
+            .map_err(|_| Error::RandomFailed)
     }
 }
 
@@ -181,7 +218,10 @@ struct EcdsaKey {
 
 impl PrivateKey for EcdsaKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let signature = self.pair.sign(&rand::SystemRandom::new(), message).map_err(|_| Error::SigningFailed)?;
+        let signature = self
+            .pair
+            .sign(&rand::SystemRandom::new(), message)
+            .map_err(|_| Error::SigningFailed)?;
         Ok(signature.as_ref().to_vec())
     }
 
@@ -215,7 +255,12 @@ impl PrivateKey for RsaKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let mut signature = vec![0; self.pair.public().modulus_len()];
         self.pair
-            .sign(self.encoding, &rand::SystemRandom::new(), message, &mut signature)
+            .sign(
+                self.encoding,
+                &rand::SystemRandom::new(),
+                message,
+                &mut signature,
+            )
             .map_err(|_| Error::SigningFailed)?;
         Ok(signature)
     }

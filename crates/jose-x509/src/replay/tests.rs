@@ -21,7 +21,10 @@ fn an_entry_is_kept_until_its_time() {
     let guard = MemoryReplayGuard::new(1000);
     assert_eq!(guard.check_and_insert(key("a"), at(100), at(50)), Ok(()));
     for now in [50, 99, 100] {
-        assert_eq!(guard.check_and_insert(key("a"), at(100), at(now)), Err(Error::Replayed));
+        assert_eq!(
+            guard.check_and_insert(key("a"), at(100), at(now)),
+            Err(Error::Replayed)
+        );
     }
     assert_eq!(guard.check_and_insert(key("a"), at(200), at(101)), Ok(()));
     assert_eq!(guard.len(), 1);
@@ -43,7 +46,10 @@ fn a_full_guard_refuses_and_forgets_nothing_alive() {
     }
     assert!(refused > 0 && stored.len() <= 16);
     for key in &stored {
-        assert_eq!(guard.check_and_insert(*key, at(1000), at(1000)), Err(Error::Replayed));
+        assert_eq!(
+            guard.check_and_insert(*key, at(1000), at(1000)),
+            Err(Error::Replayed)
+        );
     }
     for key in &stored {
         assert_eq!(guard.check_and_insert(*key, at(2000), at(1001)), Ok(()));
@@ -64,7 +70,11 @@ fn of_concurrent_uses_one_succeeds() {
         let name = round.to_string();
         let succeeded: usize = std::thread::scope(|scope| {
             let uses: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| usize::from(guard.check_and_insert(key(&name), at(10), at(1)).is_ok())))
+                .map(|_| {
+                    scope.spawn(|| {
+                        usize::from(guard.check_and_insert(key(&name), at(10), at(1)).is_ok())
+                    })
+                })
                 .collect();
             uses.into_iter().map(|used| used.join().unwrap()).sum()
         });

@@ -1,0 +1,138 @@
+//! Workload Identifiers (draft-ietf-wimse-identifier).
+
+use std::fmt;
+
+use crate::error::{Error, IdentifierProblem};
+
+/// Longest identifier in bytes.
+pub const MAX_LEN: usize = 2048;
+
+/// An absolute URI that names a workload within its trust domain, kept exactly as it was written.
+///
+/// Two identifiers are equal if their bytes are; the trust domain or the path alone decides nothing.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkloadIdentifier {
+    text: String,
+    scheme: usize,
+    authority: usize,
+}
+
+impl WorkloadIdentifier {
+    /// Parses an identifier; nothing is normalised.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Identifier`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let refuse = |problem| Err(Error::Identifier { problem });
+        if text.len() > MAX_LEN {
+            return refuse(IdentifierProblem::TooLong);
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return refuse(IdentifierProblem::NotAbsolute);
+        };
+        let mut letters = scheme.bytes();
+        let starts = letters
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphabetic());
+        if !starts
+            || !letters
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+        {
+            return refuse(IdentifierProblem::NotAbsolute);
+        }
+        if rest.contains(['?', '#']) {
+            return refuse(IdentifierProblem::QueryOrFragment);
+        }
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if authority.starts_with('[') {
+            return refuse(IdentifierProblem::IpAddress);
+        }
+        if authority.contains(['@', ':']) {
+            return refuse(IdentifierProblem::UserInfoOrPort);
+        }
+        if authority.is_empty() || !is_reg_name(authority) {
+            return refuse(IdentifierProblem::TrustDomain);
+        }
+        if authority.parse::<std::net::Ipv4Addr>().is_ok() {
+            return refuse(IdentifierProblem::IpAddress);
+        }
+        if !is_path(path) {
+            return refuse(IdentifierProblem::Path);
+        }
+        let authority_end = scheme.len() + 3 + authority.len();
+        Ok(Self {
+            text: text.to_owned(),
+            scheme: scheme.len(),
+            authority: authority_end,
+        })
+    }
+
+    /// The whole URI.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The scheme, such as `spiffe` or `wimse`.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.text.get(..self.scheme).unwrap_or_default()
+    }
+
+    /// The trust domain, without the scheme.
+    #[must_use]
+    pub fn trust_domain(&self) -> &str {
+        self.text
+            .get(self.scheme + 3..self.authority)
+            .unwrap_or_default()
+    }
+
+    /// Scheme and trust domain: the namespace in which trust anchors are configured.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.text.get(..self.authority).unwrap_or_default()
+    }
+
+    /// The path, with its leading slash, or nothing.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.text.get(self.authority..).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for WorkloadIdentifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for WorkloadIdentifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+/// RFC 3986 section 3.2.2, without percent escapes, which no trust domain has a use for.
+fn is_reg_name(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte))
+}
+
+/// RFC 3986 section 3.3.
+fn is_path(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let fine = match byte {
+            b'%' => {
+                let mut hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+                hex() && hex()
+            }
+            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte),
+        };
+        if !fine {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,248 @@
+//! The validation procedure of section 5.1.4.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jose_x509::jws::{Header, Limits, UnverifiedJws};
+use jose_x509::jwt::{Audience, ConfirmationRule, Issuer, Jwt, Type, Validator, peek_claims};
+use jose_x509::key::Candidates;
+use jose_x509::{Algorithm, Algorithms, Error as JoseError, KeySet, KeySource, VerifyingKey, json};
+use pki_types::UnixTime;
+
+use crate::error::{Error, Token};
+use crate::identifier::WorkloadIdentifier;
+use crate::wit::WIT_TYPE;
+
+/// The configured anchors of one trust domain.
+#[derive(Clone, Debug)]
+pub struct TrustAnchors {
+    /// The keys that sign WITs of this trust domain.
+    pub keys: Arc<KeySet>,
+    /// If not empty, `iss` must be one of these wherever it is present.
+    pub issuers: Arc<[String]>,
+}
+
+/// Where the anchors of a trust domain are found, keyed by the identifier's own namespace, so that
+/// the keys of one trust domain never verify a token of another.
+pub trait WitAnchors {
+    /// The anchors for this identifier's scheme and trust domain.
+    fn anchors(&self, identifier: &WorkloadIdentifier) -> Option<TrustAnchors>;
+}
+
+impl<T: WitAnchors + ?Sized> WitAnchors for &T {
+    fn anchors(&self, identifier: &WorkloadIdentifier) -> Option<TrustAnchors> {
+        (**self).anchors(identifier)
+    }
+}
+
+/// Keyed by origin: `wimse://example.com`, `spiffe://example.com`.
+impl WitAnchors for BTreeMap<String, TrustAnchors> {
+    fn anchors(&self, identifier: &WorkloadIdentifier) -> Option<TrustAnchors> {
+        self.get(identifier.origin()).cloned()
+    }
+}
+
+/// Verifies WITs. Immutable; threads share it.
+#[derive(Clone, Debug)]
+pub struct WitVerifier {
+    validator: Validator,
+    limits: Limits,
+    max_ahead: u64,
+}
+
+const MAX_WIT: usize = 8 * 1024;
+const MAX_AHEAD: u64 = 24 * 60 * 60;
+
+impl WitVerifier {
+    /// ES256, ES384 and Ed25519; 60 seconds of leeway; `exp` at most 24 hours ahead; 8 KiB.
+    #[must_use]
+    pub fn new() -> Self {
+        let limits = Limits::new(MAX_WIT, MAX_WIT).unwrap_or_default();
+        let validator = Validator::new(
+            Type::OneOf(&[WIT_TYPE]),
+            Issuer::NotApplicable {
+                reason: "anchors are chosen by the trust domain of `sub`",
+            },
+            Audience::NotApplicable {
+                reason: "a WIT identifies its holder to everyone",
+            },
+        )
+        .with_algorithms(Algorithms::ELLIPTIC)
+        .with_confirmation(ConfirmationRule::Required)
+        .with_required_claim("sub")
+        .with_limits(limits, json::Limits::CLAIMS);
+        Self {
+            validator,
+            limits,
+            max_ahead: MAX_AHEAD,
+        }
+    }
+
+    /// Other algorithms for the signature of the WIT.
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: Algorithms) -> Self {
+        self.validator = self.validator.with_algorithms(algorithms);
+        self
+    }
+
+    /// Another tolerated difference of clocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] above 300 seconds.
+    pub fn with_leeway(mut self, leeway: Duration) -> Result<Self, Error> {
+        self.validator = self
+            .validator
+            .with_leeway(leeway)
+            .map_err(|_| Error::InvalidOption {
+                option: "leeway",
+                range: "0 to 300 seconds",
+            })?;
+        Ok(self)
+    }
+
+    /// How far ahead `exp` may lie.
+    #[must_use]
+    pub fn with_max_lifetime(mut self, ahead: Duration) -> Self {
+        self.max_ahead = ahead.as_secs();
+        self
+    }
+
+    /// Verifies a WIT. What it yields identifies nobody until a proof was checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], in the order of section 5.1.4: structure, subject and trust domain, type,
+    /// signature, times, confirmation key.
+    pub fn verify(
+        &self,
+        wit: &str,
+        anchors: &(impl WitAnchors + ?Sized),
+        now: UnixTime,
+    ) -> Result<UnprovenWit, Error> {
+        let refused = |source| Error::Token {
+            token: Token::Wit,
+            source,
+        };
+        let jws =
+            UnverifiedJws::parse_with(wit, &Default::default(), &self.limits).map_err(refused)?;
+        let header = jws.unverified_header();
+        if header.raw().contains("\"zip\"")
+            && header.members().map_err(refused)?.contains_key("zip")
+        {
+            return Err(Error::Compressed { token: Token::Wit });
+        }
+        let peeked = peek_claims(&jws).map_err(refused)?;
+        let subject = peeked.unverified_subject.ok_or(Error::Token {
+            token: Token::Wit,
+            source: JoseError::MissingClaim { claim: "sub" },
+        })?;
+        let identifier = WorkloadIdentifier::parse(&subject)?;
+        let anchors = anchors
+            .anchors(&identifier)
+            .ok_or(Error::UnknownTrustDomain)?;
+        let jwt = self
+            .validator
+            .validate_jws(jws, &OneKey(&anchors.keys), now)
+            .map_err(refused)?;
+        if jwt.subject() != Some(identifier.as_str()) {
+            return Err(refused(JoseError::ClaimType { claim: "sub" }));
+        }
+        if jwt.issuer().is_some_and(|iss| {
+            !anchors.issuers.is_empty() && !anchors.issuers.iter().any(|one| one == iss)
+        }) {
+            return Err(Error::UnknownIssuer);
+        }
+        if jwt
+            .expires()
+            .is_some_and(|exp| exp > now.as_secs().saturating_add(self.max_ahead))
+        {
+            return Err(Error::LivesTooLong {
+                token: Token::Wit,
+                limit: self.max_ahead,
+            });
+        }
+        let jwk = jwt
+            .confirmation()
+            .and_then(|cnf| cnf.jwk.clone())
+            .ok_or(Error::ConfirmationKey)?;
+        let proof_algorithm = jwk.algorithm().ok_or(Error::ConfirmationKey)?;
+        let provider = *jwt.key().provider();
+        let proof_key = VerifyingKey::from_jwk(&provider, jwk).map_err(refused)?;
+        let hash = provider.sha256(wit.as_bytes());
+        Ok(UnprovenWit {
+            identifier,
+            jwt,
+            proof_key,
+            proof_algorithm,
+            hash,
+        })
+    }
+}
+
+impl Default for WitVerifier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Without `kid`, exactly one key has to fit: no trying.
+struct OneKey<'a>(&'a KeySet);
+
+impl KeySource for OneKey<'_> {
+    fn candidates<'k>(&'k self, header: &Header<'_>) -> Result<Candidates<'k>, JoseError> {
+        let candidates = self.0.candidates(header)?;
+        if candidates.iter().count() > 1 {
+            Err(JoseError::AmbiguousKey)
+        } else {
+            Ok(candidates)
+        }
+    }
+}
+
+/// A WIT that was verified, presented by somebody who has not yet proven to be its holder.
+#[derive(Debug)]
+pub struct UnprovenWit {
+    identifier: WorkloadIdentifier,
+    jwt: Jwt,
+    proof_key: VerifyingKey,
+    proof_algorithm: Algorithm,
+    hash: [u8; 32],
+}
+
+impl UnprovenWit {
+    /// Whom the WIT names. Whoever presents it may be somebody else.
+    #[must_use]
+    pub fn unproven_identifier(&self) -> &WorkloadIdentifier {
+        &self.identifier
+    }
+
+    /// The key with which the holder proves to be it.
+    #[must_use]
+    pub fn proof_key(&self) -> &VerifyingKey {
+        &self.proof_key
+    }
+
+    /// The one algorithm that a proof has to use (`cnf.jwk.alg`).
+    #[must_use]
+    pub fn proof_algorithm(&self) -> Algorithm {
+        self.proof_algorithm
+    }
+
+    /// SHA-256 of the WIT as it was received.
+    #[must_use]
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    /// The verified token.
+    #[must_use]
+    pub fn jwt(&self) -> &Jwt {
+        &self.jwt
+    }
+
+    pub(crate) fn into_parts(self) -> (WorkloadIdentifier, Jwt) {
+        (self.identifier, self.jwt)
+    }
+}

@@ -1,0 +1,354 @@
+//! The check of a WPT, with the WIT that it belongs to.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, Uri};
+use jose_x509::jwt::{Audience, Issuer, Jwt, Type, Validator};
+use jose_x509::{Error as JoseError, ReplayGuard, ReplayKey, base64url};
+use pki_types::UnixTime;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Token};
+use crate::identifier::WorkloadIdentifier;
+use crate::wit::{UnprovenWit, WitAnchors, WitVerifier};
+use crate::wpt::fields::{RequestTokens, one};
+use crate::wpt::{WPT_TYPE, WireForm};
+
+/// Verifies WIT and WPT of a request. Immutable; threads share it.
+#[derive(Clone, Debug)]
+pub struct WptVerifier {
+    wit: WitVerifier,
+    validator: Validator,
+    form: WireForm,
+    authorities: Vec<(String, String)>,
+    exact_audiences: Vec<String>,
+    context_fields: Vec<HeaderName>,
+    max_ahead: u64,
+    leeway: u64,
+}
+
+const MAX_AHEAD: u64 = 300;
+const LEEWAY: u64 = 30;
+
+impl WptVerifier {
+    /// A verifier for the current wire form that accepts no audience yet: add authorities under which
+    /// this server is reached, from configuration, never from the request.
+    #[must_use]
+    pub fn new(wit: WitVerifier) -> Self {
+        let validator = Validator::new(
+            Type::OneOf(&[WPT_TYPE]),
+            Issuer::NotApplicable {
+                reason: "the WIT says who signs",
+            },
+            Audience::NotApplicable {
+                reason: "compared with the request's target below",
+            },
+        )
+        .with_required_claim("jti")
+        .with_required_claim("aud");
+        let validator = validator
+            .clone()
+            .with_leeway(Duration::from_secs(LEEWAY))
+            .unwrap_or(validator);
+        Self {
+            wit,
+            validator,
+            form: WireForm::default(),
+            authorities: Vec::new(),
+            exact_audiences: Vec::new(),
+            context_fields: Vec::new(),
+            max_ahead: MAX_AHEAD,
+            leeway: LEEWAY,
+        }
+    }
+
+    /// Accepts proofs for any path under this scheme and authority, such as `https://api.example.com`;
+    /// the path has to be the request's own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] when `base` is not an http or https URI without path and query.
+    pub fn with_authority(mut self, base: &str) -> Result<Self, Error> {
+        let authority = split_target(base).filter(|(_, _, path)| matches!(*path, "" | "/"));
+        let (scheme, authority, _) = authority.ok_or(Error::InvalidOption {
+            option: "authority",
+            range: "http or https, `://`, host and optional port",
+        })?;
+        self.authorities.push((scheme, authority));
+        Ok(self)
+    }
+
+    /// Accepts this audience literally, where rewriting hides the target from the caller.
+    #[must_use]
+    pub fn with_exact_audience(mut self, audience: impl Into<String>) -> Self {
+        self.exact_audiences.push(audience.into());
+        self
+    }
+
+    /// Treats a field as a context token that `oth` has to cover.
+    #[must_use]
+    pub fn with_context_field(mut self, field: HeaderName) -> Self {
+        self.context_fields.push(field);
+        self
+    }
+
+    /// Reads another wire form, instead of the current one.
+    #[must_use]
+    pub fn with_wire_form(mut self, form: WireForm) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// How far ahead `exp` may lie: 300 seconds by default and at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] above 300 seconds.
+    pub fn with_max_lifetime(mut self, ahead: Duration) -> Result<Self, Error> {
+        if ahead.as_secs() > MAX_AHEAD {
+            return Err(Error::InvalidOption {
+                option: "max lifetime",
+                range: "0 to 300 seconds",
+            });
+        }
+        self.max_ahead = ahead.as_secs();
+        Ok(self)
+    }
+
+    /// Authenticates the workload that sent a request: the WIT first, then the proof, and last the
+    /// replay guard, so that nobody can spend the proof of another.
+    ///
+    /// `target` is the request's target as received; only its path is used.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], with the requirement that is broken.
+    pub fn verify(
+        &self,
+        headers: &HeaderMap,
+        target: &Uri,
+        anchors: &(impl WitAnchors + ?Sized),
+        replay: &(impl ReplayGuard + ?Sized),
+        now: UnixTime,
+    ) -> Result<AuthenticatedWorkload, Error> {
+        let tokens = RequestTokens::from_headers(headers, self.form)?;
+        let wit = self.wit.verify(tokens.wit, anchors, now)?;
+        self.verify_proof(wit, &tokens, headers, target, replay, now)
+    }
+
+    /// As [`WptVerifier::verify`], for a WIT that was verified by other means, such as a WIT-SVID. It
+    /// has to be the one in `tokens`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub fn verify_proof(
+        &self,
+        wit: UnprovenWit,
+        tokens: &RequestTokens<'_>,
+        headers: &HeaderMap,
+        target: &Uri,
+        replay: &(impl ReplayGuard + ?Sized),
+        now: UnixTime,
+    ) -> Result<AuthenticatedWorkload, Error> {
+        let refused = |source| Error::Token {
+            token: Token::Wpt,
+            source,
+        };
+        let proof = jose_x509::jws::UnverifiedJws::parse(tokens.wpt).map_err(refused)?;
+        if proof.unverified_header().algorithm() != wit.proof_algorithm() {
+            return Err(Error::ProofAlgorithm);
+        }
+        let proof = self
+            .validator
+            .validate_jws(proof, &ProofKey(&wit), now)
+            .map_err(refused)?;
+        let claims = proof.claims_map().map_err(refused)?;
+        if proof
+            .expires()
+            .is_some_and(|exp| exp > now.as_secs().saturating_add(self.max_ahead + self.leeway))
+        {
+            return Err(Error::LivesTooLong {
+                token: Token::Wpt,
+                limit: self.max_ahead,
+            });
+        }
+        self.check_audience(&proof, target)?;
+        let hash = |token: &str| {
+            if token.is_ascii() {
+                Ok(wit.proof_key().provider().sha256(token.as_bytes()))
+            } else {
+                Err(Error::FieldValue)
+            }
+        };
+        if hash_claim(&claims, "wth")? != Some(hash(tokens.wit)?) {
+            return Err(Error::WitHash);
+        }
+        if hash_claim(&claims, "tth")? != tokens.txn_token.map(hash).transpose()? {
+            return Err(Error::TransactionTokenHash);
+        }
+        if self.form == WireForm::LegacyField
+            && hash_claim(&claims, "ath")? != tokens.access_token.map(hash).transpose()?
+        {
+            return Err(Error::Claim { claim: "ath" });
+        }
+        self.check_others(claims.get("oth"), headers, hash)?;
+        let id = proof.id().ok_or(Error::Claim { claim: "jti" })?;
+        let key = ReplayKey::new(
+            wit.proof_key().provider(),
+            &[
+                b"wpt",
+                wit.unproven_identifier().as_str().as_bytes(),
+                id.as_bytes(),
+            ],
+        );
+        let kept = proof
+            .expires()
+            .unwrap_or_default()
+            .saturating_add(self.leeway);
+        replay
+            .check_and_insert(
+                key,
+                UnixTime::since_unix_epoch(Duration::from_secs(kept)),
+                now,
+            )
+            .map_err(Error::Replay)?;
+        let (identifier, jwt) = wit.into_parts();
+        Ok(AuthenticatedWorkload {
+            identifier,
+            wit: jwt,
+            proof,
+        })
+    }
+
+    fn check_audience(&self, proof: &Jwt, target: &Uri) -> Result<(), Error> {
+        let mut audience = proof.audience();
+        let (Some(aud), None) = (audience.next(), audience.next()) else {
+            return Err(Error::Claim { claim: "aud" });
+        };
+        if self.exact_audiences.iter().any(|exact| exact == aud) {
+            return Ok(());
+        }
+        let (scheme, authority, path) = split_target(aud).ok_or(Error::Audience)?;
+        let ours = self
+            .authorities
+            .iter()
+            .any(|(s, a)| *s == scheme && *a == authority);
+        let same_path = path == target.path() || (path.is_empty() && target.path() == "/");
+        if ours && same_path {
+            Ok(())
+        } else {
+            Err(Error::Audience)
+        }
+    }
+
+    fn check_others(
+        &self,
+        oth: Option<&Value>,
+        headers: &HeaderMap,
+        hash: impl Fn(&str) -> Result<[u8; 32], Error>,
+    ) -> Result<(), Error> {
+        let empty = Map::new();
+        let oth = match oth {
+            None => &empty,
+            Some(Value::Object(members)) if !members.is_empty() => members,
+            Some(_) => return Err(Error::OtherTokenHash),
+        };
+        // Every member is understood and right …
+        for name in oth.keys() {
+            let field = self
+                .context_fields
+                .iter()
+                .find(|field| field.as_str() == name)
+                .ok_or(Error::OtherTokenHash)?;
+            let value = one(headers, field.as_str())?.ok_or(Error::OtherTokenHash)?;
+            if hash_claim(oth, name).map_err(|_| Error::OtherTokenHash)? != Some(hash(value)?) {
+                return Err(Error::OtherTokenHash);
+            }
+        }
+        // … and every context token of the request is a member.
+        let uncovered =
+            |field: &&HeaderName| headers.contains_key(*field) && !oth.contains_key(field.as_str());
+        if self.context_fields.iter().find(uncovered).is_some() {
+            Err(Error::OtherTokenHash)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The key of the WIT and no other, whatever the header of the proof says.
+struct ProofKey<'a>(&'a UnprovenWit);
+
+impl jose_x509::KeySource for ProofKey<'_> {
+    fn candidates<'k>(
+        &'k self,
+        _: &jose_x509::jws::Header<'_>,
+    ) -> Result<jose_x509::key::Candidates<'k>, JoseError> {
+        Ok(jose_x509::key::Candidates::one(self.0.proof_key()))
+    }
+}
+
+fn hash_claim(claims: &Map<String, Value>, name: &str) -> Result<Option<[u8; 32]>, Error> {
+    const NAMES: [&str; 3] = ["wth", "tth", "ath"];
+    let claim = NAMES
+        .into_iter()
+        .find(|known| *known == name)
+        .unwrap_or("oth");
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => base64url::decode_array(text, claim)
+            .map(Some)
+            .map_err(|_| Error::Claim { claim }),
+        Some(_) => Err(Error::Claim { claim }),
+    }
+}
+
+/// Scheme and authority in lower case, without the default port, and the path as it stands.
+fn split_target(target: &str) -> Option<(String, String, &str)> {
+    let target = target.split(['?', '#']).next()?;
+    let (scheme, rest) = target.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let scheme = scheme.to_ascii_lowercase();
+    let default_port = match scheme.as_str() {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return None,
+    };
+    if authority.is_empty() || authority.contains('@') {
+        return None;
+    }
+    let authority = authority.to_ascii_lowercase();
+    let authority = authority
+        .strip_suffix(default_port)
+        .map_or(authority.clone(), str::to_owned);
+    Some((scheme, authority, path))
+}
+
+/// A workload that has proven to be the holder of its WIT, for one request.
+#[derive(Debug)]
+pub struct AuthenticatedWorkload {
+    identifier: WorkloadIdentifier,
+    wit: Jwt,
+    proof: Jwt,
+}
+
+impl AuthenticatedWorkload {
+    /// Who it is.
+    #[must_use]
+    pub fn identifier(&self) -> &WorkloadIdentifier {
+        &self.identifier
+    }
+
+    /// The verified WIT.
+    #[must_use]
+    pub fn wit(&self) -> &Jwt {
+        &self.wit
+    }
+
+    /// The verified proof.
+    #[must_use]
+    pub fn proof(&self) -> &Jwt {
+        &self.proof
+    }
+}

@@ -1,0 +1,573 @@
+//! Workload Proof Tokens.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use common::*;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use jose_x509::jws::ProtectedHeader;
+use jose_x509::{Jwk, KeySet, MemoryReplayGuard, SigningKey, VerifyingKey, base64url, jwt};
+use serde_json::{Value, json};
+use wimse::{TrustAnchors, WireForm, WitVerifier, WptBuilder, WptVerifier};
+
+const TARGET: &str = "https://api.example.com/refunds";
+
+struct World {
+    issuer: SigningKey,
+    workload: SigningKey,
+    wit: String,
+    replay: MemoryReplayGuard,
+    verifier: WptVerifier,
+}
+
+impl World {
+    fn new() -> Self {
+        let (issuer, workload) = (key("i"), key("w"));
+        let wit = wit(&issuer, "wit+jwt", &claims(&workload));
+        let verifier = WptVerifier::new(WitVerifier::new())
+            .with_authority("https://api.example.com")
+            .unwrap();
+        Self {
+            issuer,
+            workload,
+            wit,
+            replay: MemoryReplayGuard::new(1000),
+            verifier,
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        WptBuilder::new(&self.wit, TARGET)
+            .apply(&mut headers, &self.workload, &PROVIDER, at(NOW))
+            .unwrap();
+        headers
+    }
+
+    fn verify_at(&self, headers: &HeaderMap, target: &str) -> Result<String, wimse::Error> {
+        let target: Uri = target.parse().unwrap();
+        let anchors = anchors(ORIGIN, &[&self.issuer]);
+        self.verifier
+            .verify(headers, &target, &anchors, &self.replay, at(NOW))
+            .map(|workload| workload.identifier().to_string())
+    }
+
+    fn verify(&self, headers: &HeaderMap) -> Result<String, wimse::Error> {
+        self.verify_at(headers, "/refunds?order=1")
+    }
+
+    fn proof_claims(&self) -> Value {
+        json!({"aud": TARGET, "exp": NOW + 60, "jti": "j1", "wth": base64url::encode(&PROVIDER.sha256(self.wit.as_bytes()))})
+    }
+
+    /// A request with a proof of the test's own making.
+    fn with_proof(&self, signer: &SigningKey, typ: &'static str, change: Value) -> HeaderMap {
+        let mut claims = self.proof_claims();
+        for (name, value) in change.as_object().unwrap() {
+            if value == "DELETE" {
+                claims.as_object_mut().unwrap().remove(name);
+            } else {
+                claims[name] = value.clone();
+            }
+        }
+        let proof = jwt::sign(signer, &ProtectedHeader::new(typ), &claims).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("workload-identity-token", self.wit.parse().unwrap());
+        headers.insert("authorization", format!("WPT {proof}").parse().unwrap());
+        headers
+    }
+}
+
+fn hash(token: &str) -> String {
+    base64url::encode(&PROVIDER.sha256(token.as_bytes()))
+}
+
+/// Covers: WIMSE-WPT-2-1, WIMSE-WPT-2-2, WIMSE-WPT-2-6, WIMSE-WPT-2-7, WIMSE-WPT-2-11, WIMSE-WPT-2-18, WIMSE-WPT-2-20, WIMSE-WIT-5.1-20, WIMSE-WIT-5.1.1-1, WIMSE-WIT-5.1.4-8, WIMSE-WIT-ID-7-1, WIMSE-WIT-7-2
+#[test]
+fn a_request_with_wit_and_proof_authenticates_its_sender() {
+    let world = World::new();
+    assert_eq!(world.verify(&world.headers()).unwrap(), subject().as_str());
+}
+
+/// The example of the draft, signed by others.
+///
+/// Covers: WIMSE-WPT-2-1, WIMSE-WPT-2-11, WIMSE-WPT-2-12, WIMSE-WPT-2-29, WIMSE-WPT-4.1-1
+#[test]
+fn the_published_examples_verify() {
+    let wit = "eyJhbGciOiJFUzI1NiIsImtpZCI6Ikp1bmUgNSIsInR5cCI6IndpdCtqd3QifQ.eyJjbmYiOnsiandrIjp7ImFsZyI6IkVkRFNBIiwiY3J2IjoiRWQyNTUxOSIsImt0eSI6Ik9LUCIsIngiOiIxQ1hYdmZsTl9MVlZzSXNZWHNVdkIwM0ptbEdXZUNIcVFWdW91Q0Y5MmJnIn19LCJleHAiOjE3NDU1MTI1MTAsImlhdCI6MTc0NTUwODkxMCwianRpIjoieC1fMUNUTDJjY2EzQ1NFNGN3Yl9sIiwic3ViIjoid2ltc2U6Ly9leGFtcGxlLmNvbS9zcGVjaWZpYy13b3JrbG9hZCJ9.6KraSQUxWdl9dxFQ3Fj6dPY0Vi88OkwFwZpAIOhLeq6AbXAnLLQgOp8U9UDGcBuYF3KiNv6oKQD1ZWAzrMZOJw";
+    let wpt = "eyJhbGciOiJFZERTQSIsInR5cCI6IndwdCtqd3QifQ.eyJhdWQiOiJodHRwczovL3dvcmtsb2FkLmV4YW1wbGUuY29tL3BhdGgiLCJleHAiOjE3NDU1MTAwMTYsImp0aSI6Il9fYndjNEVTQzNhY2MyTFRDMS1feCIsInd0aCI6IkFhWVVmQzM0RDFkaTJGeFFMcGlJSko3U2c4Vlo2bzhPQ2R3U2Y5SVRvTGcifQ.zR_aqP5ofStQP18GaRjhd88P7-_jvvvLX5Gb1fACehieR063WUeZ7fZUOmm43_4gvUYpEM9ZEushVDFaah64Dw";
+    let jwk = json!({"kty": "EC", "kid": "June 5", "crv": "P-256", "x": "kXqnA2Op7hgd4zRMbw0iFcc_hDxUxhojxOFVGjE2gks", "y": "n__VndPMR021-59UAs0b9qDTFT-EZtT6xSNs_xFskLo"});
+    let key = VerifyingKey::from_jwk(&PROVIDER, Jwk::from_value(&jwk).unwrap()).unwrap();
+    let keys = Arc::new(KeySet::new(vec![key]).unwrap());
+    let anchors = BTreeMap::from([(
+        ORIGIN.to_owned(),
+        TrustAnchors {
+            keys,
+            issuers: Arc::new([]),
+        },
+    )]);
+    let verifier = WptVerifier::new(WitVerifier::new())
+        .with_authority("https://workload.example.com")
+        .unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("Workload-Identity-Token", wit.parse().unwrap());
+    headers.insert("authorization", format!("WPT {wpt}").parse().unwrap());
+    let replay = MemoryReplayGuard::new(10);
+    let workload = verifier
+        .verify(
+            &headers,
+            &Uri::from_static("/path"),
+            &anchors,
+            &replay,
+            at(1_745_510_000),
+        )
+        .unwrap();
+    assert_eq!(
+        workload.identifier().as_str(),
+        "wimse://example.com/specific-workload"
+    );
+}
+
+/// Covers: WIMSE-WIT-5.1-21, WIMSE-WIT-5.1-22, WIMSE-WPT-3.1-1, WIMSE-WPT-2-19, WIMSE-WPT-2.2-1, WIMSE-WPT-2.2-2, WIMSE-WPT-2-3, WIMSE-WPT-2-4, WIMSE-WIT-5.1.1-2, WIMSE-WIT-5.1.1-3, WIMSE-WIT-5.1.1-4, WIMSE-WPT-L2-5, WIMSE-WIT-A1, WIMSE-WIT-A17, WIMSE-WPT-A14
+#[test]
+fn fields_occur_once_and_in_the_configured_form() {
+    let world = World::new();
+    let good = world.headers();
+    let proof = good["authorization"].to_str().unwrap()[4..].to_owned();
+    let with = |change: &dyn Fn(&mut HeaderMap)| {
+        let mut headers = good.clone();
+        change(&mut headers);
+        code(world.verify(&headers))
+    };
+    let value = |text: String| HeaderValue::from_str(&text).unwrap();
+    assert_eq!(
+        with(&|h| {
+            h.remove("authorization");
+        }),
+        "not_wpt_scheme"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.remove("workload-identity-token");
+        }),
+        "field_count"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.insert("authorization", value(format!("Bearer {}", world.wit)));
+        }),
+        "not_wpt_scheme"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.insert("authorization", value(format!("Bearer {proof}")));
+        }),
+        "not_wpt_scheme"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.append("authorization", HeaderValue::from_static("Bearer x"));
+        }),
+        "field_count"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.append("workload-identity-token", value(world.wit.clone()));
+        }),
+        "field_count"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.insert(
+                "workload-identity-token",
+                value(format!("{0}, {0}", world.wit)),
+            );
+        }),
+        "field_count"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.insert("workload-identity-token", value(format!("{}=", world.wit)));
+        }),
+        "token_characters"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.insert("workload-proof-token", value(proof.clone()));
+        }),
+        "not_wpt_scheme"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.insert("authorization", value(format!("WPT {proof} x")));
+        }),
+        "not_wpt_scheme"
+    );
+    assert_eq!(
+        with(&|h| {
+            h.insert("authorization", value(format!("wpt   {proof}")));
+        }),
+        "valid"
+    );
+}
+
+/// Covers: WIMSE-WPT-2-5, WIMSE-WPT-2-21, WIMSE-WPT-2-22, WIMSE-WPT-2-23, WIMSE-WIT-5.1-18, WIMSE-WPT-A4, WIMSE-WPT-A6, WIMSE-WPT-A7, WIMSE-WPT-A8
+#[test]
+fn only_the_key_and_the_algorithm_of_the_wit() {
+    let world = World::new();
+    let stranger = key("w");
+    assert_eq!(
+        code(world.verify(&world.with_proof(&world.workload, "wpt+jwt", json!({})))),
+        "valid"
+    );
+    assert_eq!(
+        code(world.verify(&world.with_proof(&stranger, "wpt+jwt", json!({})))),
+        "invalid_signature"
+    );
+    let ed25519 = SigningKey::generate(&PROVIDER, jose_x509::Algorithm::Ed25519).unwrap();
+    assert_eq!(
+        code(world.verify(&world.with_proof(&ed25519, "wpt+jwt", json!({})))),
+        "proof_algorithm"
+    );
+    for typ in [
+        "wit+jwt",
+        "dpop+jwt",
+        "JWT",
+        "oauth-client-attestation-pop+jwt",
+    ] {
+        assert_eq!(
+            code(world.verify(&world.with_proof(&world.workload, typ, json!({})))),
+            "wrong_type"
+        );
+    }
+    let header = base64url::encode(br#"{"alg":"none","typ":"wpt+jwt"}"#);
+    let mut headers = world.headers();
+    let none = format!(
+        "WPT {header}.{}.AAAA",
+        base64url::encode(world.proof_claims().to_string().as_bytes())
+    );
+    headers.insert("authorization", none.parse().unwrap());
+    assert_eq!(code(world.verify(&headers)), "unsupported_algorithm");
+    // A WIT that nobody signed, with a proof that fits it.
+    let mut forged = World {
+        issuer: key("i"),
+        ..World::new()
+    };
+    forged.wit = wit(&key("i"), "wit+jwt", &claims(&forged.workload));
+    assert_eq!(code(forged.verify(&forged.headers())), "invalid_signature");
+}
+
+/// An Ed25519 key under two names: the names of WIT and proof have to be the same string.
+///
+/// Covers: WIMSE-WPT-2-21
+#[test]
+fn algorithm_names_are_not_aliased() {
+    let mut world = World::new();
+    world.workload = SigningKey::generate(&PROVIDER, jose_x509::Algorithm::Ed25519).unwrap();
+    let mut claims = claims(&world.workload);
+    claims["cnf"]["jwk"]["alg"] = json!("EdDSA");
+    world.wit = wit(&world.issuer, "wit+jwt", &claims);
+    assert_eq!(code(world.verify(&world.headers())), "proof_algorithm");
+}
+
+/// Covers: WIMSE-WPT-2-8, WIMSE-WPT-2-9, WIMSE-WPT-2-10, WIMSE-WPT-2-25, WIMSE-WPT-2-26, WIMSE-WPT-2-27, WIMSE-WPT-2.3-1, WIMSE-WPT-3.1.2-1, WIMSE-WIT-9.2.2-1, WIMSE-WPT-A5, WIMSE-WPT-A15
+#[test]
+fn claims_of_the_proof() {
+    let world = World::new();
+    for (change, expected) in [
+        (json!({"unknown": 1, "nbf": NOW}), "valid"),
+        (json!({"aud": "DELETE"}), "missing_claim"),
+        (json!({"exp": "DELETE"}), "missing_claim"),
+        (json!({"jti": "DELETE"}), "missing_claim"),
+        (json!({"wth": "DELETE"}), "wit_hash"),
+        (json!({"wth": hash("another WIT")}), "wit_hash"),
+        (json!({"wth": "AAAA"}), "claim"),
+        (json!({"wth": 1}), "claim"),
+        (json!({"jti": ""}), "claim_type"),
+        (json!({"exp": NOW - 31}), "expired"),
+        (json!({"exp": NOW + 331}), "lifetime_too_long"),
+        (json!({"nbf": NOW + 31}), "not_yet_valid"),
+        (json!({"aud": [TARGET, "https://other.example/"]}), "claim"),
+        (json!({"tth": hash("nothing")}), "transaction_token_hash"),
+    ] {
+        let text = change.to_string();
+        assert_eq!(
+            code(world.verify(&world.with_proof(&world.workload, "wpt+jwt", change))),
+            expected,
+            "{text}"
+        );
+    }
+}
+
+/// Covers: WIMSE-WPT-2-24, WIMSE-WPT-3.1.7-1, WIMSE-WPT-3.1.7-2, WIMSE-WPT-3.1.7-3, WIMSE-WPT-A2, WIMSE-WPT-A3, WIMSE-WPT-A20
+#[test]
+fn the_audience_is_this_target_under_a_configured_authority() {
+    let world = World::new();
+    for (aud, target, expected) in [
+        ("https://api.example.com/refunds", "/refunds?x=1", "valid"),
+        (
+            "HTTPS://API.example.com:443/refunds?y#z",
+            "/refunds",
+            "valid",
+        ),
+        ("https://api.example.com", "/", "valid"),
+        (
+            "https://api.example.com/Refunds",
+            "/refunds",
+            "audience_mismatch",
+        ),
+        (
+            "https://api.example.com/refunds/",
+            "/refunds",
+            "audience_mismatch",
+        ),
+        (
+            "https://api.example.com//refunds",
+            "/refunds",
+            "audience_mismatch",
+        ),
+        (
+            "https://api.example.com/a/../refunds",
+            "/refunds",
+            "audience_mismatch",
+        ),
+        (
+            "https://api.example.com/%72efunds",
+            "/refunds",
+            "audience_mismatch",
+        ),
+        (
+            "http://api.example.com/refunds",
+            "/refunds",
+            "audience_mismatch",
+        ),
+        (
+            "https://api.example.com:444/refunds",
+            "/refunds",
+            "audience_mismatch",
+        ),
+        (
+            "https://other.example/refunds",
+            "/refunds",
+            "audience_mismatch",
+        ),
+        (
+            "https://api.example.com@other.example/refunds",
+            "/refunds",
+            "audience_mismatch",
+        ),
+        ("api.example.com/refunds", "/refunds", "audience_mismatch"),
+    ] {
+        let mut headers = world.with_proof(
+            &world.workload,
+            "wpt+jwt",
+            json!({"aud": aud, "jti": format!("{aud}{target}")}),
+        );
+        headers.insert("host", HeaderValue::from_static("other.example"));
+        headers.insert(
+            "x-forwarded-host",
+            HeaderValue::from_static("other.example"),
+        );
+        assert_eq!(
+            code(world.verify_at(&headers, target)),
+            expected,
+            "{aud} {target}"
+        );
+    }
+    let named = World {
+        verifier: World::new()
+            .verifier
+            .with_exact_audience("urn:service:refunds"),
+        ..World::new()
+    };
+    let headers = named.with_proof(
+        &named.workload,
+        "wpt+jwt",
+        json!({"aud": "urn:service:refunds"}),
+    );
+    assert_eq!(code(named.verify(&headers)), "valid");
+}
+
+/// Covers: WIMSE-WPT-2-12, WIMSE-WPT-2-29, WIMSE-WPT-2-32, WIMSE-WPT-2-33, WIMSE-WPT-2.2-4, WIMSE-WPT-A9, WIMSE-WPT-A10
+#[test]
+fn a_transaction_token_is_bound() {
+    let world = World::new();
+    let with = |tth: Value, token: Option<&'static [u8]>| {
+        let mut headers = world.with_proof(
+            &world.workload,
+            "wpt+jwt",
+            json!({"tth": tth, "jti": format!("{tth}{token:?}")}),
+        );
+        if let Some(token) = token {
+            headers.insert("Txn-Token", HeaderValue::from_bytes(token).unwrap());
+        }
+        code(world.verify(&headers))
+    };
+    assert_eq!(with(json!(hash("a.b.c")), Some(b"a.b.c")), "valid");
+    assert_eq!(
+        with(json!(hash("a.b.c")), Some(b"a.b.d")),
+        "transaction_token_hash"
+    );
+    assert_eq!(with(json!(hash("a.b.c")), None), "transaction_token_hash");
+    assert_eq!(
+        with(json!("DELETE"), Some(b"a.b.c")),
+        "transaction_token_hash"
+    );
+    assert_eq!(with(json!(hash("a.b.c")), Some(b"a.b.\xe9")), "field_value");
+    let mut headers = HeaderMap::new();
+    headers.insert("txn-token", HeaderValue::from_static("a.b.c"));
+    WptBuilder::new(&world.wit, TARGET)
+        .with_txn_token("a.b.c")
+        .apply(&mut headers, &world.workload, &PROVIDER, at(NOW))
+        .unwrap();
+    assert_eq!(code(world.verify(&headers)), "valid");
+}
+
+/// Covers: WIMSE-WPT-2-13, WIMSE-WPT-2-14, WIMSE-WPT-2-15, WIMSE-WPT-2-16, WIMSE-WPT-2-30, WIMSE-WPT-2-31, WIMSE-WPT-A11, WIMSE-WPT-A12, WIMSE-WPT-A13
+#[test]
+fn other_context_tokens_are_bound() {
+    let field = HeaderName::from_static("x-custom-token");
+    let world = World {
+        verifier: World::new().verifier.with_context_field(field.clone()),
+        ..World::new()
+    };
+    let good = hash("some-example-other-token");
+    assert_eq!(good, "x-Uy6Ch_xn3AbUVKDjPMQQugtcn2erLWrkvVWAmKl1k");
+    let with = |oth: Value, values: &[&'static str]| {
+        let mut headers = world.with_proof(
+            &world.workload,
+            "wpt+jwt",
+            json!({"oth": oth, "jti": format!("{oth}{values:?}")}),
+        );
+        for value in values {
+            headers.append(&field, HeaderValue::from_static(value));
+        }
+        code(world.verify(&headers))
+    };
+    let value = "some-example-other-token";
+    assert_eq!(with(json!({"x-custom-token": good}), &[value]), "valid");
+    assert_eq!(
+        with(
+            json!({"x-custom-token": good}),
+            &["  some-example-other-token "]
+        ),
+        "valid"
+    );
+    assert_eq!(
+        with(json!({"X-Custom-Token": good}), &[value]),
+        "other_token_hash"
+    );
+    assert_eq!(
+        with(json!({"x-custom-token": good, "y": good}), &[value]),
+        "other_token_hash"
+    );
+    assert_eq!(
+        with(json!({"x-custom-token": hash("other")}), &[value]),
+        "other_token_hash"
+    );
+    assert_eq!(
+        with(json!({"x-custom-token": 1}), &[value]),
+        "other_token_hash"
+    );
+    assert_eq!(
+        with(json!({"x-custom-token": good}), &[]),
+        "other_token_hash"
+    );
+    assert_eq!(with(json!("DELETE"), &[value]), "other_token_hash");
+    assert_eq!(with(json!({}), &[]), "other_token_hash");
+    assert_eq!(
+        with(json!({"x-custom-token": good}), &[value, value]),
+        "field_count"
+    );
+    let mut headers = HeaderMap::new();
+    headers.insert(&field, HeaderValue::from_static("some-example-other-token"));
+    WptBuilder::new(&world.wit, TARGET)
+        .with_other_token(field.clone(), "some-example-other-token")
+        .apply(&mut headers, &world.workload, &PROVIDER, at(NOW))
+        .unwrap();
+    assert_eq!(code(world.verify(&headers)), "valid");
+}
+
+/// Covers: WIMSE-WPT-2-28, WIMSE-WPT-3.1.4-1, WIMSE-WIT-9.2.4-1, WIMSE-WPT-A1, WIMSE-WPT-A16, WIMSE-WPT-A17
+#[test]
+fn a_proof_is_good_for_one_use_and_only_good_ones_are_remembered() {
+    let world = World::new();
+    let headers = world.with_proof(&world.workload, "wpt+jwt", json!({}));
+    // A forgery with the same `jti` comes first and spends nothing.
+    assert_eq!(
+        code(world.verify(&world.with_proof(&key("w"), "wpt+jwt", json!({})))),
+        "invalid_signature"
+    );
+    assert_eq!(
+        code(world.verify_at(&headers, "/elsewhere")),
+        "audience_mismatch"
+    );
+    assert_eq!(code(world.verify(&headers)), "valid");
+    assert_eq!(code(world.verify(&headers)), "replayed");
+    let full = World {
+        replay: MemoryReplayGuard::new(1),
+        ..World::new()
+    };
+    let outcomes: Vec<_> = (0..200)
+        .map(|_| code(full.verify(&full.headers())))
+        .collect();
+    assert!(outcomes.contains(&"replay_guard_full"));
+}
+
+/// Covers: WIMSE-WPT-2.1-1, WIMSE-WPT-2.1-2, WIMSE-WPT-3.1.5-1, WIMSE-WPT-A18
+#[test]
+fn refusals_are_401_with_the_challenge_and_show_no_token() {
+    let world = World::new();
+    let error = world
+        .verify(&world.with_proof(&key("w"), "wpt+jwt", json!({})))
+        .unwrap_err();
+    assert_eq!(error.status(), 401);
+    assert_eq!(wimse::challenge(), "WPT");
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains("eyJ"), "{shown}");
+    assert!(
+        world.headers()["authorization"].is_sensitive()
+            && world.headers()["workload-identity-token"].is_sensitive()
+    );
+}
+
+/// Covers: WIMSE-WPT-L2-1, WIMSE-WPT-L2-2, WIMSE-WPT-L2-3, WIMSE-WPT-L2-4, WIMSE-WPT-L2.2-1
+#[test]
+fn the_older_wire_form_is_read_only_on_demand() {
+    let world = World {
+        verifier: World::new().verifier.with_wire_form(WireForm::LegacyField),
+        ..World::new()
+    };
+    let with = |ath: Value, authorization: Option<&'static str>| {
+        let mut headers = world.with_proof(
+            &world.workload,
+            "wpt+jwt",
+            json!({"ath": ath, "jti": format!("{ath}{authorization:?}")}),
+        );
+        let current = headers.remove("authorization").unwrap();
+        headers.insert(
+            "workload-proof-token",
+            current.to_str().unwrap()[4..].parse().unwrap(),
+        );
+        if let Some(authorization) = authorization {
+            headers.insert("authorization", HeaderValue::from_static(authorization));
+        }
+        code(world.verify(&headers))
+    };
+    assert_eq!(with(json!("DELETE"), None), "valid");
+    assert_eq!(with(json!(hash("at")), Some("Bearer at")), "valid");
+    assert_eq!(with(json!(hash("other")), Some("Bearer at")), "claim");
+    assert_eq!(with(json!("DELETE"), Some("Bearer at")), "claim");
+    assert_eq!(with(json!(hash("at")), None), "claim");
+    assert_eq!(code(world.verify(&world.headers())), "not_wpt_scheme");
+}
