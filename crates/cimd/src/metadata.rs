@@ -1,0 +1,418 @@
+//! The document: a type that exists only for metadata that passed every check.
+
+use serde_json::{Map, Value};
+use spiffe_id::SpiffeIdPattern;
+
+use crate::{AuthMethod, ClientIdUrl, DocumentPolicy, Error, HttpsUrl, json, redirect};
+
+/// A valid Client ID Metadata Document, for the URL it was fetched from.
+///
+/// It proves control of that URL and nothing else: names, logos, `spiffe_id` and software statements are claims of
+/// whoever controls it. Keys behind [`spiffe_bundle_endpoint`](Self::spiffe_bundle_endpoint) may verify credentials for
+/// this `client_id` only, and never where a bundle for the trust domain is configured.
+#[derive(Debug, Clone)]
+pub struct ClientMetadata {
+    client_id: ClientIdUrl,
+    members: Map<String, Value>,
+    methods: &'static [AuthMethod],
+    spiffe_id: Option<SpiffeIdPattern>,
+    urls: Vec<(&'static str, HttpsUrl)>,
+}
+
+impl ClientMetadata {
+    /// Reads and checks the document fetched from `url`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`], [`Error::Json`], [`Error::ClientIdMismatch`], [`Error::Url`] for a URL inside, and the errors
+    /// of single members. No error leaves a partial result.
+    pub fn parse(url: &ClientIdUrl, body: &[u8], policy: &DocumentPolicy) -> Result<Self, Error> {
+        if body.len() > policy.max_body {
+            return Err(Error::TooLarge { limit: policy.max_body });
+        }
+        let members = json::object(body)?;
+        check_types(&members)?;
+        check_client_id(&members, url)?;
+        check_secrets(&members)?;
+        let urls = collect_urls(&members)?;
+        if members.contains_key("jwks") && members.contains_key("jwks_uri") {
+            return Err(Error::MemberValue { member: "jwks", reason: "stands beside `jwks_uri`" });
+        }
+        let spiffe_id = spiffe_id(&members, policy)?;
+        let methods = methods(&members, policy)?;
+        let metadata = Self { client_id: url.clone(), members, methods, spiffe_id, urls };
+        metadata.check_algorithm(policy)?;
+        metadata.check_grants()?;
+        metadata.check_redirects(policy)?;
+        Ok(metadata)
+    }
+
+    /// The `client_id`, which is the URL of the document.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientIdUrl {
+        &self.client_id
+    }
+
+    /// The name the client gives itself. Show [`ClientIdUrl::host`] beside it.
+    #[must_use]
+    pub fn client_name(&self) -> Option<&str> {
+        self.string("client_name")
+    }
+
+    /// A display member in a language, such as `client_name#de`; the plain member when there is no such variant.
+    #[must_use]
+    pub fn localized(&self, member: &str, language: &str) -> Option<&str> {
+        self.members
+            .iter()
+            .find(|(name, _)| {
+                name.split_once('#')
+                    .is_some_and(|(name, tag)| name == member && tag.eq_ignore_ascii_case(language))
+            })
+            .and_then(|(_, value)| value.as_str())
+            .or_else(|| self.string(member))
+    }
+
+    /// The registered redirect URIs. Compare with [`match_redirect_uri`](Self::match_redirect_uri).
+    pub fn redirect_uris(&self) -> impl Iterator<Item = &str> {
+        self.strings("redirect_uris")
+    }
+
+    /// Finds the registered redirect URI that `requested` equals, by simple string comparison; for `http://127.0.0.1` and
+    /// `http://[::1]` the port may differ. Redirect to `requested` only after this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MemberMissing`] when none is registered, [`Error::RedirectUriNotRegistered`] when none matches.
+    pub fn match_redirect_uri(&self, requested: &str) -> Result<&str, Error> {
+        if self.redirect_uris().next().is_none() {
+            return Err(Error::MemberMissing { member: "redirect_uris" });
+        }
+        if requested.contains('#') {
+            return Err(Error::RedirectUriNotRegistered);
+        }
+        self.redirect_uris()
+            .find(|registered| redirect::matches(registered, requested))
+            .ok_or(Error::RedirectUriNotRegistered)
+    }
+
+    /// The declared authentication method, if any.
+    #[must_use]
+    pub fn token_endpoint_auth_method(&self) -> Option<AuthMethod> {
+        self.string("token_endpoint_auth_method").and_then(AuthMethod::from_name)
+    }
+
+    /// The methods with which this client may authenticate; it must use one of them at every endpoint. Declared: that one.
+    /// Not declared: the SPIFFE methods where there is a `spiffe_id`, else `private_key_jwt` where there are keys, else
+    /// `none`.
+    #[must_use]
+    pub const fn accepted_methods(&self) -> &'static [AuthMethod] {
+        self.methods
+    }
+
+    /// Whether the client has to authenticate.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        !self.methods.contains(&AuthMethod::None)
+    }
+
+    /// The declared `token_endpoint_auth_signing_alg`.
+    #[must_use]
+    pub fn token_endpoint_auth_signing_alg(&self) -> Option<&str> {
+        self.string("token_endpoint_auth_signing_alg")
+    }
+
+    /// Whether the client may use a grant type. Absent `grant_types` means `authorization_code`; a client that does not
+    /// authenticate never gets `client_credentials`.
+    #[must_use]
+    pub fn allows_grant(&self, grant_type: &str) -> bool {
+        if grant_type == "client_credentials" && !self.is_confidential() {
+            return false;
+        }
+        if self.members.contains_key("grant_types") {
+            self.strings("grant_types").any(|listed| listed == grant_type)
+        } else {
+            grant_type == "authorization_code"
+        }
+    }
+
+    /// Whether every scope of the space-separated `requested` is one the document lists. Without `scope` in the document
+    /// the answer is `None`: the server's own policy decides.
+    #[must_use]
+    pub fn allows_scope(&self, requested: &str) -> Option<bool> {
+        let listed: Vec<&str> = self.string("scope")?.split(' ').collect();
+        Some(requested.split(' ').all(|scope| listed.contains(&scope)))
+    }
+
+    /// The JWK Set inside the document: public keys only.
+    #[must_use]
+    pub fn jwks(&self) -> Option<&Value> {
+        self.members.get("jwks")
+    }
+
+    /// Where the JWK Set is. Fetch it through a [`FetchPlan`](crate::FetchPlan) and check it with [`check_public_keys`].
+    #[must_use]
+    pub fn jwks_uri(&self) -> Option<&HttpsUrl> {
+        self.url("jwks_uri")
+    }
+
+    /// Which SPIFFE IDs are this client.
+    #[must_use]
+    pub const fn spiffe_id(&self) -> Option<&SpiffeIdPattern> {
+        self.spiffe_id.as_ref()
+    }
+
+    /// Where the client says the bundle of its trust domain is.
+    #[must_use]
+    pub fn spiffe_bundle_endpoint(&self) -> Option<&HttpsUrl> {
+        self.url("spiffe_bundle_endpoint")
+    }
+
+    /// Every URL of the document with the member it stands in. None may be fetched except through a
+    /// [`FetchPlan`](crate::FetchPlan).
+    pub fn urls(&self) -> impl Iterator<Item = (&'static str, &HttpsUrl)> {
+        self.urls.iter().map(|(member, url)| (*member, url))
+    }
+
+    /// All members as they came, also unknown ones.
+    #[must_use]
+    pub const fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
+    fn url(&self, member: &str) -> Option<&HttpsUrl> {
+        self.urls.iter().find(|(name, _)| *name == member).map(|(_, url)| url)
+    }
+
+    fn string(&self, member: &str) -> Option<&str> {
+        self.members.get(member).and_then(Value::as_str)
+    }
+
+    fn strings(&self, member: &str) -> impl Iterator<Item = &str> {
+        let values = self.members.get(member).and_then(Value::as_array);
+        values.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    fn check_algorithm(&self, policy: &DocumentPolicy) -> Result<(), Error> {
+        match self.token_endpoint_auth_signing_alg() {
+            Some(name)
+                if name == "none" || name.starts_with("HS") || !policy.algorithms.iter().any(|known| known == name) =>
+            {
+                Err(Error::MemberValue {
+                    member: "token_endpoint_auth_signing_alg",
+                    reason: "not an asymmetric algorithm this server verifies",
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_grants(&self) -> Result<(), Error> {
+        let value = |member, reason| Err(Error::MemberValue { member, reason });
+        if self.strings("grant_types").any(|grant| grant == "implicit" || grant == "password") {
+            return value("grant_types", "the implicit and password grants are refused");
+        }
+        for response_type in self.strings("response_types") {
+            if response_type != "code" {
+                return value("response_types", "only `code` is supported");
+            }
+            if !self.allows_grant("authorization_code") {
+                return value("response_types", "`code` needs the grant type `authorization_code`");
+            }
+        }
+        let id_jag = |profile| profile == "urn:ietf:params:oauth:grant-profile:id-jag";
+        if self.strings("authorization_grant_profiles_supported").any(id_jag)
+            && !(self.allows_grant("urn:ietf:params:oauth:grant-type:token-exchange")
+                && self.allows_grant("urn:ietf:params:oauth:grant-type:jwt-bearer"))
+        {
+            return value("authorization_grant_profiles_supported", "id-jag needs token-exchange and jwt-bearer");
+        }
+        if self.string("scope").is_some_and(|scope| !scope.split(' ').all(is_scope_token)) {
+            return value("scope", "not a list of scopes with one space between");
+        }
+        Ok(())
+    }
+
+    fn check_redirects(&self, policy: &DocumentPolicy) -> Result<(), Error> {
+        for (index, uri) in self.redirect_uris().enumerate() {
+            redirect::check(uri, self.client_id.as_url(), &policy.redirects)
+                .map_err(|reason| Error::RedirectUri { index, reason })?;
+        }
+        // Only a document that asks for the code grant by name needs one: the published SPIFFE example lists neither.
+        let listed = self.strings("grant_types").any(|grant| grant == "authorization_code")
+            || self.strings("response_types").next().is_some();
+        if listed && self.redirect_uris().next().is_none() {
+            return Err(Error::MemberMissing { member: "redirect_uris" });
+        }
+        Ok(())
+    }
+}
+
+/// Checks that a JWK Set, from `jwks` or from `jwks_uri`, has public keys only.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`] above [`HARD_MAX_BODY`](crate::HARD_MAX_BODY) bytes, [`Error::Json`], [`Error::MemberType`] where
+/// the shape is wrong, [`Error::SecretKey`] for a symmetric or private key.
+pub fn check_public_keys(body: &[u8]) -> Result<(), Error> {
+    if body.len() > crate::HARD_MAX_BODY {
+        return Err(Error::TooLarge { limit: crate::HARD_MAX_BODY });
+    }
+    check_keys(&Value::Object(json::object(body)?))
+}
+
+fn check_keys(jwks: &Value) -> Result<(), Error> {
+    const SECRET: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv", "k"];
+    let shape = Error::MemberType { member: "jwks", expected: "a JWK Set" };
+    let keys = jwks.get("keys").and_then(Value::as_array).ok_or(shape.clone())?;
+    for (index, key) in keys.iter().enumerate() {
+        let members = key.as_object().ok_or(shape.clone())?;
+        let kind = members.get("kty").and_then(Value::as_str).ok_or(shape.clone())?;
+        if kind == "oct" || SECRET.iter().any(|name| members.contains_key(*name)) {
+            return Err(Error::SecretKey { index });
+        }
+    }
+    Ok(())
+}
+
+const STRINGS: &[&str] = &[
+    "client_id",
+    "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
+    "scope",
+    "software_id",
+    "software_version",
+    "software_statement",
+    "spiffe_id",
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
+];
+const STRING_ARRAYS: &[&str] = &[
+    "redirect_uris",
+    "grant_types",
+    "response_types",
+    "contacts",
+    "authorization_grant_profiles_supported",
+];
+const BOOLEANS: &[&str] = &[
+    "dpop_bound_access_tokens",
+    "require_pushed_authorization_requests",
+    "tls_client_certificate_bound_access_tokens",
+];
+/// URLs the server may fetch.
+const FETCHED: &[&str] = &["jwks_uri", "logo_uri", "spiffe_bundle_endpoint", "sector_identifier_uri"];
+/// URLs a person may open; a fragment is fine there.
+const OPENED: &[&str] = &["client_uri", "tos_uri", "policy_uri"];
+/// Members that may have a `#<language tag>` behind their name.
+const LOCALIZED: &[&str] = &["client_name", "client_uri", "logo_uri", "tos_uri", "policy_uri"];
+
+/// The member a name speaks of, without language tag.
+fn base_name(name: &str) -> &str {
+    match name.split_once('#') {
+        Some((base, tag)) if LOCALIZED.contains(&base) && !tag.is_empty() => base,
+        _ => name,
+    }
+}
+
+fn known<'a>(table: &[&'a str], name: &str) -> Option<&'a str> {
+    table.iter().find(|known| **known == name).copied()
+}
+
+fn check_types(members: &Map<String, Value>) -> Result<(), Error> {
+    for (name, value) in members {
+        let base = base_name(name);
+        if let Some(member) = known(STRINGS, name).or_else(|| (base == "client_name").then_some("client_name")) {
+            if !value.is_string() {
+                return Err(Error::MemberType { member, expected: "a string" });
+            }
+        } else if let Some(member) = known(STRING_ARRAYS, name) {
+            if !value.as_array().is_some_and(|values| values.iter().all(Value::is_string)) {
+                return Err(Error::MemberType { member, expected: "an array of strings" });
+            }
+        } else if let Some(member) = known(BOOLEANS, name) {
+            if !value.is_boolean() {
+                return Err(Error::MemberType { member, expected: "true or false" });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The URL that was fetched and the one in the document are the same string (section 4).
+fn check_client_id(members: &Map<String, Value>, url: &ClientIdUrl) -> Result<(), Error> {
+    let client_id = members.get("client_id").ok_or(Error::MemberMissing { member: "client_id" })?;
+    if client_id.as_str() == Some(url.as_str()) { Ok(()) } else { Err(Error::ClientIdMismatch) }
+}
+
+fn check_secrets(members: &Map<String, Value>) -> Result<(), Error> {
+    for member in ["client_secret", "client_secret_expires_at"] {
+        if members.contains_key(member) {
+            return Err(Error::SecretMember { member });
+        }
+    }
+    members.get("jwks").map_or(Ok(()), check_keys)
+}
+
+fn collect_urls(members: &Map<String, Value>) -> Result<Vec<(&'static str, HttpsUrl)>, Error> {
+    let mut urls = Vec::new();
+    for (name, value) in members {
+        let base = base_name(name);
+        let (member, opened) = match (known(FETCHED, base), known(OPENED, base)) {
+            (Some(member), _) => (member, false),
+            (_, Some(member)) => (member, true),
+            _ => continue,
+        };
+        let text = value.as_str().ok_or(Error::MemberType { member, expected: "a string" })?;
+        let url = if opened {
+            HttpsUrl::parse_with_fragment(text, member)?
+        } else {
+            HttpsUrl::parse(text, member)?
+        };
+        urls.push((member, url));
+    }
+    Ok(urls)
+}
+
+fn spiffe_id(members: &Map<String, Value>, policy: &DocumentPolicy) -> Result<Option<SpiffeIdPattern>, Error> {
+    let parse = if policy.trust_domain_wildcard {
+        SpiffeIdPattern::parse_allowing_trust_domain
+    } else {
+        SpiffeIdPattern::parse
+    };
+    members.get("spiffe_id").and_then(Value::as_str).map(parse).transpose().map_err(Error::SpiffeId)
+}
+
+fn methods(members: &Map<String, Value>, policy: &DocumentPolicy) -> Result<&'static [AuthMethod], Error> {
+    let has_keys = members.contains_key("jwks") || members.contains_key("jwks_uri");
+    let has_spiffe_id = members.contains_key("spiffe_id");
+    let methods: &'static [AuthMethod] = match members.get("token_endpoint_auth_method").and_then(Value::as_str) {
+        Some(name) if name.starts_with("client_secret_") => return Err(Error::SharedSecretMethod),
+        Some(name) => AuthMethod::from_name(name).ok_or(Error::UnsupportedMethod)?.alone(),
+        None if has_spiffe_id => AuthMethod::SPIFFE,
+        None if has_keys => AuthMethod::PrivateKeyJwt.alone(),
+        None => AuthMethod::None.alone(),
+    };
+    if !methods.iter().any(|method| policy.methods.contains(method)) {
+        return Err(Error::UnsupportedMethod);
+    }
+    for method in methods {
+        match method {
+            AuthMethod::PrivateKeyJwt | AuthMethod::SelfSignedTlsClientAuth if !has_keys => {
+                return Err(Error::MemberMissing { member: "jwks" });
+            }
+            AuthMethod::SpiffeJwt | AuthMethod::SpiffeX509 | AuthMethod::SpiffeWit if !has_spiffe_id => {
+                return Err(Error::MemberMissing { member: "spiffe_id" });
+            }
+            AuthMethod::None if policy.confidential => return Err(Error::ConfidentialRequired),
+            _ => {}
+        }
+    }
+    Ok(methods)
+}
+
+/// RFC 6749 section 3.3.
+fn is_scope_token(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+}
