@@ -49,21 +49,36 @@ impl CachePolicy {
     #[must_use]
     pub fn freshness(&self, headers: &HeaderMap, now: UnixTime) -> Freshness {
         let directives = Directives::read(headers);
-        let keep = |name| headers.get(name).filter(|value| value.len() <= 256).cloned();
+        let keep = |name| {
+            headers
+                .get(name)
+                .filter(|value| value.len() <= 256)
+                .cloned()
+        };
         let lifetime = if directives.no_cache {
             Duration::ZERO
         } else if let Some(seconds) = directives.max_age {
             Duration::from_secs(seconds)
         } else if let Some(expires) = headers.get(header::EXPIRES) {
-            let base = headers.get(header::DATE).and_then(http_date).unwrap_or(now.as_secs());
+            let base = headers
+                .get(header::DATE)
+                .and_then(http_date)
+                .unwrap_or(now.as_secs());
             // A date that cannot be read is in the past (RFC 9111 section 5.3).
             Duration::from_secs(http_date(expires).unwrap_or(0).saturating_sub(base))
         } else {
             self.unspecified
         };
-        let age = headers.get(header::AGE).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
-        let lifetime = lifetime.saturating_sub(Duration::from_secs(age)).clamp(self.floor, self.cap);
-        let expires = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs().saturating_add(lifetime.as_secs())));
+        let age = headers
+            .get(header::AGE)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .unwrap_or(0);
+        let lifetime = lifetime
+            .saturating_sub(Duration::from_secs(age))
+            .clamp(self.floor, self.cap);
+        let expires = UnixTime::since_unix_epoch(Duration::from_secs(
+            now.as_secs().saturating_add(lifetime.as_secs()),
+        ));
         Freshness {
             expires: (!directives.no_store).then_some(expires),
             etag: keep(header::ETAG),
@@ -95,8 +110,14 @@ impl Freshness {
 
     /// The headers of a conditional request: `If-None-Match`, `If-Modified-Since`.
     pub fn validators(&self) -> impl Iterator<Item = (http::HeaderName, HeaderValue)> {
-        let etag = self.etag.clone().map(|value| (header::IF_NONE_MATCH, value));
-        let date = self.last_modified.clone().map(|value| (header::IF_MODIFIED_SINCE, value));
+        let etag = self
+            .etag
+            .clone()
+            .map(|value| (header::IF_NONE_MATCH, value));
+        let date = self
+            .last_modified
+            .clone()
+            .map(|value| (header::IF_MODIFIED_SINCE, value));
         etag.into_iter().chain(date)
     }
 }
@@ -128,7 +149,12 @@ impl DocumentCache {
     /// A cache for `capacity` documents.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, clock: 0, entries: HashMap::new(), order: BTreeMap::new() }
+        Self {
+            capacity,
+            clock: 0,
+            entries: HashMap::new(),
+            order: BTreeMap::new(),
+        }
     }
 
     /// The fresh document for a `client_id`.
@@ -153,12 +179,21 @@ impl DocumentCache {
             return;
         }
         while self.entries.len() >= self.capacity {
-            let Some((_, oldest)) = self.order.pop_first() else { break };
+            let Some((_, oldest)) = self.order.pop_first() else {
+                break;
+            };
             self.entries.remove(&oldest);
         }
         self.clock = self.clock.wrapping_add(1);
         self.order.insert(self.clock, client_id.clone());
-        self.entries.insert(client_id, Entry { document, freshness, used: self.clock });
+        self.entries.insert(
+            client_id,
+            Entry {
+                document,
+                freshness,
+                used: self.clock,
+            },
+        );
     }
 
     /// Forgets a document at once.
@@ -205,7 +240,11 @@ impl Directives {
                     // The smallest wins; an argument that is no number counts as stale.
                     "max-age" => {
                         let seconds = argument.trim().trim_matches('"').parse().unwrap_or(0);
-                        found.max_age = Some(found.max_age.map_or(seconds, |other: u64| other.min(seconds)));
+                        found.max_age = Some(
+                            found
+                                .max_age
+                                .map_or(seconds, |other: u64| other.min(seconds)),
+                        );
                     }
                     _ => {}
                 }
@@ -217,8 +256,9 @@ impl Directives {
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` in seconds since 1970 (RFC 9110 section 5.6.7; the obsolete forms are not read).
 fn http_date(value: &HeaderValue) -> Option<u64> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let (_, date) = value.to_str().ok()?.split_once(", ")?;
     let mut fields = date.split([' ', ':']);
     let mut number = |length: usize| {
@@ -239,7 +279,11 @@ fn http_date(value: &HeaderValue) -> Option<u64> {
         return None;
     }
     // Years that begin in March put the leap day last; 719468 days lie between 0000-03-01 and 1970-01-01.
-    let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
+    let (year, month) = if month < 2 {
+        (year - 1, month + 10)
+    } else {
+        (year, month - 2)
+    };
     let leap_days = year / 4 - year / 100 + year / 400;
     let days = (365 * year + leap_days + (153 * month + 2) / 5 + day - 1).checked_sub(719_468)?;
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)

@@ -55,11 +55,15 @@ impl ClientMetadata {
     /// document is left, ask again for every other change except that keys were added or some rotated.
     #[must_use]
     pub fn reaction(&self, newer: &Self) -> Reaction {
-        let downgraded = self.is_confidential() && newer.accepted_methods().contains(&AuthMethod::None);
+        let downgraded =
+            self.is_confidential() && newer.accepted_methods().contains(&AuthMethod::None);
         if downgraded || self.keys_replaced(newer) {
             return Reaction::Revoke;
         }
-        if self.changes(newer).all(|change| change.member == "jwks" && change.old.is_some() && change.new.is_some()) {
+        if self
+            .changes(newer)
+            .all(|change| change.member == "jwks" && change.old.is_some() && change.new.is_some())
+        {
             return Reaction::Nothing;
         }
         Reaction::AskAgain
@@ -68,7 +72,9 @@ impl ClientMetadata {
     /// Whether both documents have keys inside and none of the old ones is left.
     #[must_use]
     pub fn keys_replaced(&self, newer: &Self) -> bool {
-        let (Some(old), Some(new)) = (keys(self), keys(newer)) else { return false };
+        let (Some(old), Some(new)) = (keys(self), keys(newer)) else {
+            return false;
+        };
         !old.is_empty() && !old.iter().any(|key| new.contains(key))
     }
 }

@@ -9,7 +9,10 @@ use pki_types::{ServerName, UnixTime};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, rustls::ClientConfig};
 
-use crate::{CachePolicy, ClientIdUrl, ClientMetadata, DocumentPolicy, Error, FetchPlan, FetchPolicy, Freshness, HttpsUrl};
+use crate::{
+    CachePolicy, ClientIdUrl, ClientMetadata, DocumentPolicy, Error, FetchPlan, FetchPolicy,
+    Freshness, HttpsUrl,
+};
 
 /// Name resolution. One call per fetch; what it returns is checked and connected to.
 pub trait Resolve: Send + Sync {
@@ -115,7 +118,10 @@ impl Fetcher {
     pub async fn fetch(&self, url: &ClientIdUrl, now: UnixTime) -> Result<Fetched, Error> {
         let (headers, body) = self.get(url.as_url()).await?;
         let metadata = ClientMetadata::parse(url, &body, &self.document)?;
-        Ok(Fetched { metadata, freshness: self.cache.freshness(&headers, now) })
+        Ok(Fetched {
+            metadata,
+            freshness: self.cache.freshness(&headers, now),
+        })
     }
 
     /// Fetches JSON from a URL inside a document, such as `jwks_uri`, under the same guard.
@@ -125,13 +131,21 @@ impl Fetcher {
     /// Every [`Error`] of the fetch.
     pub async fn get(&self, url: &HttpsUrl) -> Result<(HeaderMap, Vec<u8>), Error> {
         let plan = FetchPlan::new(url, &self.fetch)?;
-        timeout(self.total_timeout, self.exchange(&plan)).await.map_err(|_| Error::Timeout)?
+        timeout(self.total_timeout, self.exchange(&plan))
+            .await
+            .map_err(|_| Error::Timeout)?
     }
 
     async fn exchange(&self, plan: &FetchPlan<'_>) -> Result<(HeaderMap, Vec<u8>), Error> {
-        let stream = timeout(self.connect_timeout, self.connect(plan)).await.map_err(|_| Error::Timeout)??;
+        let stream = timeout(self.connect_timeout, self.connect(plan))
+            .await
+            .map_err(|_| Error::Timeout)??;
         let name = ServerName::try_from(plan.host().to_owned()).map_err(|_| Error::Tls)?;
-        let stream = self.tls.connect(name, stream).await.map_err(|_| Error::Tls)?;
+        let stream = self
+            .tls
+            .connect(name, stream)
+            .await
+            .map_err(|_| Error::Tls)?;
         let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
             .max_headers(64)
             .max_buf_size(16 * 1024)
@@ -140,7 +154,10 @@ impl Fetcher {
             .map_err(|_| Error::Http)?;
         let request = plan.request()?.map(|()| Empty::<&[u8]>::new());
         let exchange = async {
-            let response = sender.send_request(request).await.map_err(|_| Error::Http)?;
+            let response = sender
+                .send_request(request)
+                .await
+                .map_err(|_| Error::Http)?;
             let (head, mut body) = response.into_parts();
             let mut reader = plan.accept(head.status, &head.headers)?;
             while let Some(frame) = body.frame().await {
@@ -162,7 +179,11 @@ impl Fetcher {
 
     /// Resolves once, checks every address, and connects to those very addresses in their order.
     async fn connect(&self, plan: &FetchPlan<'_>) -> Result<TcpStream, Error> {
-        let addresses = self.resolver.resolve(plan.host(), plan.port()).await.map_err(|_| Error::Resolve)?;
+        let addresses = self
+            .resolver
+            .resolve(plan.host(), plan.port())
+            .await
+            .map_err(|_| Error::Resolve)?;
         plan.check_addresses(&addresses)?;
         for address in addresses {
             // The resolver chooses addresses, the URL chooses the port.
@@ -176,6 +197,8 @@ impl Fetcher {
 
 impl std::fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fetcher").field("fetch", &self.fetch).finish_non_exhaustive()
+        f.debug_struct("Fetcher")
+            .field("fetch", &self.fetch)
+            .finish_non_exhaustive()
     }
 }

@@ -265,11 +265,17 @@ impl Error {
             | Self::PortRefused { .. }
             | Self::AddressRefused
             | Self::SpiffeId(spiffe_id::Error::PrefixWithoutSegment)
-            | Self::Url { problem: UrlProblem::Query | UrlProblem::RootPath, .. } => Fault::Policy,
+            | Self::Url {
+                problem: UrlProblem::Query | UrlProblem::RootPath,
+                ..
+            } => Fault::Policy,
             Self::ExceptionOutsideDevelopment => Fault::Configuration,
-            Self::NoAddress | Self::Resolve | Self::Connect | Self::Tls | Self::Http | Self::Timeout => {
-                Fault::Transient
-            }
+            Self::NoAddress
+            | Self::Resolve
+            | Self::Connect
+            | Self::Tls
+            | Self::Http
+            | Self::Timeout => Fault::Transient,
             Self::Status { status } if *status >= 500 => Fault::Transient,
             _ => Fault::Peer,
         }
@@ -319,9 +325,10 @@ impl Error {
                 UrlProblem::Fragment => "CIMD-3-7",
                 UrlProblem::TooLong => "CIMD-3-9",
                 UrlProblem::RootPath => "CIMD-3-10",
-                UrlProblem::Character { .. } | UrlProblem::Host | UrlProblem::IpHost | UrlProblem::Ambiguous => {
-                    "CIMD-3-11"
-                }
+                UrlProblem::Character { .. }
+                | UrlProblem::Host
+                | UrlProblem::IpHost
+                | UrlProblem::Ambiguous => "CIMD-3-11",
             },
             Self::Json(_) => "CIMD-4-1",
             Self::TooLarge { .. } => "CIMD-8.7-1",

@@ -20,7 +20,11 @@ pub struct FetchPolicy {
 
 impl Default for FetchPolicy {
     fn default() -> Self {
-        Self { addresses: AddressPolicy::new(), ports: PortPolicy::new(), max_body: DEFAULT_MAX_BODY }
+        Self {
+            addresses: AddressPolicy::new(),
+            ports: PortPolicy::new(),
+            max_body: DEFAULT_MAX_BODY,
+        }
     }
 }
 
@@ -107,7 +111,10 @@ impl<'a> FetchPlan<'a> {
             .header(header::ACCEPT, "application/json")
             .header(header::ACCEPT_ENCODING, "identity")
             .body(())
-            .map_err(|_| Error::Url { place: "client_id", problem: UrlProblem::Ambiguous })
+            .map_err(|_| Error::Url {
+                place: "client_id",
+                problem: UrlProblem::Ambiguous,
+            })
     }
 
     /// Judges status and headers, and gives the reader for the body.
@@ -118,7 +125,9 @@ impl<'a> FetchPlan<'a> {
     /// [`Error::TooLarge`] where `Content-Length` says so already.
     pub fn accept(&self, status: StatusCode, headers: &HeaderMap) -> Result<BodyReader, Error> {
         if status != StatusCode::OK {
-            return Err(Error::Status { status: status.as_u16() });
+            return Err(Error::Status {
+                status: status.as_u16(),
+            });
         }
         let mut types = headers.get_all(header::CONTENT_TYPE).iter();
         let (Some(media_type), None) = (types.next(), types.next()) else {
@@ -127,15 +136,26 @@ impl<'a> FetchPlan<'a> {
         if !media_type.to_str().is_ok_and(is_json) {
             return Err(Error::ContentType);
         }
-        if headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity") {
+        if headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .any(|value| value != "identity")
+        {
             return Err(Error::ContentEncoding);
         }
         let limit = self.policy.max_body;
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
+        let announced = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced
+            .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
+        {
             return Err(Error::TooLarge { limit });
         }
-        Ok(BodyReader { body: Vec::new(), limit })
+        Ok(BodyReader {
+            body: Vec::new(),
+            limit,
+        })
     }
 
     /// Judges a whole response at once.
@@ -143,7 +163,12 @@ impl<'a> FetchPlan<'a> {
     /// # Errors
     ///
     /// As [`accept`](Self::accept) and [`BodyReader::push`].
-    pub fn parse_response(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn parse_response(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let mut reader = self.accept(status, headers)?;
         reader.push(body)?;
         Ok(reader.finish())
@@ -180,10 +205,18 @@ impl BodyReader {
 
 /// `application/json` or `application/<something>+json`, with or without parameters.
 fn is_json(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     essence.strip_prefix("application/").is_some_and(|subtype| {
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
         subtype.bytes().all(token)
-            && (subtype == "json" || subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty()))
+            && (subtype == "json"
+                || subtype
+                    .strip_suffix("+json")
+                    .is_some_and(|name| !name.is_empty()))
     })
 }

@@ -32,7 +32,10 @@ impl AddressPolicy {
     /// A policy for development and tests, to which exceptions can be added. It has none yet.
     #[must_use]
     pub fn for_development() -> Self {
-        Self { development: true, ..Self::default() }
+        Self {
+            development: true,
+            ..Self::default()
+        }
     }
 
     /// Allows `64:ff9b::/96` where the IPv4 address inside is allowed, for networks that reach IPv4 through NAT64.
@@ -95,7 +98,11 @@ impl AddressPolicy {
             let zoned = matches!(address, SocketAddr::V6(v6) if v6.scope_id() != 0);
             !zoned && self.is_allowed(address.ip())
         };
-        if addresses.iter().all(allowed) { Ok(()) } else { Err(Error::AddressRefused) }
+        if addresses.iter().all(allowed) {
+            Ok(())
+        } else {
+            Err(Error::AddressRefused)
+        }
     }
 }
 
@@ -186,7 +193,9 @@ fn is_global_v6(address: Ipv6Addr) -> bool {
 /// The IPv4 address in the well-known NAT64 prefix 64:ff9b::/96.
 fn nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.octets() {
-        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => {
+            Some(Ipv4Addr::new(a, b, c, d))
+        }
         _ => None,
     }
 }

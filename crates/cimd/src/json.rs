@@ -14,10 +14,13 @@ pub const MAX_JSON_DEPTH: usize = 16;
 pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Error> {
     let problem = Cell::new(JsonProblem::Syntax);
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = Strict { depth: 0, problem: &problem }
-        .deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|_| Error::Json(problem.get()))?;
+    let value = Strict {
+        depth: 0,
+        problem: &problem,
+    }
+    .deserialize(&mut deserializer)
+    .and_then(|value| deserializer.end().map(|()| value))
+    .map_err(|_| Error::Json(problem.get()))?;
     match value {
         Value::Object(members) => Ok(members),
         _ => Err(Error::Json(JsonProblem::NotObject)),

@@ -28,7 +28,9 @@ impl ClientMetadata {
     /// of single members. No error leaves a partial result.
     pub fn parse(url: &ClientIdUrl, body: &[u8], policy: &DocumentPolicy) -> Result<Self, Error> {
         if body.len() > policy.max_body {
-            return Err(Error::TooLarge { limit: policy.max_body });
+            return Err(Error::TooLarge {
+                limit: policy.max_body,
+            });
         }
         let members = json::object(body)?;
         check_types(&members)?;
@@ -36,11 +38,20 @@ impl ClientMetadata {
         check_secrets(&members)?;
         let urls = collect_urls(&members)?;
         if members.contains_key("jwks") && members.contains_key("jwks_uri") {
-            return Err(Error::MemberValue { member: "jwks", reason: "stands beside `jwks_uri`" });
+            return Err(Error::MemberValue {
+                member: "jwks",
+                reason: "stands beside `jwks_uri`",
+            });
         }
         let spiffe_id = spiffe_id(&members, policy)?;
         let methods = methods(&members, policy)?;
-        let metadata = Self { client_id: url.clone(), members, methods, spiffe_id, urls };
+        let metadata = Self {
+            client_id: url.clone(),
+            members,
+            methods,
+            spiffe_id,
+            urls,
+        };
         metadata.check_algorithm(policy)?;
         metadata.check_grants()?;
         metadata.check_redirects(policy)?;
@@ -85,7 +96,9 @@ impl ClientMetadata {
     /// [`Error::MemberMissing`] when none is registered, [`Error::RedirectUriNotRegistered`] when none matches.
     pub fn match_redirect_uri(&self, requested: &str) -> Result<&str, Error> {
         if self.redirect_uris().next().is_none() {
-            return Err(Error::MemberMissing { member: "redirect_uris" });
+            return Err(Error::MemberMissing {
+                member: "redirect_uris",
+            });
         }
         if requested.contains('#') {
             return Err(Error::RedirectUriNotRegistered);
@@ -98,7 +111,8 @@ impl ClientMetadata {
     /// The declared authentication method, if any.
     #[must_use]
     pub fn token_endpoint_auth_method(&self) -> Option<AuthMethod> {
-        self.string("token_endpoint_auth_method").and_then(AuthMethod::from_name)
+        self.string("token_endpoint_auth_method")
+            .and_then(AuthMethod::from_name)
     }
 
     /// The methods with which this client may authenticate; it must use one of them at every endpoint. Declared: that one.
@@ -129,7 +143,8 @@ impl ClientMetadata {
             return false;
         }
         if self.members.contains_key("grant_types") {
-            self.strings("grant_types").any(|listed| listed == grant_type)
+            self.strings("grant_types")
+                .any(|listed| listed == grant_type)
         } else {
             grant_type == "authorization_code"
         }
@@ -180,7 +195,10 @@ impl ClientMetadata {
     }
 
     fn url(&self, member: &str) -> Option<&HttpsUrl> {
-        self.urls.iter().find(|(name, _)| *name == member).map(|(_, url)| url)
+        self.urls
+            .iter()
+            .find(|(name, _)| *name == member)
+            .map(|(_, url)| url)
     }
 
     fn string(&self, member: &str) -> Option<&str> {
@@ -195,7 +213,9 @@ impl ClientMetadata {
     fn check_algorithm(&self, policy: &DocumentPolicy) -> Result<(), Error> {
         match self.token_endpoint_auth_signing_alg() {
             Some(name)
-                if name == "none" || name.starts_with("HS") || !policy.algorithms.iter().any(|known| known == name) =>
+                if name == "none"
+                    || name.starts_with("HS")
+                    || !policy.algorithms.iter().any(|known| known == name) =>
             {
                 Err(Error::MemberValue {
                     member: "token_endpoint_auth_signing_alg",
@@ -208,25 +228,42 @@ impl ClientMetadata {
 
     fn check_grants(&self) -> Result<(), Error> {
         let value = |member, reason| Err(Error::MemberValue { member, reason });
-        if self.strings("grant_types").any(|grant| grant == "implicit" || grant == "password") {
-            return value("grant_types", "the implicit and password grants are refused");
+        if self
+            .strings("grant_types")
+            .any(|grant| grant == "implicit" || grant == "password")
+        {
+            return value(
+                "grant_types",
+                "the implicit and password grants are refused",
+            );
         }
         for response_type in self.strings("response_types") {
             if response_type != "code" {
                 return value("response_types", "only `code` is supported");
             }
             if !self.allows_grant("authorization_code") {
-                return value("response_types", "`code` needs the grant type `authorization_code`");
+                return value(
+                    "response_types",
+                    "`code` needs the grant type `authorization_code`",
+                );
             }
         }
         let id_jag = |profile| profile == "urn:ietf:params:oauth:grant-profile:id-jag";
-        if self.strings("authorization_grant_profiles_supported").any(id_jag)
+        if self
+            .strings("authorization_grant_profiles_supported")
+            .any(id_jag)
             && !(self.allows_grant("urn:ietf:params:oauth:grant-type:token-exchange")
                 && self.allows_grant("urn:ietf:params:oauth:grant-type:jwt-bearer"))
         {
-            return value("authorization_grant_profiles_supported", "id-jag needs token-exchange and jwt-bearer");
+            return value(
+                "authorization_grant_profiles_supported",
+                "id-jag needs token-exchange and jwt-bearer",
+            );
         }
-        if self.string("scope").is_some_and(|scope| !scope.split(' ').all(is_scope_token)) {
+        if self
+            .string("scope")
+            .is_some_and(|scope| !scope.split(' ').all(is_scope_token))
+        {
             return value("scope", "not a list of scopes with one space between");
         }
         Ok(())
@@ -238,10 +275,14 @@ impl ClientMetadata {
                 .map_err(|reason| Error::RedirectUri { index, reason })?;
         }
         // Only a document that asks for the code grant by name needs one: the published SPIFFE example lists neither.
-        let listed = self.strings("grant_types").any(|grant| grant == "authorization_code")
+        let listed = self
+            .strings("grant_types")
+            .any(|grant| grant == "authorization_code")
             || self.strings("response_types").next().is_some();
         if listed && self.redirect_uris().next().is_none() {
-            return Err(Error::MemberMissing { member: "redirect_uris" });
+            return Err(Error::MemberMissing {
+                member: "redirect_uris",
+            });
         }
         Ok(())
     }
@@ -255,18 +296,29 @@ impl ClientMetadata {
 /// the shape is wrong, [`Error::SecretKey`] for a symmetric or private key.
 pub fn check_public_keys(body: &[u8]) -> Result<(), Error> {
     if body.len() > crate::HARD_MAX_BODY {
-        return Err(Error::TooLarge { limit: crate::HARD_MAX_BODY });
+        return Err(Error::TooLarge {
+            limit: crate::HARD_MAX_BODY,
+        });
     }
     check_keys(&Value::Object(json::object(body)?))
 }
 
 fn check_keys(jwks: &Value) -> Result<(), Error> {
     const SECRET: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv", "k"];
-    let shape = Error::MemberType { member: "jwks", expected: "a JWK Set" };
-    let keys = jwks.get("keys").and_then(Value::as_array).ok_or(shape.clone())?;
+    let shape = Error::MemberType {
+        member: "jwks",
+        expected: "a JWK Set",
+    };
+    let keys = jwks
+        .get("keys")
+        .and_then(Value::as_array)
+        .ok_or(shape.clone())?;
     for (index, key) in keys.iter().enumerate() {
         let members = key.as_object().ok_or(shape.clone())?;
-        let kind = members.get("kty").and_then(Value::as_str).ok_or(shape.clone())?;
+        let kind = members
+            .get("kty")
+            .and_then(Value::as_str)
+            .ok_or(shape.clone())?;
         if kind == "oct" || SECRET.iter().any(|name| members.contains_key(*name)) {
             return Err(Error::SecretKey { index });
         }
@@ -302,11 +354,22 @@ const BOOLEANS: &[&str] = &[
     "tls_client_certificate_bound_access_tokens",
 ];
 /// URLs the server may fetch.
-const FETCHED: &[&str] = &["jwks_uri", "logo_uri", "spiffe_bundle_endpoint", "sector_identifier_uri"];
+const FETCHED: &[&str] = &[
+    "jwks_uri",
+    "logo_uri",
+    "spiffe_bundle_endpoint",
+    "sector_identifier_uri",
+];
 /// URLs a person may open; a fragment is fine there.
 const OPENED: &[&str] = &["client_uri", "tos_uri", "policy_uri"];
 /// Members that may have a `#<language tag>` behind their name.
-const LOCALIZED: &[&str] = &["client_name", "client_uri", "logo_uri", "tos_uri", "policy_uri"];
+const LOCALIZED: &[&str] = &[
+    "client_name",
+    "client_uri",
+    "logo_uri",
+    "tos_uri",
+    "policy_uri",
+];
 
 /// The member a name speaks of, without language tag.
 fn base_name(name: &str) -> &str {
@@ -323,17 +386,31 @@ fn known<'a>(table: &[&'a str], name: &str) -> Option<&'a str> {
 fn check_types(members: &Map<String, Value>) -> Result<(), Error> {
     for (name, value) in members {
         let base = base_name(name);
-        if let Some(member) = known(STRINGS, name).or_else(|| (base == "client_name").then_some("client_name")) {
+        if let Some(member) =
+            known(STRINGS, name).or_else(|| (base == "client_name").then_some("client_name"))
+        {
             if !value.is_string() {
-                return Err(Error::MemberType { member, expected: "a string" });
+                return Err(Error::MemberType {
+                    member,
+                    expected: "a string",
+                });
             }
         } else if let Some(member) = known(STRING_ARRAYS, name) {
-            if !value.as_array().is_some_and(|values| values.iter().all(Value::is_string)) {
-                return Err(Error::MemberType { member, expected: "an array of strings" });
+            if !value
+                .as_array()
+                .is_some_and(|values| values.iter().all(Value::is_string))
+            {
+                return Err(Error::MemberType {
+                    member,
+                    expected: "an array of strings",
+                });
             }
         } else if let Some(member) = known(BOOLEANS, name) {
             if !value.is_boolean() {
-                return Err(Error::MemberType { member, expected: "true or false" });
+                return Err(Error::MemberType {
+                    member,
+                    expected: "true or false",
+                });
             }
         }
     }
@@ -342,8 +419,14 @@ fn check_types(members: &Map<String, Value>) -> Result<(), Error> {
 
 /// The URL that was fetched and the one in the document are the same string (section 4).
 fn check_client_id(members: &Map<String, Value>, url: &ClientIdUrl) -> Result<(), Error> {
-    let client_id = members.get("client_id").ok_or(Error::MemberMissing { member: "client_id" })?;
-    if client_id.as_str() == Some(url.as_str()) { Ok(()) } else { Err(Error::ClientIdMismatch) }
+    let client_id = members.get("client_id").ok_or(Error::MemberMissing {
+        member: "client_id",
+    })?;
+    if client_id.as_str() == Some(url.as_str()) {
+        Ok(())
+    } else {
+        Err(Error::ClientIdMismatch)
+    }
 }
 
 fn check_secrets(members: &Map<String, Value>) -> Result<(), Error> {
@@ -364,7 +447,10 @@ fn collect_urls(members: &Map<String, Value>) -> Result<Vec<(&'static str, Https
             (_, Some(member)) => (member, true),
             _ => continue,
         };
-        let text = value.as_str().ok_or(Error::MemberType { member, expected: "a string" })?;
+        let text = value.as_str().ok_or(Error::MemberType {
+            member,
+            expected: "a string",
+        })?;
         let url = if opened {
             HttpsUrl::parse_with_fragment(text, member)?
         } else {
@@ -375,21 +461,37 @@ fn collect_urls(members: &Map<String, Value>) -> Result<Vec<(&'static str, Https
     Ok(urls)
 }
 
-fn spiffe_id(members: &Map<String, Value>, policy: &DocumentPolicy) -> Result<Option<SpiffeIdPattern>, Error> {
+fn spiffe_id(
+    members: &Map<String, Value>,
+    policy: &DocumentPolicy,
+) -> Result<Option<SpiffeIdPattern>, Error> {
     let parse = if policy.trust_domain_wildcard {
         SpiffeIdPattern::parse_allowing_trust_domain
     } else {
         SpiffeIdPattern::parse
     };
-    members.get("spiffe_id").and_then(Value::as_str).map(parse).transpose().map_err(Error::SpiffeId)
+    members
+        .get("spiffe_id")
+        .and_then(Value::as_str)
+        .map(parse)
+        .transpose()
+        .map_err(Error::SpiffeId)
 }
 
-fn methods(members: &Map<String, Value>, policy: &DocumentPolicy) -> Result<&'static [AuthMethod], Error> {
+fn methods(
+    members: &Map<String, Value>,
+    policy: &DocumentPolicy,
+) -> Result<&'static [AuthMethod], Error> {
     let has_keys = members.contains_key("jwks") || members.contains_key("jwks_uri");
     let has_spiffe_id = members.contains_key("spiffe_id");
-    let methods: &'static [AuthMethod] = match members.get("token_endpoint_auth_method").and_then(Value::as_str) {
+    let methods: &'static [AuthMethod] = match members
+        .get("token_endpoint_auth_method")
+        .and_then(Value::as_str)
+    {
         Some(name) if name.starts_with("client_secret_") => return Err(Error::SharedSecretMethod),
-        Some(name) => AuthMethod::from_name(name).ok_or(Error::UnsupportedMethod)?.alone(),
+        Some(name) => AuthMethod::from_name(name)
+            .ok_or(Error::UnsupportedMethod)?
+            .alone(),
         None if has_spiffe_id => AuthMethod::SPIFFE,
         None if has_keys => AuthMethod::PrivateKeyJwt.alone(),
         None => AuthMethod::None.alone(),
@@ -402,8 +504,12 @@ fn methods(members: &Map<String, Value>, policy: &DocumentPolicy) -> Result<&'st
             AuthMethod::PrivateKeyJwt | AuthMethod::SelfSignedTlsClientAuth if !has_keys => {
                 return Err(Error::MemberMissing { member: "jwks" });
             }
-            AuthMethod::SpiffeJwt | AuthMethod::SpiffeX509 | AuthMethod::SpiffeWit if !has_spiffe_id => {
-                return Err(Error::MemberMissing { member: "spiffe_id" });
+            AuthMethod::SpiffeJwt | AuthMethod::SpiffeX509 | AuthMethod::SpiffeWit
+                if !has_spiffe_id =>
+            {
+                return Err(Error::MemberMissing {
+                    member: "spiffe_id",
+                });
             }
             AuthMethod::None if policy.confidential => return Err(Error::ConfidentialRequired),
             _ => {}
@@ -414,5 +520,8 @@ fn methods(members: &Map<String, Value>, policy: &DocumentPolicy) -> Result<&'st
 
 /// RFC 6749 section 3.3.
 fn is_scope_token(token: &str) -> bool {
-    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+    !token.is_empty()
+        && token
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }

@@ -56,10 +56,16 @@ impl AuthMethod {
     /// The method of a registered name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|method| method.name() == name).copied()
+        Self::ALL
+            .iter()
+            .find(|method| method.name() == name)
+            .copied()
     }
 
     pub(crate) fn alone(self) -> &'static [Self] {
-        Self::ALL.iter().find(|method| **method == self).map_or(&[], std::slice::from_ref)
+        Self::ALL
+            .iter()
+            .find(|method| **method == self)
+            .map_or(&[], std::slice::from_ref)
     }
 }

@@ -24,7 +24,9 @@ pub struct DocumentPolicy {
 
 impl Default for DocumentPolicy {
     fn default() -> Self {
-        let algorithms = ["ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "EdDSA", "Ed25519"];
+        let algorithms = [
+            "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "EdDSA", "Ed25519",
+        ];
         Self {
             max_body: DEFAULT_MAX_BODY,
             confidential: false,
@@ -66,7 +68,10 @@ impl DocumentPolicy {
 
     /// The values of `token_endpoint_auth_signing_alg` this server verifies. `none` and the `HS` family stay refused.
     #[must_use]
-    pub fn signing_algorithms<S: Into<String>>(mut self, algorithms: impl IntoIterator<Item = S>) -> Self {
+    pub fn signing_algorithms<S: Into<String>>(
+        mut self,
+        algorithms: impl IntoIterator<Item = S>,
+    ) -> Self {
         self.algorithms = algorithms.into_iter().map(Into::into).collect();
         self
     }
@@ -132,7 +137,11 @@ impl HostPattern {
             return None;
         }
         let path = url.path().trim_end_matches('/').to_owned();
-        Some(Self { host: url.host().to_ascii_lowercase(), below, path })
+        Some(Self {
+            host: url.host().to_ascii_lowercase(),
+            below,
+            path,
+        })
     }
 
     /// Whether the pattern means `url`.
@@ -140,7 +149,8 @@ impl HostPattern {
     pub fn matches(&self, url: &HttpsUrl) -> bool {
         let host = url.host().to_ascii_lowercase();
         let host_matches = if self.below {
-            host.strip_suffix(&self.host).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+            host.strip_suffix(&self.host)
+                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
         } else {
             host == self.host
         };

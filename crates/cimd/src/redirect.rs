@@ -3,7 +3,11 @@
 use crate::{HttpsUrl, RedirectPolicy, url};
 
 /// Says why an entry of `redirect_uris` is not acceptable.
-pub(crate) fn check(uri: &str, client: &HttpsUrl, policy: &RedirectPolicy) -> Result<(), &'static str> {
+pub(crate) fn check(
+    uri: &str,
+    client: &HttpsUrl,
+    policy: &RedirectPolicy,
+) -> Result<(), &'static str> {
     if uri.len() > url::MAX_URL_LENGTH {
         return Err("too long");
     }
@@ -14,22 +18,35 @@ pub(crate) fn check(uri: &str, client: &HttpsUrl, policy: &RedirectPolicy) -> Re
     let (scheme, _) = uri.split_once(':').ok_or("not an absolute URI")?;
     match scheme {
         "https" => {
-            let target = HttpsUrl::parse(uri, "redirect_uris").map_err(|_| "not a plain https URL")?;
+            let target =
+                HttpsUrl::parse(uri, "redirect_uris").map_err(|_| "not a plain https URL")?;
             let allowed = match policy {
                 RedirectPolicy::SameOrigin => false,
-                RedirectPolicy::AllowListed(hosts) => hosts.iter().any(|host| host.matches(&target)),
+                RedirectPolicy::AllowListed(hosts) => {
+                    hosts.iter().any(|host| host.matches(&target))
+                }
                 RedirectPolicy::Any => true,
             };
-            if allowed || target.is_same_origin(client) { Ok(()) } else { Err("not on an allowed origin") }
+            if allowed || target.is_same_origin(client) {
+                Ok(())
+            } else {
+                Err("not on an allowed origin")
+            }
         }
         "http" => {
             let localhost = strip_host(uri, "http://localhost").is_some();
-            if localhost || loopback(uri).is_some() { Ok(()) } else { Err("http is for loopback only") }
+            if localhost || loopback(uri).is_some() {
+                Ok(())
+            } else {
+                Err("http is for loopback only")
+            }
         }
         _ => {
             let mut bytes = scheme.bytes();
             let valid = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase())
-                && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte));
+                && bytes.all(|byte| {
+                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte)
+                });
             // A reverse domain name has a dot; `javascript`, `data`, `file` and their like have none.
             if !valid || !scheme.contains('.') {
                 return Err("the scheme is not allowed");

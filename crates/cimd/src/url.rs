@@ -31,7 +31,10 @@ impl HttpsUrl {
     pub fn parse(text: &str, place: &'static str) -> Result<Self, Error> {
         let url = Self::parse_with_fragment(text, place)?;
         if text.contains('#') {
-            return Err(Error::Url { place, problem: UrlProblem::Fragment });
+            return Err(Error::Url {
+                place,
+                problem: UrlProblem::Fragment,
+            });
         }
         Ok(url)
     }
@@ -49,7 +52,9 @@ impl HttpsUrl {
     /// The host name as written; compare it without regard to case.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.text.get(SCHEME.len()..self.host_end).unwrap_or_default()
+        self.text
+            .get(SCHEME.len()..self.host_end)
+            .unwrap_or_default()
     }
 
     /// The port, 443 where none is written.
@@ -61,13 +66,17 @@ impl HttpsUrl {
     /// Host and port as written: the value of the `Host` header.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.text.get(SCHEME.len()..self.authority_end).unwrap_or_default()
+        self.text
+            .get(SCHEME.len()..self.authority_end)
+            .unwrap_or_default()
     }
 
     /// The path as written, possibly empty.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.text.get(self.authority_end..self.path_end).unwrap_or_default()
+        self.text
+            .get(self.authority_end..self.path_end)
+            .unwrap_or_default()
     }
 
     /// Path and query as written: what goes on the wire. `/` when both are empty.
@@ -83,7 +92,9 @@ impl HttpsUrl {
     /// Whether there is a query, also an empty one.
     #[must_use]
     pub fn has_query(&self) -> bool {
-        self.text.get(self.path_end..).is_some_and(|rest| rest.starts_with('?'))
+        self.text
+            .get(self.path_end..)
+            .is_some_and(|rest| rest.starts_with('?'))
     }
 
     /// Whether `other` has the same scheme, host and port. Here a default port counts as written.
@@ -156,7 +167,10 @@ impl ClientIdUrl {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let url = HttpsUrl::parse(text, "client_id")?;
         if url.path().is_empty() {
-            return Err(Error::Url { place: "client_id", problem: UrlProblem::NoPath });
+            return Err(Error::Url {
+                place: "client_id",
+                problem: UrlProblem::NoPath,
+            });
         }
         Ok(Self { url })
     }
@@ -173,7 +187,10 @@ impl ClientIdUrl {
             Some(UrlWarning::RootPath) => UrlProblem::RootPath,
             _ => return Ok(url),
         };
-        Err(Error::Url { place: "client_id", problem })
+        Err(Error::Url {
+            place: "client_id",
+            problem,
+        })
     }
 
     /// What the draft advises against.
@@ -233,7 +250,9 @@ fn scan(text: &str) -> Result<HttpsUrl, UrlProblem> {
     let rest = text.strip_prefix(SCHEME).ok_or(UrlProblem::Scheme)?;
     check_characters(text)?;
     let authority_length = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at_checked(authority_length).ok_or(UrlProblem::Host)?;
+    let (authority, tail) = rest
+        .split_at_checked(authority_length)
+        .ok_or(UrlProblem::Host)?;
     if authority.contains('@') {
         return Err(UrlProblem::Userinfo);
     }
@@ -253,14 +272,22 @@ fn scan(text: &str) -> Result<HttpsUrl, UrlProblem> {
     // Another reader of the same text must see the same host, port and path.
     let parsed = ::url::Url::parse(text).map_err(|_| UrlProblem::Ambiguous)?;
     let same_path = parsed.path() == path || (path.is_empty() && parsed.path() == "/");
-    let same_host = parsed.host_str().is_some_and(|parsed| parsed.eq_ignore_ascii_case(host));
+    let same_host = parsed
+        .host_str()
+        .is_some_and(|parsed| parsed.eq_ignore_ascii_case(host));
     if !same_path || !same_host || parsed.port_or_known_default() != Some(port) {
         return Err(UrlProblem::Ambiguous);
     }
     let host_end = SCHEME.len().saturating_add(host.len());
     let authority_end = SCHEME.len().saturating_add(authority_length);
     let path_end = authority_end.saturating_add(path_length);
-    Ok(HttpsUrl { text: text.into(), host_end, authority_end, path_end, port })
+    Ok(HttpsUrl {
+        text: text.into(),
+        host_end,
+        authority_end,
+        path_end,
+        port,
+    })
 }
 
 /// RFC 3986 characters only, and every `%` followed by two hexadecimal digits.
@@ -269,7 +296,11 @@ pub(crate) fn check_characters(text: &str) -> Result<(), UrlProblem> {
     while let Some((offset, byte)) = bytes.next() {
         let good = match byte {
             b'%' => {
-                let mut digit = || bytes.next().is_some_and(|(_, byte)| byte.is_ascii_hexdigit());
+                let mut digit = || {
+                    bytes
+                        .next()
+                        .is_some_and(|(_, byte)| byte.is_ascii_hexdigit())
+                };
                 digit() && digit()
             }
             b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
@@ -295,7 +326,9 @@ fn check_host(host: &str) -> Result<(), UrlProblem> {
     }
     let good = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     if !host.split('.').all(good) {
         return Err(UrlProblem::Host);
@@ -313,5 +346,9 @@ fn check_host(host: &str) -> Result<(), UrlProblem> {
 
 fn is_dot_segment(segment: &str) -> bool {
     // The longest spelling is `%2e%2e`.
-    segment.len() <= 6 && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+    segment.len() <= 6
+        && matches!(
+            segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
+            "." | ".."
+        )
 }
