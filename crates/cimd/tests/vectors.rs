@@ -25,7 +25,9 @@ fn cases(file: &str) -> Vec<Value> {
 /// Covers: CIMD-3-1, CIMD-3-2, CIMD-3-3, CIMD-3-4, CIMD-3-5, CIMD-3-7, CIMD-3-11, CIMD-A1, CIMD-A6, CIMD-A7
 #[test]
 fn urls() {
-    for case in cases(URLS) {
+    let cases = cases(URLS);
+    assert!(cases.len() > 50);
+    for case in cases {
         let input = case["input"].as_str().unwrap();
         match ClientIdUrl::parse(input) {
             Ok(url) => {
@@ -55,7 +57,9 @@ fn urls() {
 /// Covers: CIMD-SPIFFE-5.1-1, CIMD-SPIFFE-5.1-2, CIMD-A9, CIMD-A12, CIMD-A16
 #[test]
 fn documents() {
-    for case in cases(DOCUMENTS) {
+    let cases = cases(DOCUMENTS);
+    assert!(cases.len() > 150);
+    for case in cases {
         let url = ClientIdUrl::parse(case["input"]["url"].as_str().unwrap()).unwrap();
         let body = case["input"]["document"].as_str().unwrap();
         match ClientMetadata::parse(&url, body.as_bytes(), &DocumentPolicy::default()) {
