@@ -15,13 +15,33 @@ fuzz_target!(|data: &[u8]| {
     assert!(depth(&lenient) <= 17, "nested deeper than the limit");
 
     // A repeated name would be lost on the way through a map.
-    let again = serde_json::to_vec(&object).expect("a map of JSON values is JSON");
-    let second = json::object(&again, &Limits::CLAIMS);
-    if let Ok(second) = second {
-        assert_eq!(second, object);
-    }
     assert_eq!(members_in_text(data), members(&lenient));
+
+    let again = serde_json::to_vec(&object).expect("a map of JSON values is JSON");
+    if let Ok(second) = json::object(&again, &Limits::CLAIMS) {
+        assert_eq!(
+            without_fractions(second.into()),
+            without_fractions(object.into())
+        );
+    }
 });
+
+/// The value without numbers that are no integers: `serde_json` may read back the neighbour of what it wrote.
+fn without_fractions(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => Value::Null,
+        Value::Array(values) => values.into_iter().map(without_fractions).collect(),
+        Value::Object(members) => {
+            let members = members.into_iter();
+            Value::Object(
+                members
+                    .map(|(name, value)| (name, without_fractions(value)))
+                    .collect(),
+            )
+        }
+        other => other,
+    }
+}
 
 fn depth(value: &Value) -> usize {
     match value {

@@ -25,11 +25,20 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(base64url::encode(raw.as_bytes()), header);
     assert_eq!(base64url::encode(jws.unverified_payload()), payload);
 
-    let members = jws.unverified_header().members().expect("an accepted header is an object");
+    let members = jws
+        .unverified_header()
+        .members()
+        .expect("an accepted header is an object");
     let algorithm = jws.unverified_header().algorithm().name();
-    assert_eq!(members.get("alg").and_then(|alg| alg.as_str()), Some(algorithm));
+    assert_eq!(
+        members.get("alg").and_then(|alg| alg.as_str()),
+        Some(algorithm)
+    );
     for refused in ["b64", "jku", "x5u", "jwk", "x5c", "crit"] {
         assert!(!members.contains_key(refused), "{refused}");
     }
-    assert_eq!(members.get("kid").and_then(|kid| kid.as_str()), jws.unverified_header().kid());
+    assert_eq!(
+        members.get("kid").and_then(|kid| kid.as_str()),
+        jws.unverified_header().kid()
+    );
 });

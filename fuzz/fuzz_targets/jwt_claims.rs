@@ -55,7 +55,10 @@ fuzz_target!(|payload: &[u8]| {
     assert_eq!(jwt.issuer(), Some(ISSUER));
     let audience: Vec<&str> = match &claims["aud"] {
         Value::String(one) => vec![one],
-        Value::Array(many) => many.iter().map(|one| one.as_str().expect("a string")).collect(),
+        Value::Array(many) => many
+            .iter()
+            .map(|one| one.as_str().expect("a string"))
+            .collect(),
         other => panic!("aud is neither string nor array: {other}"),
     };
     assert!(audience.contains(&AUDIENCE));

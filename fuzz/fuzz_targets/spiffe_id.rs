@@ -16,7 +16,9 @@ fuzz_target!(|data: &[u8]| {
 
     assert_eq!(id.as_str(), text);
     assert!(text.len() <= 2048);
-    let rest = text.strip_prefix("spiffe://").expect("the scheme is checked");
+    let rest = text
+        .strip_prefix("spiffe://")
+        .expect("the scheme is checked");
     let (domain, path) = match rest.find('/') {
         Some(slash) => rest.split_at(slash),
         None => (rest, ""),
@@ -29,10 +31,17 @@ fuzz_target!(|data: &[u8]| {
     if !path.is_empty() {
         for segment in path[1..].split('/') {
             assert!(!segment.is_empty() && segment != "." && segment != "..");
-            assert!(segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)));
+            assert!(
+                segment
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+            );
         }
     }
-    assert_eq!(id.segments().collect::<Vec<_>>().join("/"), path.trim_start_matches('/'));
+    assert_eq!(
+        id.segments().collect::<Vec<_>>().join("/"),
+        path.trim_start_matches('/')
+    );
 
     let owned = id.to_spiffe_id();
     assert_eq!(owned.as_str(), text);

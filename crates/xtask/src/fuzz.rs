@@ -113,7 +113,10 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     let findings = Mutex::new(0_usize);
     let work = || -> Result<()> {
         loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let next = queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front();
             let Some(target) = next else { return Ok(()) };
             let max_len = manifest
                 .package
@@ -123,7 +126,11 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
                 .and_then(|entry| entry.get("max_len")?.as_integer()?.try_into().ok())
                 .unwrap_or(DEFAULT_MAX_LEN);
             let outcome = run_target(root, &binaries, &target, args.seconds, max_len)?;
-            let Outcome { executions, coverage, finding } = outcome;
+            let Outcome {
+                executions,
+                coverage,
+                finding,
+            } = outcome;
             println!(
                 "{target:width$}  {executions:>10} executions  {coverage:>6} edges  {}",
                 finding.as_deref().unwrap_or("ok")
@@ -143,7 +150,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         }
         Ok(())
     })?;
-    let findings = findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let findings = findings
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     Ok(if findings == 0 {
         ExitCode::SUCCESS
     } else {
@@ -156,11 +165,18 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
 fn build(root: &Path, targets: &[String]) -> Result<PathBuf> {
     // An explicit triple, although it is the host's, keeps the flags away from build scripts and macros.
     let triple = host_triple()?;
-    let base = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let base =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let target_dir = base.join("fuzz");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["build", "--quiet", "--release", "--manifest-path", "fuzz/Cargo.toml"])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+        ])
         .args(["--target", &triple])
         .arg("--target-dir")
         .arg(&target_dir)

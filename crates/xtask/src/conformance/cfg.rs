@@ -43,7 +43,10 @@ impl Cfg {
         let mut active = Vec::new();
         while let Some(meta) = metas.pop() {
             if meta.path().is_ident("cfg") {
-                if !list(&meta).first().is_some_and(|condition| self.eval(condition)) {
+                if !list(&meta)
+                    .first()
+                    .is_some_and(|condition| self.eval(condition))
+                {
                     return None;
                 }
             } else if meta.path().is_ident("cfg_attr") {
@@ -64,9 +67,13 @@ impl Cfg {
                 .get_ident()
                 .is_some_and(|name| name == "true" || self.set.contains(&name.to_string())),
             Meta::NameValue(value) => match (&value.path.get_ident(), &value.value) {
-                (Some(name), Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => {
-                    self.set.contains(&pair(&name.to_string(), &text.value()))
-                }
+                (
+                    Some(name),
+                    Expr::Lit(ExprLit {
+                        lit: Lit::Str(text),
+                        ..
+                    }),
+                ) => self.set.contains(&pair(&name.to_string(), &text.value())),
                 _ => false,
             },
             Meta::List(_) => {

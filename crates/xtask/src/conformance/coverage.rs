@@ -120,11 +120,7 @@ pub(crate) fn report(tables: &Tables, scans: &[Scan], vectors: &[VectorCovers]) 
 }
 
 /// Ids that a running test covers.
-fn test_coverage(
-    scans: &[Scan],
-    known: &BTreeSet<&str>,
-    report: &mut Report,
-) -> BTreeSet<String> {
+fn test_coverage(scans: &[Scan], known: &BTreeSet<&str>, report: &mut Report) -> BTreeSet<String> {
     // A file can belong to several targets; a test runs if it runs in one of them.
     let mut claims: BTreeMap<(String, usize), (&Claim, Status)> = BTreeMap::new();
     for claim in scans.iter().flat_map(|scan| &scan.claims) {
@@ -142,7 +138,9 @@ fn test_coverage(
         }
         for id in &claim.ids {
             if !known.contains(id.as_str()) {
-                report.failures.push(format!("{place} covers unknown id {id}"));
+                report
+                    .failures
+                    .push(format!("{place} covers unknown id {id}"));
             }
         }
         let ids = claim.ids.join(", ");
@@ -175,18 +173,20 @@ fn vector_coverage(
     for file in vectors {
         for (case, id) in &file.covers {
             if !known.contains(id.as_str()) {
-                report
-                    .failures
-                    .push(format!("{}: case `{case}` covers unknown id {id}", file.path));
+                report.failures.push(format!(
+                    "{}: case `{case}` covers unknown id {id}",
+                    file.path
+                ));
             }
         }
         if loaded.contains(&file.path) {
             let ids = file.covers.iter().map(|(_, id)| id);
             covered.extend(ids.filter(|id| known.contains(id.as_str())).cloned());
         } else if !file.covers.is_empty() {
-            report
-                .notes
-                .push(format!("{}: no running test loads it: not counted", file.path));
+            report.notes.push(format!(
+                "{}: no running test loads it: not counted",
+                file.path
+            ));
         }
     }
 }

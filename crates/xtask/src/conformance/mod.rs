@@ -141,12 +141,18 @@ fn vector_files(root: &Path) -> Result<Vec<VectorCovers>> {
         }
         for entry in fs::read_dir(&directory)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
                 let text = fs::read_to_string(&path)?;
                 let value: Value = serde_json::from_str(&text)
                     .with_context(|| format!("cannot parse {}", path.display()))?;
                 let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
-                files.push(VectorCovers { path: name, covers: case_covers(&value) });
+                files.push(VectorCovers {
+                    path: name,
+                    covers: case_covers(&value),
+                });
             }
         }
     }
@@ -189,14 +195,28 @@ fn print_json(report: &Report) -> Result<()> {
     struct Output<'a> {
         specs: &'a [SpecScore],
     }
-    println!("{}", serde_json::to_string(&Output { specs: &report.specs })?);
+    println!(
+        "{}",
+        serde_json::to_string(&Output {
+            specs: &report.specs
+        })?
+    );
     Ok(())
 }
 
 fn print_table(report: &Report) {
     println!(
         "{:<16} {:<26} {:>5} {:>8} {:>7} {:>5} {:>8} {:>8} {:>7} {:>5}",
-        "spec", "crate", "reqs", "covered", "waived", "open", "attacks", "covered", "waived", "open"
+        "spec",
+        "crate",
+        "reqs",
+        "covered",
+        "waived",
+        "open",
+        "attacks",
+        "covered",
+        "waived",
+        "open"
     );
     let row = |score: &SpecScore| {
         println!(

@@ -11,7 +11,9 @@ use anyhow::{Context, Result, anyhow};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, ExprLit, ImplItem, Item, Lit, Meta, Stmt, Token, TraitItem, Visibility};
+use syn::{
+    Attribute, Expr, ExprLit, ImplItem, Item, Lit, Meta, Stmt, Token, TraitItem, Visibility,
+};
 
 use super::cfg::Cfg;
 
@@ -142,7 +144,12 @@ impl Walk<'_> {
                             self.function(&method.attrs, &method.sig.ident, body, place);
                         }
                         ImplItem::Const(constant) => {
-                            self.helper(&constant.attrs, &constant.ident, tokens(&constant.expr), place);
+                            self.helper(
+                                &constant.attrs,
+                                &constant.ident,
+                                tokens(&constant.expr),
+                                place,
+                            );
                         }
                         _ => {}
                     }
@@ -165,9 +172,15 @@ impl Walk<'_> {
                     self.helper(&item.attrs, ident, item.mac.tokens, place);
                 } else if name.as_deref() == Some("proptest") {
                     let active = place.active && self.cfg.active(&item.attrs).is_some();
-                    let inner = Place { active, children: place.children.clone(), paths: place.paths.clone(), ..*place };
-                    let body: PropertyTests = syn::parse2(item.mac.tokens)
-                        .with_context(|| format!("cannot parse proptest! in {}", place.file.display()))?;
+                    let inner = Place {
+                        active,
+                        children: place.children.clone(),
+                        paths: place.paths.clone(),
+                        ..*place
+                    };
+                    let body: PropertyTests = syn::parse2(item.mac.tokens).with_context(|| {
+                        format!("cannot parse proptest! in {}", place.file.display())
+                    })?;
                     for test in body.0 {
                         self.function(&test.attributes, &test.name, test.body, &inner);
                     }
@@ -192,7 +205,10 @@ impl Walk<'_> {
             };
             return self.items(items, &inner);
         }
-        let explicit = metas.iter().flatten().find_map(|meta| string_value(meta, "path"));
+        let explicit = metas
+            .iter()
+            .flatten()
+            .find_map(|meta| string_value(meta, "path"));
         let (file, children) = match explicit {
             Some(path) => {
                 let file = place.paths.join(path);
@@ -202,7 +218,11 @@ impl Walk<'_> {
             None => {
                 let flat = place.children.join(format!("{name}.rs"));
                 let nested = place.children.join(name).join("mod.rs");
-                let file = if (self.read)(&flat).is_some() { flat } else { nested };
+                let file = if (self.read)(&flat).is_some() {
+                    flat
+                } else {
+                    nested
+                };
                 (file, place.children.join(name))
             }
         };
@@ -298,7 +318,10 @@ fn is_test(meta: &Meta) -> bool {
 fn string_value(meta: &Meta, name: &str) -> Option<String> {
     match meta {
         Meta::NameValue(value) if value.path.is_ident(name) => match &value.value {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) => Some(text.value()),
             _ => None,
         },
         _ => None,

@@ -34,7 +34,8 @@ fn files(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 fn tables(more: &[(&str, &str)]) -> Tables {
     let mut all = files(more);
-    all.entry("t.toml".to_owned()).or_insert_with(|| TABLE.to_owned());
+    all.entry("t.toml".to_owned())
+        .or_insert_with(|| TABLE.to_owned());
     Tables::parse(&all).unwrap()
 }
 
@@ -54,23 +55,34 @@ fn judge(more: &[(&str, &str)], lib: &str) -> Report {
 
 fn statuses(scan: &Scan) -> Vec<(&str, Status)> {
     let claims = scan.claims.iter();
-    claims.map(|claim| (claim.function.as_str(), claim.status)).collect()
+    claims
+        .map(|claim| (claim.function.as_str(), claim.status))
+        .collect()
 }
 
 #[test]
 fn running_tests_count_once_each() {
-    let report = judge(&[], "/// Covers: T-1, T-A1\n/// Covers: T-V1\n#[test] fn a() {}\n/// Covers: T-1\n#[tokio::test] async fn b() {}");
+    let report = judge(
+        &[],
+        "/// Covers: T-1, T-A1\n/// Covers: T-V1\n#[test] fn a() {}\n/// Covers: T-1\n#[tokio::test] async fn b() {}",
+    );
     assert_eq!(report.failures, Vec::<String>::new());
     let score = &report.specs[0];
     assert_eq!((score.requirements, score.covered, score.open), (2, 1, 1));
-    assert_eq!((score.attacks, score.attacks_covered, score.attacks_open), (1, 1, 0));
+    assert_eq!(
+        (score.attacks, score.attacks_covered, score.attacks_open),
+        (1, 1, 0)
+    );
     assert_eq!(report.open.len(), 1);
     assert_eq!(report.open[0].id, "T-2");
 }
 
 #[test]
 fn ignored_tests_and_plain_functions_fail() {
-    let report = judge(&[], "/// Covers: T-1\n#[test] #[ignore] fn a() {}\n/// Covers: T-2\nfn b() {}");
+    let report = judge(
+        &[],
+        "/// Covers: T-1\n#[test] #[ignore] fn a() {}\n/// Covers: T-2\nfn b() {}",
+    );
     assert_eq!(report.failures.len(), 2, "{:?}", report.failures);
     assert!(report.failures[0].contains("`a` claims T-1 but is #[ignore]d"));
     assert!(report.failures[1].contains("`b` claims T-2 but is not a test"));
@@ -120,7 +132,10 @@ fn switched_off_code_does_not_count() {
 fn modules_are_followed_where_the_compiler_looks() {
     let test = |name: &str| format!("/// Covers: T-1\n#[test] fn {name}() {{}}");
     let scan = source(&[
-        ("src/lib.rs", "mod a; mod b { mod c; } #[path = \"odd.rs\"] mod d;"),
+        (
+            "src/lib.rs",
+            "mod a; mod b { mod c; } #[path = \"odd.rs\"] mod d;",
+        ),
         ("src/a.rs", "mod inner;"),
         ("src/a/inner.rs", &test("a")),
         ("src/b/c/mod.rs", "mod deep;"),
@@ -128,7 +143,11 @@ fn modules_are_followed_where_the_compiler_looks() {
         ("src/odd.rs", &test("d")),
         ("src/orphan.rs", &test("orphan")),
     ]);
-    let runs = [("a", Status::Runs), ("c", Status::Runs), ("d", Status::Runs)];
+    let runs = [
+        ("a", Status::Runs),
+        ("c", Status::Runs),
+        ("d", Status::Runs),
+    ];
     assert_eq!(statuses(&scan), runs);
     assert!(!scan.files.contains(Path::new("src/orphan.rs")));
 }
@@ -147,7 +166,10 @@ fn property_tests_are_read_inside_the_macro() {
             fn b(x in any::<u8>()) {}
         }",
     )]);
-    assert_eq!(statuses(&scan), [("a", Status::Runs), ("b", Status::Ignored)]);
+    assert_eq!(
+        statuses(&scan),
+        [("a", Status::Runs), ("b", Status::Ignored)]
+    );
 }
 
 #[test]
@@ -165,12 +187,20 @@ fn waivers_take_ids_out_of_the_open_ones() {
     assert_eq!(report.failures, Vec::<String>::new());
     let score = &report.specs[0];
     assert_eq!((score.covered, score.waived, score.open), (0, 1, 1));
-    assert_eq!((score.attacks_covered, score.attacks_waived, score.attacks_open), (0, 1, 0));
+    assert_eq!(
+        (
+            score.attacks_covered,
+            score.attacks_waived,
+            score.attacks_open
+        ),
+        (0, 1, 0)
+    );
 }
 
 #[test]
 fn bad_waivers_fail() {
-    let waiver = "[[waiver]]\nid = \"T-1\"\n[[waiver]]\nid = \"T-9\"\nreason = \"long enough as a reason\"";
+    let waiver =
+        "[[waiver]]\nid = \"T-1\"\n[[waiver]]\nid = \"T-9\"\nreason = \"long enough as a reason\"";
     let tables = tables(&[("waivers/t.toml", waiver), ("waivers/u.toml", "")]);
     let problems = tables.problems.join("\n");
     assert_eq!(tables.problems.len(), 3, "{problems}");
@@ -186,7 +216,10 @@ fn an_id_is_not_both_waived_and_covered() {
         &[("waivers/t.toml", waiver)],
         "/// Covers: T-1\n#[test] fn a() {}",
     );
-    assert_eq!(report.failures, ["T-1: both waived and covered; drop the waiver"]);
+    assert_eq!(
+        report.failures,
+        ["T-1: both waived and covered; drop the waiver"]
+    );
 }
 
 #[test]
@@ -212,12 +245,20 @@ fn vector_files_count_only_if_a_running_test_loads_them() {
     let load = "fn load() -> &'static str { include_str!(\"../../test-vectors/t/a.json\") }";
     assert_eq!(covered(&format!("{load} #[test] fn a() {{ load(); }}")), 1);
     assert_eq!(
-        covered("const A: &str = concat!(ROOT, \"/test-vectors/t/a.json\"); #[test] fn a() { check(A) }"),
+        covered(
+            "const A: &str = concat!(ROOT, \"/test-vectors/t/a.json\"); #[test] fn a() { check(A) }"
+        ),
         1
     );
     assert_eq!(covered(&format!("{load} #[test] fn a() {{ }}")), 0);
-    assert_eq!(covered(&format!("{load} #[test] #[ignore] fn a() {{ load(); }}")), 0);
-    assert_eq!(covered("#[test] fn a() { load(\"test-vectors/t/b.json\") }"), 0);
+    assert_eq!(
+        covered(&format!("{load} #[test] #[ignore] fn a() {{ load(); }}")),
+        0
+    );
+    assert_eq!(
+        covered("#[test] fn a() { load(\"test-vectors/t/b.json\") }"),
+        0
+    );
     let report = report(&tables(&[]), &[], &[vectors("T-9")]);
     assert_eq!(report.failures.len(), 1);
 }

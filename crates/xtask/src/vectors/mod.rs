@@ -45,10 +45,13 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     })
 }
 
+/// Makes the files of one crate, or of one part of it.
+#[cfg(feature = "oracle")]
+type Generator = fn(&mut oracle::Oracle) -> Result<Vec<file::VectorFile>>;
+
 /// Every generator. A crate's generator is one file in this directory; add it here.
 #[cfg(feature = "oracle")]
-const GENERATORS: &[fn(&mut oracle::Oracle) -> Result<Vec<file::VectorFile>>] =
-    &[jose_x509::generate, claims::generate];
+const GENERATORS: &[Generator] = &[jose_x509::generate, claims::generate];
 
 #[cfg(feature = "oracle")]
 pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {

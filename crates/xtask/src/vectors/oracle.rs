@@ -66,10 +66,15 @@ impl Oracle {
     pub(crate) fn sign_input(&mut self, algorithm: &str, key: &str, input: &str) -> Result<String> {
         let jwk = self.josekit_key(key)?;
         let verifier = verifier(algorithm, &jwk)?;
-        let kept = self.committed.get(input).into_iter().flatten().find(|signature| {
-            let bytes = URL_SAFE_NO_PAD.decode(signature);
-            bytes.is_ok_and(|bytes| verifier.verify(input.as_bytes(), &bytes).is_ok())
-        });
+        let kept = self
+            .committed
+            .get(input)
+            .into_iter()
+            .flatten()
+            .find(|signature| {
+                let bytes = URL_SAFE_NO_PAD.decode(signature);
+                bytes.is_ok_and(|bytes| verifier.verify(input.as_bytes(), &bytes).is_ok())
+            });
         if let Some(signature) = kept {
             return Ok(format!("{input}.{signature}"));
         }
@@ -140,7 +145,12 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>> {
 /// Splits a compact token into header, payload and signature, all still encoded.
 pub(crate) fn split(token: &str) -> Result<(&str, &str, &str)> {
     let mut segments = token.split('.');
-    match (segments.next(), segments.next(), segments.next(), segments.next()) {
+    match (
+        segments.next(),
+        segments.next(),
+        segments.next(),
+        segments.next(),
+    ) {
         (Some(header), Some(payload), Some(signature), None) => Ok((header, payload, signature)),
         _ => bail!("not a compact token"),
     }
@@ -197,7 +207,10 @@ fn json_files(directory: &Path) -> Result<Vec<PathBuf>> {
             let path = entry?.path();
             if path.is_dir() {
                 directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "json") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
                 files.push(path);
             }
         }
