@@ -70,7 +70,7 @@ fn scan_workspace(root: &Path, tables: &Tables) -> Result<(Vec<Scan>, Vec<String
     let mut scans = Vec::new();
     for target in workspace::targets(root)? {
         let cfg = host.with_features(target.features.iter().map(String::as_str));
-        let scan = source::scan(&target.root, &cfg, &read)
+        let scan = source::scan(&target.root, &cfg, target.built, &read)
             .with_context(|| format!("in target {}", target.name))?;
         scans.push(scan);
     }

@@ -53,8 +53,8 @@ pub(crate) struct Scan {
     pub(crate) vectors: BTreeSet<String>,
 }
 
-/// Walks the target that starts at `root_file`.
-pub(crate) fn scan(root_file: &Path, cfg: &Cfg, read: ReadFile<'_>) -> Result<Scan> {
+/// Walks the target that starts at `root_file`; `built` is false if it is switched off as a whole.
+pub(crate) fn scan(root_file: &Path, cfg: &Cfg, built: bool, read: ReadFile<'_>) -> Result<Scan> {
     let mut walk = Walk {
         cfg,
         read,
@@ -63,7 +63,7 @@ pub(crate) fn scan(root_file: &Path, cfg: &Cfg, read: ReadFile<'_>) -> Result<Sc
         roots: Vec::new(),
     };
     let directory = root_file.parent().unwrap_or(Path::new("")).to_owned();
-    walk.file(root_file, &directory, true)?;
+    walk.file(root_file, &directory, built)?;
     walk.scan.vectors = walk.reachable_vectors();
     Ok(walk.scan)
 }

@@ -43,7 +43,7 @@ fn tables(more: &[(&str, &str)]) -> Tables {
 fn source(pairs: &[(&str, &str)]) -> Scan {
     let tree = files(pairs);
     let cfg = Cfg::default().with_features(["on"]);
-    scan(Path::new("src/lib.rs"), &cfg, &|path| {
+    scan(Path::new("src/lib.rs"), &cfg, true, &|path| {
         tree.get(path.to_str().unwrap()).cloned()
     })
     .unwrap()

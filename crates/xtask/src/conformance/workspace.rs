@@ -14,6 +14,8 @@ pub(crate) struct Target {
     pub(crate) name: String,
     /// The file the compiler starts from.
     pub(crate) root: PathBuf,
+    /// Whether its `required-features` are on.
+    pub(crate) built: bool,
     /// Active features of the package.
     pub(crate) features: BTreeSet<String>,
 }
@@ -86,8 +88,9 @@ pub(crate) fn targets(root: &Path) -> Result<Vec<Target>> {
                 .required_features
                 .iter()
                 .all(|feature| active.contains(feature));
-            if target.test && buildable {
+            if target.test {
                 targets.push(Target {
+                    built: buildable,
                     name: format!("{}::{}", package.name, target.name),
                     root: target.src_path,
                     features: active.clone(),
