@@ -1,0 +1,257 @@
+//! The authority algebra: what may be done, as a value that an intersection only narrows.
+//!
+//! Effective authority is class ∩ instance ∩ delegation ∩ request. [`Authority::intersect`] is
+//! commutative, associative and idempotent, and its result permits nothing that an input forbids.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use pki_types::UnixTime;
+use spiffe_id::SpiffeIdRef;
+
+use crate::error::Error;
+
+mod details;
+mod namespace;
+
+pub use details::{Detail, DetailType, DetailTypes, Details, FieldSet};
+pub use namespace::{Namespace, Namespaces};
+
+/// A set of names, or no bound at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound<T> {
+    /// Nothing is excluded in this dimension.
+    Any,
+    /// Only this.
+    Only(T),
+}
+
+impl<T: Clone> Bound<T> {
+    fn intersect(&self, other: &Self, both: impl FnOnce(&T, &T) -> T) -> Self {
+        match (self, other) {
+            (Self::Any, bound) | (bound, Self::Any) => bound.clone(),
+            (Self::Only(a), Self::Only(b)) => Self::Only(both(a, b)),
+        }
+    }
+
+    /// The set, if there is a bound.
+    #[must_use]
+    pub fn only(&self) -> Option<&T> {
+        match self {
+            Self::Any => None,
+            Self::Only(set) => Some(set),
+        }
+    }
+
+    fn permits(&self, test: impl FnOnce(&T) -> bool) -> bool {
+        self.only().is_none_or(test)
+    }
+}
+
+/// A set of scope tokens (RFC 6749 section 3.3), case-sensitive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScopeSet(BTreeSet<String>);
+
+const MAX_SCOPES: usize = 256;
+
+impl ScopeSet {
+    /// Reads a space-separated list.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidScope`] for a character outside RFC 6749 and for more than 256 tokens.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        let mut scopes = BTreeSet::new();
+        for token in text.split(' ').filter(|token| !token.is_empty()) {
+            if !token.bytes().all(allowed) || scopes.len() == MAX_SCOPES {
+                return Err(Error::InvalidScope);
+            }
+            scopes.insert(token.to_owned());
+        }
+        Ok(Self(scopes))
+    }
+
+    /// Whether a scope is in the set.
+    #[must_use]
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0.contains(scope)
+    }
+
+    /// Whether every scope of this set is in `other`.
+    #[must_use]
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The scopes in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, scope) in self.0.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { " " })?;
+            f.write_str(scope)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> FromIterator<&'a str> for ScopeSet {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(scopes: I) -> Self {
+        Self(scopes.into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// What may be done, in every dimension that a token can express.
+///
+/// A dimension is unbounded until it is bounded: start from [`Authority::unbounded`] and narrow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Authority {
+    /// Scopes.
+    pub scopes: Bound<ScopeSet>,
+    /// Authorization details (RFC 9396).
+    pub details: Bound<Details>,
+    /// Where a token may be used: resources and audiences, exactly as `aud` names them.
+    pub targets: Bound<BTreeSet<String>>,
+    /// Which workloads may be called.
+    pub namespaces: Bound<Namespaces>,
+    /// Until when, in seconds since the epoch; nothing is permitted at that time or later.
+    pub expires: Bound<u64>,
+}
+
+/// One thing that somebody wants to do, for [`Authority::permits`].
+#[derive(Clone, Debug)]
+pub struct Action<'a> {
+    /// The scope that it needs.
+    pub scope: &'a str,
+    /// The target at which it is done.
+    pub target: &'a str,
+    /// The workload that is called, if any.
+    pub callee: Option<SpiffeIdRef<'a>>,
+    /// The detail that it needs, every field with a single value, if any.
+    pub detail: Option<&'a Detail>,
+    /// When.
+    pub now: UnixTime,
+}
+
+impl Authority {
+    /// No bound in any dimension: the neutral element of [`Authority::intersect`].
+    #[must_use]
+    pub const fn unbounded() -> Self {
+        Self {
+            scopes: Bound::Any,
+            details: Bound::Any,
+            targets: Bound::Any,
+            namespaces: Bound::Any,
+            expires: Bound::Any,
+        }
+    }
+
+    /// Bounds the scopes further.
+    #[must_use]
+    pub fn with_scopes(self, scopes: ScopeSet) -> Self {
+        self.intersect(&Self {
+            scopes: Bound::Only(scopes),
+            ..Self::unbounded()
+        })
+    }
+
+    /// Bounds the authorization details further.
+    #[must_use]
+    pub fn with_details(self, details: Details) -> Self {
+        self.intersect(&Self {
+            details: Bound::Only(details),
+            ..Self::unbounded()
+        })
+    }
+
+    /// Bounds the targets further.
+    #[must_use]
+    pub fn with_targets<S: Into<String>>(self, targets: impl IntoIterator<Item = S>) -> Self {
+        let targets = targets.into_iter().map(Into::into).collect();
+        self.intersect(&Self {
+            targets: Bound::Only(targets),
+            ..Self::unbounded()
+        })
+    }
+
+    /// Bounds the callable workloads further.
+    #[must_use]
+    pub fn with_namespaces(self, namespaces: impl IntoIterator<Item = Namespace>) -> Self {
+        let namespaces = Namespaces::new(namespaces);
+        self.intersect(&Self {
+            namespaces: Bound::Only(namespaces),
+            ..Self::unbounded()
+        })
+    }
+
+    /// Bounds the time further.
+    #[must_use]
+    pub fn with_expiry(self, seconds: u64) -> Self {
+        self.intersect(&Self {
+            expires: Bound::Only(seconds),
+            ..Self::unbounded()
+        })
+    }
+
+    /// What both permit.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        Self {
+            scopes: self.scopes.intersect(&other.scopes, |a, b| {
+                ScopeSet(a.0.intersection(&b.0).cloned().collect())
+            }),
+            details: self.details.intersect(&other.details, Details::intersect),
+            targets: self
+                .targets
+                .intersect(&other.targets, |a, b| a.intersection(b).cloned().collect()),
+            namespaces: self
+                .namespaces
+                .intersect(&other.namespaces, Namespaces::intersect),
+            expires: self.expires.intersect(&other.expires, |a, b| *a.min(b)),
+        }
+    }
+
+    /// What all permit.
+    #[must_use]
+    pub fn intersection<'a>(authorities: impl IntoIterator<Item = &'a Self>) -> Self {
+        authorities
+            .into_iter()
+            .fold(Self::unbounded(), |all, one| all.intersect(one))
+    }
+
+    /// Whether `other` permits everything that this permits.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.intersect(other) == *self
+    }
+
+    /// Whether one action is permitted.
+    #[must_use]
+    pub fn permits(&self, action: &Action<'_>) -> bool {
+        self.scopes.permits(|scopes| scopes.contains(action.scope))
+            && self
+                .targets
+                .permits(|targets| targets.contains(action.target))
+            && self
+                .namespaces
+                .permits(|bounds| action.callee.is_some_and(|callee| bounds.contains(callee)))
+            && self
+                .details
+                .permits(|details| action.detail.is_none_or(|detail| details.covers(detail)))
+            && self
+                .expires
+                .permits(|expires| action.now.as_secs() < *expires)
+    }
+}

@@ -1,0 +1,334 @@
+//! The decision: who may get what on whose behalf.
+//!
+//! RFC 8693 leaves nearly all of it to the server. The rules here are the project's own profile (the
+//! `SPLICE` rows of the requirement table): subject and actor have to belong together, chains keep
+//! every actor, and nothing widens.
+
+use std::time::Duration;
+
+use jose_x509::Error as JoseError;
+use jose_x509::jwt::Jwt;
+use pki_types::UnixTime;
+use serde_json::Value;
+
+use crate::act::{ActorChain, DEFAULT_MAX_DEPTH, MayAct, Party};
+use crate::authority::{Authority, Bound, DetailTypes, ScopeSet};
+use crate::error::Error;
+
+/// Whether a party is a human or a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PartyKind {
+    /// A human user.
+    User,
+    /// A workload or agent.
+    Workload,
+}
+
+/// A subject token after its verification: only [`VerifiedSubject::from_jwt`] makes one, so neither
+/// `act` nor `may_act` is ever read from a token that nobody vouches for.
+#[derive(Clone, Debug)]
+pub struct VerifiedSubject {
+    party: Party,
+    kind: PartyKind,
+    audience: Vec<String>,
+    client_id: Option<String>,
+    may_act: Option<MayAct>,
+    chain: Option<ActorChain>,
+    authority: Authority,
+    expires: u64,
+    bound: bool,
+}
+
+impl VerifiedSubject {
+    /// Reads a JWT that its own validator accepted. A token without `scope` grants no scope.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Token`] for missing or malformed claims, [`Error::MalformedActor`],
+    /// [`Error::InvalidScope`], [`Error::InvalidAuthorizationDetails`].
+    pub fn from_jwt(jwt: &Jwt, kind: PartyKind, types: &DetailTypes) -> Result<Self, Error> {
+        let refused = |source| Error::Token {
+            which: "subject",
+            source,
+        };
+        let claims = jwt.claims_map().map_err(refused)?;
+        let missing = |claim| refused(JoseError::MissingClaim { claim });
+        let wrong = |claim| refused(JoseError::ClaimType { claim });
+        let text = |name: &'static str| match claims.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(wrong(name)),
+        };
+        let subject = jwt.subject().ok_or(missing("sub"))?;
+        let party = jwt.issuer().map_or_else(
+            || Party::new(subject),
+            |issuer| Party::with_issuer(subject, issuer),
+        );
+        let expires = jwt.expires().ok_or(missing("exp"))?;
+        let scopes = text("scope")?
+            .map(ScopeSet::parse)
+            .transpose()?
+            .unwrap_or_default();
+        let mut authority = Authority::unbounded()
+            .with_scopes(scopes)
+            .with_expiry(expires);
+        if let Some(details) = claims.get("authorization_details") {
+            authority = authority.with_details(types.grant(details)?);
+        }
+        let client_id = match (text("client_id")?, text("azp")?) {
+            (Some(client), Some(party)) if client != party => return Err(wrong("azp")),
+            (client, party) => client.or(party).map(str::to_owned),
+        };
+        Ok(Self {
+            party,
+            kind,
+            audience: jwt.audience().map(str::to_owned).collect(),
+            client_id,
+            may_act: claims.get("may_act").map(MayAct::from_value).transpose()?,
+            chain: claims.get("act").map(ActorChain::from_value).transpose()?,
+            authority,
+            expires,
+            bound: claims.contains_key("cnf"),
+        })
+    }
+
+    /// Who the subject is.
+    #[must_use]
+    pub fn party(&self) -> &Party {
+        &self.party
+    }
+
+    /// What the token grants.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Who has acted so far.
+    #[must_use]
+    pub fn chain(&self) -> Option<&ActorChain> {
+        self.chain.as_ref()
+    }
+
+    /// When the token ends, in seconds since the epoch.
+    #[must_use]
+    pub fn expires(&self) -> u64 {
+        self.expires
+    }
+}
+
+/// The acting party after its authentication: the client itself, or the subject of an actor token.
+#[derive(Clone, Debug)]
+pub struct VerifiedActor {
+    party: Party,
+    kind: PartyKind,
+    /// Further names of the same actor: its `client_id`, the resource it serves.
+    aliases: Vec<String>,
+    expires: Option<u64>,
+}
+
+impl VerifiedActor {
+    /// The authenticated client as actor.
+    #[must_use]
+    pub fn client(party: Party, kind: PartyKind) -> Self {
+        Self {
+            party,
+            kind,
+            aliases: Vec::new(),
+            expires: None,
+        }
+    }
+
+    /// Adds a name under which tokens may name this actor: a `client_id`, or its resource identifier.
+    #[must_use]
+    pub fn with_alias(mut self, alias: impl Into<String>) -> Self {
+        self.aliases.push(alias.into());
+        self
+    }
+
+    /// Bounds what is issued by the end of the actor's own credential.
+    #[must_use]
+    pub fn with_expiry(mut self, seconds: u64) -> Self {
+        self.expires = Some(seconds);
+        self
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn party(&self) -> &Party {
+        &self.party
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.party.subject() == name || self.aliases.iter().any(|alias| alias == name)
+    }
+}
+
+/// What a server allows beyond the rules that always hold.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ExchangePolicy {
+    /// Most actors in a chain, the new one included: 4.
+    pub max_depth: usize,
+    /// Longest life of an issued token.
+    pub max_lifetime: Duration,
+    /// The kind that a subject has to be.
+    pub subject_kind: PartyKind,
+    /// The kind that an actor has to be.
+    pub actor_kind: PartyKind,
+}
+
+impl ExchangePolicy {
+    /// Users delegate to workloads, over at most four of them.
+    #[must_use]
+    pub fn new(max_lifetime: Duration) -> Self {
+        Self {
+            max_depth: DEFAULT_MAX_DEPTH,
+            max_lifetime,
+            subject_kind: PartyKind::User,
+            actor_kind: PartyKind::Workload,
+        }
+    }
+}
+
+/// A decision to issue: subject, actors and authority of the new token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// On whose behalf.
+    pub subject: Party,
+    /// Who acts, now and before. A delegation has an actor; an impersonation is another type, and
+    /// none is made here.
+    pub actors: ActorChain,
+    /// What the new token permits.
+    pub grant: Grant,
+}
+
+/// The authority of a new token, with nothing left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grant {
+    /// The intersection.
+    pub authority: Authority,
+    /// The scopes, never empty.
+    pub scopes: ScopeSet,
+    /// `aud`, never empty.
+    pub targets: Vec<String>,
+    /// `exp`.
+    pub expires: u64,
+}
+
+impl ExchangePolicy {
+    /// Decides on a delegation: `actor` acts for the subject within the intersection of the subject
+    /// token, every ceiling (class, instance, client, target) and the request.
+    ///
+    /// `proven` says whether the request proves possession of the key of a bound subject token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] for the first rule that is broken; each has its own variant, and most look the same
+    /// over the wire.
+    pub fn delegate(
+        &self,
+        subject: &VerifiedSubject,
+        actor: &VerifiedActor,
+        ceilings: &[&Authority],
+        request: &Authority,
+        proven: bool,
+        now: UnixTime,
+    ) -> Result<Delegation, Error> {
+        if subject.kind != self.subject_kind || actor.kind != self.actor_kind {
+            return Err(Error::WrongRole);
+        }
+        if subject.bound && !proven {
+            return Err(Error::MissingProof { which: "subject" });
+        }
+        self.check_binding(subject, actor)?;
+        let actors = ActorChain::extend(
+            subject.chain.as_ref(),
+            actor.party.clone(),
+            &subject.party,
+            self.max_depth,
+        )?;
+        let latest = now.as_secs().saturating_add(self.max_lifetime.as_secs());
+        let ends =
+            Authority::unbounded().with_expiry(latest.min(actor.expires.unwrap_or(u64::MAX)));
+        let all = ceilings
+            .iter()
+            .copied()
+            .chain([&subject.authority, request, &ends]);
+        let grant = Grant::of(Authority::intersection(all), now)?;
+        Ok(Delegation {
+            subject: subject.party.clone(),
+            actors,
+            grant,
+        })
+    }
+
+    /// At least one fact of the verified subject token ties it to this actor.
+    fn check_binding(&self, subject: &VerifiedSubject, actor: &VerifiedActor) -> Result<(), Error> {
+        let [audience] = subject.audience.as_slice() else {
+            return Err(Error::SubjectAudience);
+        };
+        if let Some(may_act) = &subject.may_act {
+            return if may_act.names(&actor.party) {
+                Ok(())
+            } else {
+                Err(Error::MayActMismatch)
+            };
+        }
+        let client = subject
+            .client_id
+            .as_deref()
+            .is_some_and(|client| actor.is_called(client));
+        if client || actor.is_called(audience) {
+            Ok(())
+        } else {
+            Err(Error::Unbound)
+        }
+    }
+}
+
+impl Grant {
+    fn of(authority: Authority, now: UnixTime) -> Result<Self, Error> {
+        let nothing = |what| Error::NothingLeft { what };
+        let Bound::Only(expires) = authority.expires else {
+            return Err(nothing("time"));
+        };
+        if expires <= now.as_secs() {
+            return Err(nothing("time"));
+        }
+        let scopes = authority
+            .scopes
+            .only()
+            .filter(|scopes| !scopes.is_empty())
+            .ok_or(nothing("scopes"))?
+            .clone();
+        let targets = authority
+            .targets
+            .only()
+            .filter(|targets| !targets.is_empty())
+            .ok_or(nothing("targets"))?;
+        let targets = targets.iter().cloned().collect();
+        if authority
+            .details
+            .only()
+            .is_some_and(|details| details.as_slice().is_empty())
+        {
+            return Err(nothing("authorization details"));
+        }
+        if authority
+            .namespaces
+            .only()
+            .is_some_and(|namespaces| namespaces.as_slice().is_empty())
+        {
+            return Err(nothing("namespaces"));
+        }
+        Ok(Self {
+            authority,
+            scopes,
+            targets,
+            expires,
+        })
+    }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+pub mod act;
+pub mod authority;
+pub mod error;
+pub mod exchange;
+pub mod form;
+pub mod request;
+pub mod resource;
+pub mod response;
+pub mod token_type;
+
+pub use act::{ActorChain, MayAct, Party};
+pub use authority::{
+    Action, Authority, Bound, Detail, DetailType, DetailTypes, Namespace, ScopeSet,
+};
+pub use error::{Error, OAuthError};
+pub use exchange::{Delegation, ExchangePolicy, Grant, PartyKind, VerifiedActor, VerifiedSubject};
+pub use form::Form;
+pub use request::{SubjectToken, TokenExchangeRequest};
+pub use resource::ResourceIndicator;
+pub use response::{TokenExchangeResponse, TokenUse};
+pub use token_type::TokenType;
+
+/// `grant_type` of a token exchange.
+pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

@@ -1,0 +1,203 @@
+//! The token exchange response, both sides (RFC 8693 section 2.2).
+
+use std::fmt;
+
+use http::{HeaderMap, Response, StatusCode, header};
+use jose_x509::json;
+use serde_json::{Map, Value};
+
+use crate::authority::ScopeSet;
+use crate::error::{Error, json_response};
+use crate::token_type::TokenType;
+
+/// How the issued token is used (`token_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenUse {
+    /// As a bearer token.
+    Bearer,
+    /// With a `DPoP` proof.
+    Dpop,
+    /// Not as an access token: a transaction token, an assertion.
+    NotApplicable,
+}
+
+impl TokenUse {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+            Self::NotApplicable => "N_A",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        [Self::Bearer, Self::Dpop, Self::NotApplicable]
+            .into_iter()
+            .find(|one| one.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// A successful response. There is no refresh token in it: an exchange gives none.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenExchangeResponse {
+    /// The issued token.
+    pub token: String,
+    /// Its type.
+    pub issued_token_type: TokenType,
+    /// How to use it.
+    pub token_use: TokenUse,
+    /// Its lifetime in seconds.
+    pub expires_in: Option<u64>,
+    /// What was granted.
+    pub scope: Option<ScopeSet>,
+}
+
+const MAX_RESPONSE: usize = 256 * 1024;
+
+impl TokenExchangeResponse {
+    /// A response.
+    #[must_use]
+    pub fn new(
+        token: impl Into<String>,
+        issued_token_type: TokenType,
+        token_use: TokenUse,
+    ) -> Self {
+        Self {
+            token: token.into(),
+            issued_token_type,
+            token_use,
+            expires_in: None,
+            scope: None,
+        }
+    }
+
+    /// Says how long the token lives.
+    #[must_use]
+    pub fn with_expires_in(mut self, seconds: u64) -> Self {
+        self.expires_in = Some(seconds);
+        self
+    }
+
+    /// Says what was granted.
+    #[must_use]
+    pub fn with_scope(mut self, scope: ScopeSet) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
+    /// The HTTP response, not to be stored by anybody.
+    #[must_use]
+    pub fn to_response(&self) -> Response<Vec<u8>> {
+        let mut members = Map::new();
+        let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+        put("access_token", self.token.as_str().into());
+        put("issued_token_type", self.issued_token_type.as_str().into());
+        put("token_type", self.token_use.name().into());
+        if let Some(seconds) = self.expires_in {
+            put("expires_in", seconds.into());
+        }
+        if let Some(scope) = &self.scope {
+            put("scope", scope.to_string().into());
+        }
+        json_response(
+            StatusCode::OK,
+            Value::Object(members).to_string().into_bytes(),
+        )
+    }
+
+    /// Reads a response, as the client that asked for `requested`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Response`] for an error response, another media type, a member of the wrong type, or
+    /// an issued type other than the requested one.
+    pub fn parse(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        requested: Option<&TokenType>,
+    ) -> Result<Self, Error> {
+        let refuse = |what| Error::Response { what };
+        let is_json = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| {
+                value
+                    .split(';')
+                    .next()
+                    .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+            });
+        if !is_json {
+            return Err(refuse("the body is not application/json"));
+        }
+        let members = json::object(body, &json::Limits::DOCUMENT.with_bytes(MAX_RESPONSE))
+            .map_err(|_| refuse("the body is not a strict JSON object"))?;
+        if status != StatusCode::OK {
+            return Err(refuse(match members.get("error").and_then(Value::as_str) {
+                Some("invalid_request") => "the server answered invalid_request",
+                Some("invalid_client") => "the server answered invalid_client",
+                Some("invalid_grant") => "the server answered invalid_grant",
+                Some("unauthorized_client") => "the server answered unauthorized_client",
+                Some("unsupported_grant_type") => "the server answered unsupported_grant_type",
+                Some("invalid_scope") => "the server answered invalid_scope",
+                Some("invalid_target") => "the server answered invalid_target",
+                Some("invalid_authorization_details") => {
+                    "the server answered invalid_authorization_details"
+                }
+                Some(_) => "the server answered another error",
+                None => "the server answered an error without a code",
+            }));
+        }
+        let text = |name: &str| {
+            members
+                .get(name)
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty())
+        };
+        let token = text("access_token").ok_or(refuse("`access_token` is missing"))?;
+        let issued = text("issued_token_type").ok_or(refuse("`issued_token_type` is missing"))?;
+        let issued = TokenType::parse(issued, "issued_token_type")
+            .map_err(|_| refuse("`issued_token_type` is not a URI"))?;
+        if requested.is_some_and(|requested| *requested != issued) {
+            return Err(refuse("`issued_token_type` is not the requested one"));
+        }
+        let token_use = text("token_type")
+            .and_then(TokenUse::parse)
+            .ok_or(refuse("`token_type` is missing or unknown"))?;
+        let expires_in = match members.get("expires_in") {
+            None => None,
+            Some(value) => Some(
+                value
+                    .as_u64()
+                    .ok_or(refuse("`expires_in` is not a number of seconds"))?,
+            ),
+        };
+        let scope = match members.get("scope") {
+            None => None,
+            Some(Value::String(scope)) => {
+                Some(ScopeSet::parse(scope).map_err(|_| refuse("`scope` is malformed"))?)
+            }
+            Some(_) => return Err(refuse("`scope` is not a string")),
+        };
+        Ok(Self {
+            token: token.to_owned(),
+            issued_token_type: issued,
+            token_use,
+            expires_in,
+            scope,
+        })
+    }
+}
+
+impl fmt::Debug for TokenExchangeResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenExchangeResponse")
+            .field("issued_token_type", &self.issued_token_type)
+            .field("token_use", &self.token_use)
+            .field("expires_in", &self.expires_in)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
