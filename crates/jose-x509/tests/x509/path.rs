@@ -838,6 +838,16 @@ fn input_is_limited() {
     assert_eq!(verify(&leaf, &extra(7), &[&h.root]), Ok(1));
     let expected = Err(X509Error::TooManyCertificates { limit: 8 });
     assert_eq!(verify(&leaf, &extra(8), &[&h.root]), expected);
+    // Copies, of the leaf too, are no unusable intermediates.
+    let (pool, anchors) = (
+        [h.ca.clone(), leaf.clone(), h.ca.clone()],
+        group(&[&h.root]),
+    );
+    let path = verify_path(&leaf, &pool, &anchors, &options(), ALGORITHMS, now()).unwrap();
+    assert_eq!(
+        (path.intermediates().len(), path.dropped_intermediates()),
+        (1, 0)
+    );
     let padding = extension_of(&[0x2a, 0x03], false, &vec![0; 31 * 1024]);
     let large = h.intermediate().and(padding).sign(&h.root_key);
     assert_eq!(
