@@ -1,4 +1,4 @@
-//! JOSE and X.509 for workload identity.
+#![doc = include_str!("../README.md")]
 
 pub mod algorithm;
 pub mod base64url;

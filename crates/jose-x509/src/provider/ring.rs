@@ -1,4 +1,4 @@
-//! The `ring` backend: every algorithm of [`Algorithm`](crate::Algorithm), not FIPS validated.
+//! The `ring` backend: every algorithm of [`Algorithm`], not FIPS validated.
 
 use std::sync::Arc;
 

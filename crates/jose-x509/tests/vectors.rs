@@ -1,0 +1,137 @@
+//! The vectors of `test-vectors/jose-x509`, whose good signatures OpenSSL made.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+use std::time::Duration;
+
+use jose_x509::jws::UnverifiedJws;
+use jose_x509::jwt::{Audience, ConfirmationRule, Issuer, Type, Validator};
+use jose_x509::provider::ring;
+use jose_x509::{Algorithm, Algorithms, Error, KeySet};
+use pki_types::UnixTime;
+use serde_json::{Value, json};
+
+/// Runs every case of a file; `run` gives the values of an accepted input.
+fn check(file: &str, run: impl Fn(&KeySet, &Value) -> Result<Value, Error>) {
+    let file: Value = serde_json::from_str(file).unwrap();
+    let mut cases = 0;
+    for group in file["groups"].as_array().unwrap() {
+        let keys = KeySet::from_jwks_slice(&ring::provider(), group["keys"].to_string().as_bytes())
+            .unwrap();
+        for case in group["cases"].as_array().unwrap() {
+            let expected = &case["expected"];
+            let name = format!("{}: {}", group["name"], case["name"]);
+            match run(&keys, case) {
+                Ok(values) => {
+                    assert_eq!(expected["result"], "valid", "{name}");
+                    for (member, value) in expected["values"].as_object().unwrap() {
+                        assert_eq!(&values[member], value, "{name}: {member}");
+                    }
+                }
+                Err(error) => {
+                    assert_eq!(expected["result"], "invalid", "{name}: {error}");
+                    assert_eq!(expected["code"], error.code(), "{name}");
+                }
+            }
+            cases += 1;
+        }
+    }
+    assert!(cases > 100, "the file has {cases} cases only");
+}
+
+#[test]
+fn jws_compact() {
+    check(
+        include_str!("../../../test-vectors/jose-x509/jws-compact.json"),
+        |keys, case| {
+            let jws = UnverifiedJws::parse(case["input"].as_str().unwrap())?
+                .verify(keys, algorithms(&case["options"]))?;
+            let payload = core::str::from_utf8(jws.payload()).unwrap();
+            Ok(
+                json!({"alg": jws.header().algorithm().name(), "kid": jws.header().kid(), "payload": payload}),
+            )
+        },
+    );
+}
+
+#[test]
+fn jwt_claims() {
+    check(
+        include_str!("../../../test-vectors/jose-x509/jwt-claims.json"),
+        |keys, case| {
+            let options = &case["options"];
+            let now =
+                UnixTime::since_unix_epoch(Duration::from_secs(case["now"].as_u64().unwrap()));
+            let jwt = validator(options).validate(case["input"].as_str().unwrap(), keys, now)?;
+            Ok(json!({
+                "iss": jwt.issuer(), "sub": jwt.subject(), "aud": jwt.audience().collect::<Vec<_>>(), "jti": jwt.id(),
+                "exp": jwt.expires(), "iat": jwt.issued_at(), "nbf": jwt.not_before(),
+            }))
+        },
+    );
+}
+
+fn algorithms(options: &Value) -> Algorithms {
+    let Some(names) = options["algorithms"].as_array() else {
+        return Algorithms::ALL;
+    };
+    let algorithms: Vec<_> = names
+        .iter()
+        .map(|name| Algorithm::from_name(name.as_str().unwrap()).unwrap())
+        .collect();
+    Algorithms::of(&algorithms)
+}
+
+fn validator(options: &Value) -> Validator {
+    let texts = |value: &Value| {
+        value
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let types: Vec<&'static str> = texts(&options["typ"])
+        .into_iter()
+        .map(|typ| &*typ.leak())
+        .collect();
+    let types: &'static [&'static str] = types.leak();
+    let typ = if options["typ_may_be_absent"] == true {
+        Type::AbsentOrOneOf(types)
+    } else {
+        Type::OneOf(types)
+    };
+    let issuer = options["issuer"]
+        .as_str()
+        .map_or(Issuer::NotApplicable { reason: "vector" }, |iss| {
+            Issuer::Exactly(iss.into())
+        });
+    let audience = match &options["audience"] {
+        Value::Null => Audience::NotApplicable { reason: "vector" },
+        names if options["single_audience"] == true => Audience::Only(texts(names)),
+        names => Audience::AnyOf(texts(names)),
+    };
+    let seconds = |name: &str| options[name].as_u64().map(Duration::from_secs);
+    let mut validator = Validator::new(typ, issuer, audience);
+    if let Some(leeway) = seconds("leeway") {
+        validator = validator.with_leeway(leeway).unwrap();
+    }
+    if let Some(lifetime) = seconds("max_lifetime") {
+        validator = validator.with_max_lifetime(lifetime);
+    }
+    if let Some(age) = seconds("max_age") {
+        validator = validator.with_max_age(age);
+    }
+    for claim in options["required"].as_array().into_iter().flatten() {
+        validator = validator.with_required_claim(claim.as_str().unwrap().to_owned().leak());
+    }
+    if options["confirmation"] == "required" {
+        validator = validator.with_confirmation(ConfirmationRule::Required);
+    }
+    validator
+}
