@@ -1,0 +1,204 @@
+//! `act` and `act_chain`: the agent that acts, and those through which the transaction came.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use token_exchange::{ActorChain, Party};
+
+use crate::error::Error;
+
+/// An agent as the token service names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    party: Party,
+    version: Option<String>,
+    deployment: Option<String>,
+}
+
+/// Most levels of an `act` within `act`, which is history that no decision reads.
+const MAX_NESTED: usize = 4;
+
+impl Actor {
+    /// An agent without version and deployment.
+    #[must_use]
+    pub fn new(party: Party) -> Self {
+        Self {
+            party,
+            version: None,
+            deployment: None,
+        }
+    }
+
+    /// Sets `version`.
+    #[must_use]
+    pub fn with_version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// Sets `deployment`.
+    #[must_use]
+    pub fn with_deployment(mut self, deployment: impl Into<String>) -> Self {
+        self.deployment = Some(deployment.into());
+        self
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn party(&self) -> &Party {
+        &self.party
+    }
+
+    /// `version`.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// `deployment`.
+    #[must_use]
+    pub fn deployment(&self) -> Option<&str> {
+        self.deployment.as_deref()
+    }
+
+    pub(crate) fn read(value: &Value, claim: &'static str) -> Result<Self, Error> {
+        let malformed = || Error::MalformedActor { claim };
+        let chain = ActorChain::from_value(value).map_err(|_| malformed())?;
+        if chain.depth() > MAX_NESTED {
+            return Err(malformed());
+        }
+        let members = value.as_object().ok_or_else(malformed)?;
+        let text = |name: &str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(malformed()),
+        };
+        Ok(Self {
+            party: chain.current().clone(),
+            version: text("version")?,
+            deployment: text("deployment")?,
+        })
+    }
+
+    pub(crate) fn to_members(&self) -> Map<String, Value> {
+        let texts = [
+            ("iss", self.party.issuer()),
+            ("sub", Some(self.party.subject())),
+            ("version", self.version()),
+            ("deployment", self.deployment()),
+        ];
+        let present = texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
+        present.collect()
+    }
+}
+
+/// How the check of a handler came out, as the handler itself told the token service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It approved.
+    Ok,
+    /// It refused.
+    Denied,
+    /// It could not decide.
+    Error,
+}
+
+impl Outcome {
+    const ALL: [Self; 3] = [Self::Ok, Self::Denied, Self::Error];
+
+    /// The text in a token.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One entry of `act_chain`: an agent that acted before the current one and handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainLink {
+    pub(crate) actor: Actor,
+    pub(crate) issued_at: Option<u64>,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl ChainLink {
+    /// The agent.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// When the agent received its token, in seconds since the epoch.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<u64> {
+        self.issued_at
+    }
+
+    /// What the agent reported when it handed over, if it is a check.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    pub(crate) fn read(value: &Value) -> Result<Self, Error> {
+        const MALFORMED: Error = Error::MalformedActor { claim: "act_chain" };
+        let mut members = value.as_object().ok_or(MALFORMED)?.clone();
+        let issued_at = match members.remove("iat") {
+            None => None,
+            Some(iat) => Some(iat.as_u64().ok_or(MALFORMED)?),
+        };
+        let outcome = match members.remove("outcome") {
+            None => None,
+            Some(text) => {
+                let known = |outcome: &Outcome| text == outcome.as_str();
+                Some(Outcome::ALL.into_iter().find(known).ok_or(MALFORMED)?)
+            }
+        };
+        Ok(Self {
+            actor: Actor::read(&Value::Object(members), "act_chain")?,
+            issued_at,
+            outcome,
+        })
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let mut members = self.actor.to_members();
+        if let Some(iat) = self.issued_at {
+            members.insert("iat".to_owned(), iat.into());
+        }
+        if let Some(outcome) = self.outcome {
+            members.insert("outcome".to_owned(), outcome.as_str().into());
+        }
+        Value::Object(members)
+    }
+}
+
+/// `current` and the links before it, oldest first, as the chain of RFC 8693.
+pub(crate) fn to_actor_chain(current: &Actor, links: &[ChainLink]) -> Option<ActorChain> {
+    let members = |party: &Party| Actor::new(party.clone()).to_members();
+    let path = links
+        .iter()
+        .map(|link| &link.actor.party)
+        .chain([&current.party]);
+    let nested = path.fold(None, |inner, party| {
+        let mut members = members(party);
+        if let Some(inner) = inner {
+            members.insert("act".to_owned(), inner);
+        }
+        Some(Value::Object(members))
+    });
+    ActorChain::from_value(&nested?).ok()
+}

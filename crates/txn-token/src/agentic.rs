@@ -1,0 +1,244 @@
+//! `agentic_ctx`: what an agent is, what it intends, and what it is limited to.
+//!
+//! Nothing in it grants anything. Its limits (`allowed_actions`, `authorization_details`,
+//! `environment_constraints`) count beside the scope; everything else is for people and logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use token_exchange::DetailTypes;
+
+use crate::error::Error;
+
+/// The claim's members.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct AgenticContext {
+    /// `agent_type`, such as `planner+tool-orchestrator`.
+    pub agent_type: Option<String>,
+    /// `agent_version`.
+    pub agent_version: Option<String>,
+    /// `intent`: free text from an untrusted source, at most 1024 bytes, never a ground for access.
+    pub intent: Option<String>,
+    /// `allowed_actions`; `None` is no limit, an empty set permits nothing.
+    pub allowed_actions: Option<BTreeSet<String>>,
+    /// `authorization_details` (RFC 9396), an array of objects with `type`.
+    pub authorization_details: Option<Value>,
+    /// `environment_constraints`: every one has to hold where the token is used.
+    pub environment_constraints: BTreeMap<String, String>,
+    /// Members that are neither limits nor known here.
+    pub other: Map<String, Value>,
+}
+
+const MAX_INTENT: usize = 1024;
+const MAX_TEXT: usize = 256;
+const MAX_ENTRIES: usize = 256;
+/// Members of the lineage profile in which `act` never changes. Its rules are not those of `act_chain`.
+const OTHER_LINEAGE: [&str; 3] = ["current_actor", "originator", "chain_metadata"];
+
+impl AgenticContext {
+    /// No members.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The values of `agent_type`, which `+` joins.
+    pub fn agent_types(&self) -> impl Iterator<Item = &str> {
+        self.agent_type.iter().flat_map(|types| types.split('+'))
+    }
+
+    pub(crate) fn read(value: Value) -> Result<Self, Error> {
+        let wrong = |member| Error::AgenticContext { member };
+        let Value::Object(mut members) = value else {
+            return Err(wrong("agentic_ctx"));
+        };
+        if OTHER_LINEAGE.iter().any(|name| members.contains_key(*name)) {
+            return Err(Error::UnsupportedLineage);
+        }
+        let mut text = |name: &'static str| match members.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(wrong(name)),
+        };
+        let context = Self {
+            agent_type: text("agent_type")?,
+            agent_version: text("agent_version")?,
+            intent: text("intent")?,
+            allowed_actions: match members.remove("allowed_actions") {
+                None => None,
+                Some(actions) => Some(texts(actions).ok_or(wrong("allowed_actions"))?),
+            },
+            authorization_details: members.remove("authorization_details"),
+            environment_constraints: match members.remove("environment_constraints") {
+                None => BTreeMap::new(),
+                Some(Value::Object(constraints)) => constraints
+                    .into_iter()
+                    .map(|(name, value)| match value {
+                        Value::String(text) => Ok((name, text)),
+                        _ => Err(wrong("environment_constraints")),
+                    })
+                    .collect::<Result<_, _>>()?,
+                Some(_) => return Err(wrong("environment_constraints")),
+            },
+            other: members,
+        };
+        context.check()?;
+        Ok(context)
+    }
+
+    /// The rules that hold in writing as in reading.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let wrong = |member| Error::AgenticContext { member };
+        let short = |text: &Option<String>| {
+            text.as_ref()
+                .is_none_or(|text| text.len() <= MAX_TEXT && !text.chars().any(char::is_control))
+        };
+        if !short(&self.agent_type) {
+            return Err(wrong("agent_type"));
+        }
+        if !short(&self.agent_version) {
+            return Err(wrong("agent_version"));
+        }
+        if self
+            .intent
+            .as_ref()
+            .is_some_and(|text| text.len() > MAX_INTENT || text.chars().any(char::is_control))
+        {
+            return Err(wrong("intent"));
+        }
+        let action = |action: &String| (1..=MAX_TEXT).contains(&action.len());
+        if self
+            .allowed_actions
+            .as_ref()
+            .is_some_and(|actions| actions.len() > MAX_ENTRIES || !actions.iter().all(action))
+        {
+            return Err(wrong("allowed_actions"));
+        }
+        let detail = |detail: &Value| detail.get("type").is_some_and(Value::is_string);
+        let details = |details: &Value| {
+            details.as_array().is_some_and(|details| {
+                (1..=MAX_ENTRIES).contains(&details.len()) && details.iter().all(detail)
+            })
+        };
+        if !self.authorization_details.as_ref().is_none_or(details) {
+            return Err(wrong("authorization_details"));
+        }
+        if self.environment_constraints.len() > MAX_ENTRIES {
+            return Err(wrong("environment_constraints"));
+        }
+        if OTHER_LINEAGE
+            .iter()
+            .any(|name| self.other.contains_key(*name))
+        {
+            return Err(Error::UnsupportedLineage);
+        }
+        if self
+            .other
+            .keys()
+            .any(|name| MEMBERS.contains(&name.as_str()))
+        {
+            return Err(wrong("agentic_ctx"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let mut members = self.other.clone();
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                members.insert(name.to_owned(), value);
+            }
+        };
+        let text = |text: &Option<String>| text.as_deref().map(Value::from);
+        put("agent_type", text(&self.agent_type));
+        put("agent_version", text(&self.agent_version));
+        put("intent", text(&self.intent));
+        let actions = |actions: &BTreeSet<String>| actions.iter().cloned().collect();
+        put(
+            "allowed_actions",
+            self.allowed_actions.as_ref().map(actions),
+        );
+        put("authorization_details", self.authorization_details.clone());
+        let constraints = self.environment_constraints.iter();
+        let constraints: Map<_, _> = constraints
+            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+            .collect();
+        let constraints = Some(constraints).filter(|constraints| !constraints.is_empty());
+        put("environment_constraints", constraints.map(Value::Object));
+        Value::Object(members)
+    }
+
+    /// This context for another agent: the limits and the intent stay, the description goes.
+    pub(crate) fn handed_over(&self) -> Self {
+        Self {
+            agent_type: None,
+            agent_version: None,
+            other: Map::new(),
+            ..self.clone()
+        }
+    }
+
+    /// This context under the limits of another: what it leaves open is taken over, and what it sets
+    /// may only be narrower.
+    pub(crate) fn narrowing(&self, parent: &Self, types: &DetailTypes) -> Result<Self, Error> {
+        let widens = |what| Error::Widens { what };
+        let mut child = self.clone();
+        if let Some(limit) = &parent.allowed_actions {
+            let actions = child.allowed_actions.get_or_insert_with(|| limit.clone());
+            if !actions.is_subset(limit) {
+                return Err(widens("allowed_actions"));
+            }
+        }
+        match (&parent.authorization_details, &child.authorization_details) {
+            (None, _) => {}
+            (Some(limit), None) => child.authorization_details = Some(limit.clone()),
+            (Some(limit), Some(details)) if limit == details => {}
+            (Some(limit), Some(details)) => {
+                let granted = |value| {
+                    types
+                        .grant(value)
+                        .map_err(|_| widens("authorization_details"))
+                };
+                let limit = granted(limit)?;
+                if !granted(details)?
+                    .as_slice()
+                    .iter()
+                    .all(|detail| limit.covers(detail))
+                {
+                    return Err(widens("authorization_details"));
+                }
+            }
+        }
+        for (name, value) in &parent.environment_constraints {
+            let constraint = child
+                .environment_constraints
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
+            if constraint != value {
+                return Err(widens("environment_constraints"));
+            }
+        }
+        Ok(child)
+    }
+}
+
+const MEMBERS: [&str; 6] = [
+    "agent_type",
+    "agent_version",
+    "intent",
+    "allowed_actions",
+    "authorization_details",
+    "environment_constraints",
+];
+
+fn texts(value: Value) -> Option<BTreeSet<String>> {
+    let Value::Array(items) = value else {
+        return None;
+    };
+    let text = |item| match item {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
+    items.into_iter().map(text).collect()
+}

@@ -1,0 +1,359 @@
+//! Errors, and how a service answers them.
+
+use http::StatusCode;
+use jose_x509::{Error as JoseError, Fault};
+use token_exchange::Error as ExchangeError;
+
+use crate::policy::Denial;
+
+/// What is wrong with a call-chain policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyProblem {
+    /// Not in the form of a policy, an unknown key, or an unknown kind of rule.
+    #[error("it is malformed, or has a key or a kind of rule that does not exist")]
+    Syntax,
+    /// No rules.
+    #[error("it has no rules")]
+    NoRules,
+    /// More than 256 roles, rules, or IDs of a role.
+    #[error("it has more than 256 roles, rules, or IDs in a role")]
+    TooLarge,
+    /// A rule names a role that does not exist, or none.
+    #[error("a rule names a role that is not defined, or no role")]
+    UndefinedRole,
+    /// A role that no rule names.
+    #[error("a role is not used by any rule")]
+    UnusedRole,
+    /// A role without IDs.
+    #[error("a role has no IDs")]
+    EmptyRole,
+    /// Not a SPIFFE ID pattern.
+    #[error("a role has an ID that is not a SPIFFE ID, or one followed by `/*`")]
+    Pattern,
+    /// A check that whole namespaces may perform.
+    #[error("a role of kind `check` needs exact IDs, or at least two segments before `/*`")]
+    BroadCheck,
+}
+
+/// Every way in which this crate refuses something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No `Txn-Token` field.
+    #[error("the request has no `Txn-Token` field")]
+    MissingField,
+    /// Several `Txn-Token` fields or values.
+    #[error("the request has to carry exactly one `Txn-Token` field with one value")]
+    FieldCount,
+    /// The field holds something else than a compact token, or more than 16 KiB.
+    #[error("the `Txn-Token` field is not one compact token of at most 16 KiB")]
+    FieldValue,
+    /// The token itself: structure, type, key, signature, or a claim.
+    #[error("transaction token: {0}")]
+    Token(#[from] JoseError),
+    /// A claim under its current and an earlier name, with two meanings.
+    #[error("claims `{claim}` and `{alias}` are two spellings of one claim and differ")]
+    TwoSpellings {
+        /// The current name.
+        claim: &'static str,
+        /// The earlier name.
+        alias: &'static str,
+    },
+    /// `act` or an entry of `act_chain`.
+    #[error("claim `{claim}` does not name an agent, or without `act` there is a chain")]
+    MalformedActor {
+        /// The claim.
+        claim: &'static str,
+    },
+    /// An agent that is not a SPIFFE ID of a configured trust domain.
+    #[error("agent {position} of the path is not a SPIFFE ID of an accepted trust domain")]
+    UnknownActorTrustDomain {
+        /// The position in `act_chain`, or after its end for `act`.
+        position: usize,
+    },
+    /// An agent that is named within an issuer that is not configured.
+    #[error("agent {position} of the path is named within an issuer that is not accepted")]
+    UnknownActorIssuer {
+        /// The position in `act_chain`, or after its end for `act`.
+        position: usize,
+    },
+    /// An agent acts twice.
+    #[error("agent {position} of the path acts in this transaction already")]
+    RepeatedActor {
+        /// The position in `act_chain`, or after its end for `act`.
+        position: usize,
+    },
+    /// Too many entries in `act_chain`.
+    #[error("claim `act_chain` has more than {limit} entries")]
+    ChainTooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// Times in `act_chain` run backwards or lie after the token's own.
+    #[error("the times in claim `act_chain` decrease, or lie after `iat`")]
+    ChainTimes,
+    /// A member of `agentic_ctx`.
+    #[error("claim `agentic_ctx`: member `{member}` is malformed or too long")]
+    AgenticContext {
+        /// The member.
+        member: &'static str,
+    },
+    /// `agentic_ctx` of the profile with an immutable `act`.
+    #[error(
+        "claim `agentic_ctx` has `current_actor`, `originator` or `chain_metadata`, whose rules are not supported"
+    )]
+    UnsupportedLineage,
+    /// `tctx`, `rctx`, `request_context` or `request_details`.
+    #[error("a context is not one JSON object of at most 16 KiB, 16 levels and distinct members")]
+    InvalidContext,
+
+    /// The caller is neither the agent nor a gateway that forwards for it.
+    #[error("the authenticated caller is not the agent that the token names")]
+    CallerMismatch,
+    /// Another agent, or none.
+    #[error("the token's agent may not do this, or it names none")]
+    ActorNotAllowed,
+    /// Another requesting workload.
+    #[error("the workload in claim `req_wl` may not do this")]
+    RequesterNotAllowed,
+    /// A rule of the call-chain policy.
+    #[error("the chain of agents is refused: {}", .0.code)]
+    CallChain(Denial),
+    /// A scope is missing.
+    #[error("claim `scope` does not cover the operation")]
+    InsufficientScope,
+    /// The action is not among the allowed ones.
+    #[error("`allowed_actions` does not have the action")]
+    ActionNotAllowed,
+    /// The details do not cover the call, or are of a type that is not understood here.
+    #[error("`authorization_details` do not cover the operation")]
+    DetailNotGranted,
+    /// A constraint that is not met, or that nobody here knows.
+    #[error("`environment_constraints` has a constraint that this environment does not meet")]
+    EnvironmentConstraint,
+
+    /// The request to the token service.
+    #[error(transparent)]
+    Request(#[from] ExchangeError),
+    /// The credential on which the token would rest has ended.
+    #[error("the subject token has expired")]
+    SubjectExpired,
+    /// A claim without content.
+    #[error("claim `{claim}` would be empty")]
+    EmptyClaim {
+        /// The claim.
+        claim: &'static str,
+    },
+    /// Part of a presented token in the claims of the new one.
+    #[error("a claim would hold a part of a token that was presented")]
+    PresentedToken,
+    /// The token to be replaced belongs to another trust domain.
+    #[error("the token to be replaced is of another trust domain")]
+    OtherTrustDomain,
+    /// The token to be replaced has expired.
+    #[error("the token to be replaced has expired")]
+    ReplacedExpired,
+    /// The replacement would permit or change what its input does not.
+    #[error("the replacement may not widen or change `{what}`")]
+    Widens {
+        /// A claim or a member of `agentic_ctx`.
+        what: &'static str,
+    },
+    /// Replaced too often.
+    #[error("the token was replaced {limit} times already")]
+    TooManyReplacements {
+        /// The limit.
+        limit: usize,
+    },
+    /// The transaction has lasted too long.
+    #[error("the transaction is older than replacements may make it")]
+    TransactionTooOld,
+    /// An outcome without an agent that hands over, or not stated by that agent itself.
+    #[error("an outcome can only be stated by the agent that hands over, about itself")]
+    OutcomeOfAnother,
+    /// A call-chain policy.
+    #[error("call-chain policy: {0}")]
+    Policy(PolicyProblem),
+    /// An option outside its range.
+    #[error("option `{option}` has to be {range}")]
+    InvalidOption {
+        /// The option.
+        option: &'static str,
+        /// What is allowed.
+        range: &'static str,
+    },
+}
+
+impl Error {
+    /// A stable name for logs and tests.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MissingField => "missing_field",
+            Self::FieldCount => "field_count",
+            Self::FieldValue => "field_value",
+            Self::Token(source) => source.code(),
+            Self::TwoSpellings { .. } => "two_spellings",
+            Self::MalformedActor { .. } => "malformed_actor",
+            Self::UnknownActorTrustDomain { .. } => "unknown_actor_trust_domain",
+            Self::UnknownActorIssuer { .. } => "unknown_actor_issuer",
+            Self::RepeatedActor { .. } => "repeated_actor",
+            Self::ChainTooLong { .. } => "chain_too_long",
+            Self::ChainTimes => "chain_times",
+            Self::AgenticContext { .. } => "agentic_context",
+            Self::UnsupportedLineage => "unsupported_lineage",
+            Self::InvalidContext => "invalid_context",
+            Self::CallerMismatch => "caller_mismatch",
+            Self::ActorNotAllowed => "actor_not_allowed",
+            Self::RequesterNotAllowed => "requester_not_allowed",
+            Self::CallChain(_) => "call_chain",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::ActionNotAllowed => "action_not_allowed",
+            Self::DetailNotGranted => "detail_not_granted",
+            Self::EnvironmentConstraint => "environment_constraint",
+            Self::Request(source) => source.code(),
+            Self::SubjectExpired => "subject_expired",
+            Self::EmptyClaim { .. } => "empty_claim",
+            Self::PresentedToken => "presented_token",
+            Self::OtherTrustDomain => "other_trust_domain",
+            Self::ReplacedExpired => "replaced_expired",
+            Self::Widens { .. } => "widens",
+            Self::TooManyReplacements { .. } => "too_many_replacements",
+            Self::TransactionTooOld => "transaction_too_old",
+            Self::OutcomeOfAnother => "outcome_of_another",
+            Self::Policy(_) => "policy",
+            Self::InvalidOption { .. } => "invalid_option",
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Token(source) => source.fault(),
+            Self::Request(source) => source.fault(),
+            Self::Policy(_) | Self::InvalidOption { .. } | Self::EmptyClaim { .. } => {
+                Fault::Configuration
+            }
+            Self::CallerMismatch
+            | Self::ActorNotAllowed
+            | Self::RequesterNotAllowed
+            | Self::CallChain(_)
+            | Self::InsufficientScope
+            | Self::ActionNotAllowed
+            | Self::DetailNotGranted
+            | Self::EnvironmentConstraint
+            | Self::UnknownActorTrustDomain { .. }
+            | Self::UnknownActorIssuer { .. }
+            | Self::Widens { .. }
+            | Self::TooManyReplacements { .. }
+            | Self::TransactionTooOld => Fault::Policy,
+            _ => Fault::Peer,
+        }
+    }
+
+    /// Whether fetching the keys of the token service anew may help.
+    #[must_use]
+    pub fn refresh_may_help(&self) -> bool {
+        matches!(self, Self::Token(source) if source.refresh_may_help())
+    }
+
+    /// The status with which a workload answers: 401 for no or no valid token, 400 for several, 403
+    /// for one that is not enough.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::FieldCount => StatusCode::BAD_REQUEST,
+            Self::CallerMismatch
+            | Self::ActorNotAllowed
+            | Self::RequesterNotAllowed
+            | Self::CallChain(_)
+            | Self::InsufficientScope
+            | Self::ActionNotAllowed
+            | Self::DetailNotGranted
+            | Self::EnvironmentConstraint => StatusCode::FORBIDDEN,
+            _ => match self.fault() {
+                Fault::Configuration => StatusCode::INTERNAL_SERVER_ERROR,
+                Fault::Transient => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::UNAUTHORIZED,
+            },
+        }
+    }
+
+    /// The `error` (RFC 6749 section 5.2, RFC 8693 section 2.2.2) with which the token service answers.
+    #[must_use]
+    pub fn oauth_error(&self) -> &'static str {
+        match self {
+            Self::Request(source) => source.oauth_error().error,
+            Self::Widens { what: "scope" } | Self::EmptyClaim { claim: "scope" } => "invalid_scope",
+            Self::OtherTrustDomain => "invalid_target",
+            _ => "invalid_request",
+        }
+    }
+
+    /// The requirement (an id of `docs/conformance`) that this refusal enforces.
+    #[must_use]
+    pub fn requirement(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::MissingField => "TXN-TOKEN-12.1-1",
+            Self::FieldCount | Self::FieldValue => "TXN-TOKEN-12.1-2",
+            Self::Token(source) => match source {
+                JoseError::WrongType => "TXN-TOKEN-9.1-1",
+                JoseError::MissingHeader { name: "kid" } => "TXN-TOKEN-9.1-3",
+                JoseError::AudienceMismatch => "TXN-TOKEN-9.2-4",
+                JoseError::MultipleAudiences | JoseError::MissingClaim { claim: "aud" } => {
+                    "TXN-TOKEN-9.2-3"
+                }
+                JoseError::MissingClaim { claim: "iat" } | JoseError::IssuedInFuture => {
+                    "TXN-TOKEN-9.2-2"
+                }
+                JoseError::MissingClaim { claim: "exp" } => "TXN-TOKEN-9.2-5",
+                JoseError::Expired => "TXN-TOKEN-12.2-4",
+                JoseError::NotYetValid => "TXN-TOKEN-12.2-5",
+                JoseError::InvalidSignature | JoseError::UnknownKey => "TXN-TOKEN-12.2-2",
+                JoseError::MissingClaim { claim: "txn" }
+                | JoseError::ClaimType { claim: "txn" } => "TXN-TOKEN-9.2-6",
+                JoseError::MissingClaim { claim: "sub" }
+                | JoseError::ClaimType { claim: "sub" } => "TXN-TOKEN-9.2-7",
+                JoseError::MissingClaim { claim: "scope" }
+                | JoseError::ClaimType { claim: "scope" } => "TXN-TOKEN-9.2-8",
+                JoseError::MissingClaim { claim: "req_wl" }
+                | JoseError::ClaimType { claim: "req_wl" } => "TXN-TOKEN-9.2-11",
+                other => return other.requirement(),
+            },
+            Self::TwoSpellings {
+                claim: "act_chain", ..
+            } => "AGENTIC-CTX-P-6",
+            Self::TwoSpellings { .. } => "TXN-TOKEN-C-2",
+            Self::MalformedActor { claim: "act_chain" } => "AGENTIC-CTX-P-5",
+            Self::MalformedActor { .. } => "AGENTIC-CTX-P-3",
+            Self::UnknownActorTrustDomain { .. } => "AGENTIC-CTX-V-2",
+            Self::UnknownActorIssuer { .. } => "AGENTIC-CTX-V-3",
+            Self::RepeatedActor { .. } => "AGENTIC-CTX-V-5",
+            Self::ChainTooLong { .. } => "AGENTIC-CTX-P-7",
+            Self::ChainTimes => "AGENTIC-CTX-V-4",
+            Self::AgenticContext { .. } | Self::UnsupportedLineage => "AGENTIC-CTX-P-8",
+            Self::InvalidContext => "TXN-TOKEN-11.1-10",
+            Self::CallerMismatch => "AGENTIC-CTX-V-6",
+            Self::ActorNotAllowed => "TXN-AGENTS-5.3-1",
+            Self::RequesterNotAllowed => "AGENTIC-CTX-V-7",
+            Self::CallChain(_) => "AGENTIC-CTX-C-15",
+            Self::InsufficientScope => "TXN-AGENTS-5.6-1",
+            Self::ActionNotAllowed => "AGENTIC-CTX-E-1",
+            Self::DetailNotGranted => "AGENTIC-CTX-E-2",
+            Self::EnvironmentConstraint => "AGENTIC-CTX-E-3",
+            Self::Request(source) => return source.requirement(),
+            Self::SubjectExpired => "TXN-TOKEN-6-2",
+            Self::EmptyClaim { .. } => return None,
+            Self::PresentedToken => "TXN-TOKEN-13.4-1",
+            Self::OtherTrustDomain => "TXN-TOKEN-13.15-4",
+            Self::ReplacedExpired => "TXN-TOKEN-13.15-5",
+            Self::Widens { .. } => "TXN-TOKEN-13.15-3",
+            Self::TooManyReplacements { .. } | Self::TransactionTooOld => "TXN-TOKEN-13.15-7",
+            Self::OutcomeOfAnother => "AGENTIC-CTX-I-9",
+            Self::Policy(_) => "AGENTIC-CTX-C-1",
+            Self::InvalidOption { .. } => return None,
+        })
+    }
+}

@@ -1,0 +1,393 @@
+//! Issuing, at the transaction token service (draft section 11.3).
+
+use std::time::Duration;
+
+use jose_x509::jws::ProtectedHeader;
+use jose_x509::{CryptoProvider, Signer, jwt};
+use pki_types::UnixTime;
+use serde::Serialize;
+use serde_json::Value;
+use token_exchange::{ActorChain, DetailTypes, ScopeSet};
+
+use crate::TXN_TOKEN_TYPE;
+use crate::actor::{Actor, ChainLink};
+use crate::agentic::AgenticContext;
+use crate::context::Context;
+use crate::error::Error;
+use crate::lifetime::LifetimePolicy;
+use crate::token::Claims;
+use crate::verify::{ALGORITHMS, DEFAULT_MAX_CHAIN, HARD_MAX_CHAIN};
+
+/// Issues the transaction tokens of one trust domain.
+///
+/// Every value of a token is the caller's decision about verified facts; nothing of a request is
+/// copied by itself.
+#[derive(Debug)]
+pub struct TxnTokenIssuer<S> {
+    signer: S,
+    trust_domain: String,
+    issuer: Option<String>,
+    provider: CryptoProvider,
+    pub(crate) lifetimes: LifetimePolicy,
+    pub(crate) types: DetailTypes,
+    pub(crate) max_chain: usize,
+}
+
+/// What a new token says.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct IssueRequest<'a> {
+    /// `txn`; a fresh one unless it is given.
+    pub txn: Option<String>,
+    /// `sub`, unique within the trust domain.
+    pub subject: String,
+    /// `scope`, what was asked for after narrowing.
+    pub scope: ScopeSet,
+    /// `req_wl`: the client as it was authenticated, never as it calls itself.
+    pub requesting_workload: String,
+    /// `rctx`.
+    pub request_context: Context,
+    /// `tctx`.
+    pub transaction_context: Context,
+    /// `act` and `act_chain`.
+    pub actors: Option<ActorChain>,
+    /// `version` and `deployment` of the current actor.
+    pub actor_version: Option<String>,
+    /// `deployment` of the current actor.
+    pub actor_deployment: Option<String>,
+    /// `agentic_ctx`.
+    pub agentic_context: Option<AgenticContext>,
+    /// When the subject token ends, in seconds since the epoch.
+    pub subject_expires: Option<u64>,
+    /// The wanted lifetime, cut to the maximum.
+    pub lifetime: Option<Duration>,
+    /// Tokens that were presented, no part of which may be in the new one.
+    pub presented: Vec<&'a str>,
+}
+
+impl IssueRequest<'_> {
+    /// A request with all that a token has to have.
+    #[must_use]
+    pub fn new(
+        subject: impl Into<String>,
+        scope: ScopeSet,
+        requesting_workload: impl Into<String>,
+    ) -> Self {
+        Self {
+            txn: None,
+            subject: subject.into(),
+            scope,
+            requesting_workload: requesting_workload.into(),
+            request_context: Context::new(),
+            transaction_context: Context::new(),
+            actors: None,
+            actor_version: None,
+            actor_deployment: None,
+            agentic_context: None,
+            subject_expires: None,
+            lifetime: None,
+            presented: Vec::new(),
+        }
+    }
+}
+
+/// A token that was just issued. `Debug` hides it.
+pub struct IssuedTxnToken {
+    token: String,
+    txn: String,
+    scope: ScopeSet,
+    expires_in: u64,
+}
+
+impl IssuedTxnToken {
+    /// The compact token.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.token
+    }
+
+    /// The compact token.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.token
+    }
+
+    /// `txn`, for the log.
+    #[must_use]
+    pub fn txn(&self) -> &str {
+        &self.txn
+    }
+
+    /// `scope`.
+    #[must_use]
+    pub fn scope(&self) -> &ScopeSet {
+        &self.scope
+    }
+
+    /// The lifetime in seconds.
+    #[must_use]
+    pub fn expires_in(&self) -> u64 {
+        self.expires_in
+    }
+}
+
+impl std::fmt::Debug for IssuedTxnToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IssuedTxnToken")
+            .field("txn", &self.txn)
+            .field("expires_in", &self.expires_in)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Signer> TxnTokenIssuer<S> {
+    /// An issuer for a trust domain, whose name becomes `aud`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for an empty trust domain, a signer without `kid`, or one whose
+    /// algorithm verifiers do not accept.
+    pub fn new(
+        signer: S,
+        trust_domain: impl Into<String>,
+        provider: &CryptoProvider,
+    ) -> Result<Self, Error> {
+        let invalid = |option, range| Err(Error::InvalidOption { option, range });
+        let trust_domain = trust_domain.into();
+        if trust_domain.is_empty() {
+            return invalid("trust domain", "a non-empty name");
+        }
+        if signer.kid().is_none_or(str::is_empty) {
+            return invalid("signer", "a key with a `kid`");
+        }
+        if !ALGORITHMS.contains(signer.algorithm()) {
+            return invalid("signer", "ES256, ES384, EdDSA, Ed25519, RS256 or PS256");
+        }
+        Ok(Self {
+            signer,
+            trust_domain,
+            issuer: None,
+            provider: *provider,
+            lifetimes: LifetimePolicy::default(),
+            types: DetailTypes::default(),
+            max_chain: DEFAULT_MAX_CHAIN,
+        })
+    }
+
+    /// Sets `iss`.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Sets the lifetimes.
+    #[must_use]
+    pub fn with_lifetimes(mut self, lifetimes: LifetimePolicy) -> Self {
+        self.lifetimes = lifetimes;
+        self
+    }
+
+    /// Sets the types of authorization details that a replacement can compare.
+    #[must_use]
+    pub fn with_detail_types(mut self, types: DetailTypes) -> Self {
+        self.types = types;
+        self
+    }
+
+    /// Sets the most links in `act_chain`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] above 15.
+    pub fn with_max_chain(mut self, links: usize) -> Result<Self, Error> {
+        if links > HARD_MAX_CHAIN {
+            return Err(Error::InvalidOption {
+                option: "links in act_chain",
+                range: "at most 15",
+            });
+        }
+        self.max_chain = links;
+        Ok(self)
+    }
+
+    /// The name that becomes `aud`.
+    #[must_use]
+    pub fn trust_domain(&self) -> &str {
+        &self.trust_domain
+    }
+
+    /// Issues the first token of a transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SubjectExpired`], [`Error::EmptyClaim`], [`Error::ChainTooLong`],
+    /// [`Error::AgenticContext`], [`Error::PresentedToken`], [`Error::Token`] when signing fails.
+    pub fn issue(
+        &self,
+        request: &IssueRequest<'_>,
+        now: UnixTime,
+    ) -> Result<IssuedTxnToken, Error> {
+        let now = now.as_secs();
+        let (act, act_chain) = self.actors(request)?;
+        let txn = match &request.txn {
+            Some(txn) => txn.clone(),
+            None => self.provider.random_id()?,
+        };
+        let claims = Claims {
+            txn,
+            sub: request.subject.clone(),
+            scope: request.scope.clone(),
+            req_wl: request.requesting_workload.clone(),
+            iat: now,
+            exp: self
+                .lifetimes
+                .expiry(request.lifetime, request.subject_expires, now)?,
+            tctx: request.transaction_context.clone(),
+            rctx: request.request_context.clone(),
+            act,
+            act_chain,
+            agentic: request.agentic_context.clone(),
+            req_wl_chain: Vec::new(),
+            txn_iat: now,
+        };
+        self.sign(&claims, &request.presented)
+    }
+
+    fn actors(&self, request: &IssueRequest<'_>) -> Result<(Option<Actor>, Vec<ChainLink>), Error> {
+        let Some(chain) = &request.actors else {
+            return Ok((None, Vec::new()));
+        };
+        let mut act = Actor::new(chain.current().clone());
+        if let Some(version) = &request.actor_version {
+            act = act.with_version(version);
+        }
+        if let Some(deployment) = &request.actor_deployment {
+            act = act.with_deployment(deployment);
+        }
+        let link = |party: &token_exchange::Party| ChainLink {
+            actor: Actor::new(party.clone()),
+            issued_at: None,
+            outcome: None,
+        };
+        let links = chain.informational_history().iter().rev().map(link);
+        Ok((Some(act), links.collect()))
+    }
+
+    pub(crate) fn sign(
+        &self,
+        claims: &Claims,
+        presented: &[&str],
+    ) -> Result<IssuedTxnToken, Error> {
+        let texts = [
+            ("txn", claims.txn.as_str()),
+            ("sub", &claims.sub),
+            ("req_wl", &claims.req_wl),
+        ];
+        if let Some((claim, _)) = texts.iter().find(|(_, text)| text.is_empty()) {
+            return Err(Error::EmptyClaim { claim });
+        }
+        if claims.scope.is_empty() {
+            return Err(Error::EmptyClaim { claim: "scope" });
+        }
+        if claims.act_chain.len() > self.max_chain {
+            return Err(Error::ChainTooLong {
+                limit: self.max_chain,
+            });
+        }
+        if let Some(agentic) = &claims.agentic {
+            agentic.check()?;
+        }
+        let wire = WireClaims {
+            iss: self.issuer.as_deref(),
+            aud: &self.trust_domain,
+            txn: &claims.txn,
+            sub: &claims.sub,
+            scope: claims.scope.to_string(),
+            req_wl: &claims.req_wl,
+            iat: claims.iat,
+            exp: claims.exp,
+            tctx: &claims.tctx,
+            rctx: &claims.rctx,
+            act: claims.act.as_ref().map(|act| act.to_members().into()),
+            act_chain: claims.act_chain.iter().map(ChainLink::to_value).collect(),
+            agentic_ctx: claims.agentic.as_ref().map(AgenticContext::to_value),
+            req_wl_chain: &claims.req_wl_chain,
+            txn_iat: Some(claims.txn_iat).filter(|began| *began != claims.iat),
+        };
+        let payload = jwt::to_payload(&wire)?;
+        check_presented(&payload, presented)?;
+        let header = ProtectedHeader::new(TXN_TOKEN_TYPE);
+        Ok(IssuedTxnToken {
+            token: jose_x509::jws::sign(&self.signer, &header, &payload)?,
+            txn: claims.txn.clone(),
+            scope: claims.scope.clone(),
+            expires_in: claims.exp.saturating_sub(claims.iat),
+        })
+    }
+}
+
+/// The claims in the names of the current revision, the only ones that are written.
+#[derive(Serialize)]
+struct WireClaims<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    aud: &'a str,
+    txn: &'a str,
+    sub: &'a str,
+    scope: String,
+    req_wl: &'a str,
+    iat: u64,
+    exp: u64,
+    #[serde(skip_serializing_if = "Context::is_empty")]
+    tctx: &'a Context,
+    #[serde(skip_serializing_if = "Context::is_empty")]
+    rctx: &'a Context,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    act_chain: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agentic_ctx: Option<Value>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    req_wl_chain: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    txn_iat: Option<u64>,
+}
+
+/// Shortest part of a presented token that is searched for.
+const MIN_PART: usize = 16;
+
+/// No presented token, and no segment of one, is in any string of the claims.
+fn check_presented(payload: &[u8], presented: &[&str]) -> Result<(), Error> {
+    let whole = presented.iter().copied();
+    let segments = presented.iter().flat_map(|token| token.split('.'));
+    let parts: Vec<&str> = whole
+        .chain(segments)
+        .filter(|part| part.len() >= MIN_PART)
+        .collect();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let claims: Value = serde_json::from_slice(payload).map_err(|_| Error::InvalidContext)?;
+    let mut values = vec![&claims];
+    let holds = |text: &str| parts.iter().any(|part| text.contains(part));
+    while let Some(value) = values.pop() {
+        let found = match value {
+            Value::String(text) => holds(text),
+            Value::Array(items) => {
+                values.extend(items);
+                false
+            }
+            Value::Object(members) => {
+                values.extend(members.values());
+                members.keys().any(|name| holds(name))
+            }
+            _ => false,
+        };
+        if found {
+            return Err(Error::PresentedToken);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! How long tokens live, and how often they are replaced.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Whether a token may outlive the credential on which it rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubjectExpiry {
+    /// It ends with the subject token, if not before: the default.
+    Clamp,
+    /// It may end this much later.
+    Exceed(Duration),
+}
+
+/// Bounds on replacement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplacementPolicy {
+    pub(crate) max_count: usize,
+    pub(crate) max_total: Option<u64>,
+}
+
+impl ReplacementPolicy {
+    /// At most this many replacements of one token, each of which ends no later than its input.
+    #[must_use]
+    pub const fn new(max_count: usize) -> Self {
+        Self {
+            max_count,
+            max_total: None,
+        }
+    }
+
+    /// Lets a replacement live longer than its input, until this time after the first token was issued.
+    #[must_use]
+    pub const fn with_total_lifetime(mut self, total: Duration) -> Self {
+        self.max_total = Some(total.as_secs());
+        self
+    }
+}
+
+/// The lifetimes that an issuer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LifetimePolicy {
+    pub(crate) default: u64,
+    pub(crate) max: u64,
+    pub(crate) subject: SubjectExpiry,
+    pub(crate) replacement: ReplacementPolicy,
+}
+
+/// The longest maximum that can be configured.
+const HARD_MAX: u64 = 3600;
+/// The most replacements that can be configured.
+const HARD_MAX_COUNT: usize = 64;
+
+impl LifetimePolicy {
+    /// A default and a maximum, in whole seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] unless 0 < default ≤ max ≤ one hour.
+    pub fn new(default: Duration, max: Duration) -> Result<Self, Error> {
+        let (default, max) = (default.as_secs(), max.as_secs());
+        if default == 0 || default > max || max > HARD_MAX {
+            return Err(Error::InvalidOption {
+                option: "lifetime",
+                range: "0 < default <= maximum <= 3600 seconds",
+            });
+        }
+        Ok(Self {
+            default,
+            max,
+            ..Self::default()
+        })
+    }
+
+    /// Sets the relation to the subject token's end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for an excess above the maximum lifetime.
+    pub fn with_subject_expiry(mut self, rule: SubjectExpiry) -> Result<Self, Error> {
+        if matches!(rule, SubjectExpiry::Exceed(excess) if excess.as_secs() > self.max) {
+            return Err(Error::InvalidOption {
+                option: "excess over the subject token",
+                range: "at most the maximum lifetime",
+            });
+        }
+        self.subject = rule;
+        Ok(self)
+    }
+
+    /// Sets the bounds on replacement.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for more than 64 replacements.
+    pub fn with_replacement(mut self, replacement: ReplacementPolicy) -> Result<Self, Error> {
+        if replacement.max_count > HARD_MAX_COUNT {
+            return Err(Error::InvalidOption {
+                option: "replacements",
+                range: "at most 64",
+            });
+        }
+        self.replacement = replacement;
+        Ok(self)
+    }
+
+    /// `exp` of a token issued now.
+    pub(crate) fn expiry(
+        &self,
+        wanted: Option<Duration>,
+        subject: Option<u64>,
+        now: u64,
+    ) -> Result<u64, Error> {
+        let lifetime = wanted.map_or(self.default, |wanted| wanted.as_secs().min(self.max));
+        let end = now.saturating_add(lifetime);
+        let latest = match (subject, self.subject) {
+            (None, _) => u64::MAX,
+            (Some(end), _) if end <= now => return Err(Error::SubjectExpired),
+            (Some(end), SubjectExpiry::Clamp) => end,
+            (Some(end), SubjectExpiry::Exceed(excess)) => end.saturating_add(excess.as_secs()),
+        };
+        let end = end.min(latest);
+        if end <= now {
+            return Err(Error::InvalidOption {
+                option: "lifetime of the request",
+                range: "at least one second",
+            });
+        }
+        Ok(end)
+    }
+
+    /// `exp` of a replacement of a token with `exp` `end`, in a transaction that began at `began`.
+    pub(crate) fn replaced_expiry(
+        &self,
+        wanted: Option<Duration>,
+        end: u64,
+        began: u64,
+        now: u64,
+    ) -> Result<u64, Error> {
+        let latest = match self.replacement.max_total {
+            None => end,
+            Some(total) => began.saturating_add(total),
+        };
+        if latest <= now {
+            return Err(Error::TransactionTooOld);
+        }
+        Ok(self.expiry(wanted, None, now)?.min(latest))
+    }
+}
+
+impl Default for LifetimePolicy {
+    /// 300 seconds, at most 900; never longer than the subject token; at most 8 replacements, none
+    /// of which lengthens the life.
+    fn default() -> Self {
+        Self {
+            default: 300,
+            max: 900,
+            subject: SubjectExpiry::Clamp,
+            replacement: ReplacementPolicy::new(8),
+        }
+    }
+}

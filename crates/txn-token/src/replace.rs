@@ -1,0 +1,163 @@
+//! Replacing a token within its transaction (draft section 13.15): narrower, never wider.
+
+use std::time::Duration;
+
+use jose_x509::Signer;
+use pki_types::UnixTime;
+use token_exchange::ScopeSet;
+
+use crate::actor::{Actor, ChainLink, Outcome};
+use crate::agentic::AgenticContext;
+use crate::context::Context;
+use crate::error::Error;
+use crate::issue::{IssuedTxnToken, TxnTokenIssuer};
+use crate::token::{Claims, TxnToken};
+
+/// What a replacement changes. There is no way to set `txn`, `sub`, `aud` or an entry of a chain.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReplaceRequest {
+    /// `req_wl`: the client as it was authenticated. The former one is appended to `req_wl_chain`.
+    pub requesting_workload: String,
+    /// A subset of the scope; `None` keeps it.
+    pub scope: Option<ScopeSet>,
+    /// The agent that takes over, as it was authenticated. The former one is appended to `act_chain`.
+    pub actor: Option<Actor>,
+    /// What the agent that hands over found. Only that agent itself can say it, so it has to be the
+    /// requesting workload.
+    pub outcome: Option<Outcome>,
+    /// Further members of `tctx`.
+    pub transaction_context: Context,
+    /// Further members of `rctx`.
+    pub request_context: Context,
+    /// Narrower limits; what it leaves open stays as it is.
+    pub agentic_context: Option<AgenticContext>,
+    /// The wanted lifetime, cut to the maximum.
+    pub lifetime: Option<Duration>,
+}
+
+impl ReplaceRequest {
+    /// Changes nothing but the requesting workload.
+    #[must_use]
+    pub fn new(requesting_workload: impl Into<String>) -> Self {
+        Self {
+            requesting_workload: requesting_workload.into(),
+            scope: None,
+            actor: None,
+            outcome: None,
+            transaction_context: Context::new(),
+            request_context: Context::new(),
+            agentic_context: None,
+            lifetime: None,
+        }
+    }
+}
+
+impl<S: Signer> TxnTokenIssuer<S> {
+    /// Issues a token that replaces a verified one of this trust domain.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherTrustDomain`], [`Error::ReplacedExpired`] (without leeway),
+    /// [`Error::TooManyReplacements`], [`Error::TransactionTooOld`], [`Error::Widens`],
+    /// [`Error::RepeatedActor`], [`Error::ChainTooLong`], [`Error::OutcomeOfAnother`].
+    pub fn replace(
+        &self,
+        token: &TxnToken,
+        request: &ReplaceRequest,
+        now: UnixTime,
+    ) -> Result<IssuedTxnToken, Error> {
+        let now = now.as_secs();
+        let old = &token.claims;
+        if token.trust_domain() != self.trust_domain() {
+            return Err(Error::OtherTrustDomain);
+        }
+        if old.exp <= now {
+            return Err(Error::ReplacedExpired);
+        }
+        let limit = self.lifetimes.replacement.max_count;
+        if old.req_wl_chain.len() >= limit {
+            return Err(Error::TooManyReplacements { limit });
+        }
+        let scope = request.scope.as_ref().unwrap_or(&old.scope);
+        if !scope.is_subset(&old.scope) {
+            return Err(Error::Widens { what: "scope" });
+        }
+        let (act, act_chain) = hand_over(old, request)?;
+        let extended = |context: &Context, more: &Context, what| {
+            context.extended(more).ok_or(Error::Widens { what })
+        };
+        let claims = Claims {
+            txn: old.txn.clone(),
+            sub: old.sub.clone(),
+            scope: scope.clone(),
+            req_wl: request.requesting_workload.clone(),
+            iat: now,
+            exp: self
+                .lifetimes
+                .replaced_expiry(request.lifetime, old.exp, old.txn_iat, now)?,
+            tctx: extended(&old.tctx, &request.transaction_context, "tctx")?,
+            rctx: extended(&old.rctx, &request.request_context, "rctx")?,
+            agentic: self.narrowed(old, request)?,
+            act,
+            act_chain,
+            req_wl_chain: old
+                .req_wl_chain
+                .iter()
+                .chain([&old.req_wl])
+                .cloned()
+                .collect(),
+            txn_iat: old.txn_iat.min(now),
+        };
+        self.sign(&claims, &[token.as_received()])
+    }
+
+    fn narrowed(
+        &self,
+        old: &Claims,
+        request: &ReplaceRequest,
+    ) -> Result<Option<AgenticContext>, Error> {
+        match (&old.agentic, &request.agentic_context) {
+            (None, wanted) => Ok(wanted.clone()),
+            (Some(limits), Some(wanted)) => wanted.narrowing(limits, &self.types).map(Some),
+            (Some(limits), None) if request.actor.is_some() => Ok(Some(limits.handed_over())),
+            (Some(limits), None) => Ok(Some(limits.clone())),
+        }
+    }
+}
+
+/// The new `act`, and the chain with the former one at its end.
+fn hand_over(
+    old: &Claims,
+    request: &ReplaceRequest,
+) -> Result<(Option<Actor>, Vec<ChainLink>), Error> {
+    let mut chain = old.act_chain.clone();
+    let Some(next) = &request.actor else {
+        return match request.outcome {
+            Some(_) => Err(Error::OutcomeOfAnother),
+            None => Ok((old.act.clone(), chain)),
+        };
+    };
+    if let Some(current) = &old.act {
+        if request.outcome.is_some() && current.party().subject() != request.requesting_workload {
+            return Err(Error::OutcomeOfAnother);
+        }
+        chain.push(ChainLink {
+            actor: current.clone(),
+            issued_at: Some(old.iat),
+            outcome: request.outcome,
+        });
+    } else if request.outcome.is_some() {
+        return Err(Error::OutcomeOfAnother);
+    }
+    let acted = chain
+        .iter()
+        .position(|link| link.actor.party().may_be(next.party()));
+    if let Some(position) = acted {
+        return Err(Error::RepeatedActor { position });
+    }
+    if next.party().subject() == old.sub {
+        return Err(Error::RepeatedActor { position: 0 });
+    }
+    Ok((Some(next.clone()), chain))
+}

@@ -1,0 +1,356 @@
+//! Verification at a workload (draft section 12.2).
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use jose_x509::jws::{HeaderRules, Limits};
+use jose_x509::jwt::{Audience, Issuer, Jwt, Type, Validator};
+use jose_x509::{Algorithm, Algorithms, Error as JoseError, KeySource, json};
+use pki_types::UnixTime;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use spiffe_id::{SpiffeId, TrustDomain};
+use token_exchange::ScopeSet;
+
+use crate::actor::{Actor, ChainLink};
+use crate::agentic::AgenticContext;
+use crate::context::Context;
+use crate::error::Error;
+use crate::token::{Claims, TxnToken};
+use crate::{TXN_TOKEN_HEADER, TXN_TOKEN_TYPE};
+
+/// Verifies transaction tokens of one trust domain. Immutable; threads share it.
+#[derive(Clone, Debug)]
+pub struct TxnTokenVerifier {
+    trust_domain: String,
+    validator: Validator,
+    /// The trust domains of agents; `None` where agents are not named by SPIFFE IDs.
+    actors: Option<Vec<TrustDomain>>,
+    chain_issuers: Vec<String>,
+    max_chain: usize,
+    leeway: u64,
+}
+
+pub(crate) const ALGORITHMS: Algorithms = Algorithms::of(&[
+    Algorithm::Es256,
+    Algorithm::Es384,
+    Algorithm::EdDsa,
+    Algorithm::Ed25519,
+    Algorithm::Rs256,
+    Algorithm::Ps256,
+]);
+pub(crate) const DEFAULT_MAX_CHAIN: usize = 8;
+pub(crate) const HARD_MAX_CHAIN: usize = 15;
+const MAX_TOKEN: usize = 16 * 1024;
+const MAX_TEXT: usize = 2048;
+const LEEWAY: u64 = 30;
+const MAX_LEEWAY: u64 = 120;
+const MAX_LIFETIME: Duration = Duration::from_secs(3600);
+
+impl TxnTokenVerifier {
+    /// For the tokens that `issuer` makes for `trust_domain`, which is compared with `aud` exactly.
+    ///
+    /// Agents have to be named by SPIFFE IDs of this trust domain; 30 seconds of leeway; lifetimes
+    /// up to one hour; at most 8 links in `act_chain`; tokens up to 16 KiB.
+    #[must_use]
+    pub fn new(trust_domain: impl Into<String>, issuer: impl Into<String>) -> Self {
+        Self::build(trust_domain.into(), Issuer::Exactly(issuer.into()))
+    }
+
+    /// For a trust domain whose tokens need no `iss`, because the keys given to
+    /// [`verify`](Self::verify) are those of its token service and of nobody else.
+    #[must_use]
+    pub fn with_predetermined_keys(trust_domain: impl Into<String>) -> Self {
+        let reason = "the keys are those of the trust domain's token service alone";
+        Self::build(trust_domain.into(), Issuer::NotApplicable { reason })
+    }
+
+    fn build(trust_domain: String, issuer: Issuer) -> Self {
+        let audience = Audience::Only(vec![trust_domain.clone()]);
+        let limits = Limits::new(MAX_TOKEN, MAX_TOKEN).unwrap_or_default();
+        let validator = Validator::new(Type::OneOf(&[TXN_TOKEN_TYPE]), issuer, audience)
+            .with_algorithms(ALGORITHMS)
+            .with_kid_required()
+            .with_required_claim("iat")
+            .with_required_claim("sub")
+            .with_max_lifetime(MAX_LIFETIME)
+            .with_header_rules(HeaderRules::default())
+            .with_limits(limits, json::Limits::CLAIMS);
+        let validator = match validator.clone().with_leeway(Duration::from_secs(LEEWAY)) {
+            Ok(validator) => validator,
+            Err(_) => validator,
+        };
+        Self {
+            actors: Some(TrustDomain::parse(&trust_domain).into_iter().collect()),
+            trust_domain,
+            validator,
+            chain_issuers: Vec::new(),
+            max_chain: DEFAULT_MAX_CHAIN,
+            leeway: LEEWAY,
+        }
+    }
+
+    /// Accepts agents of a further trust domain.
+    #[must_use]
+    pub fn with_actor_trust_domain(mut self, trust_domain: TrustDomain) -> Self {
+        self.actors.get_or_insert_default().push(trust_domain);
+        self
+    }
+
+    /// Accepts agents that are named by something else than SPIFFE IDs, such as `client_id`.
+    #[must_use]
+    pub fn with_opaque_actors(mut self) -> Self {
+        self.actors = None;
+        self
+    }
+
+    /// Accepts agents that are named within this issuer (`iss` of `act` or of a link).
+    #[must_use]
+    pub fn with_actor_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.chain_issuers.push(issuer.into());
+        self
+    }
+
+    /// Sets the tolerated difference of clocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] above 120 seconds.
+    pub fn with_leeway(mut self, leeway: Duration) -> Result<Self, Error> {
+        let invalid = Error::InvalidOption {
+            option: "leeway",
+            range: "0 to 120 seconds",
+        };
+        if leeway.as_secs() > MAX_LEEWAY {
+            return Err(invalid);
+        }
+        self.leeway = leeway.as_secs();
+        self.validator = self.validator.with_leeway(leeway).map_err(|_| invalid)?;
+        Ok(self)
+    }
+
+    /// Sets the longest accepted `exp - iat`.
+    #[must_use]
+    pub fn with_max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.validator = self.validator.with_max_lifetime(lifetime);
+        self
+    }
+
+    /// Sets the most links in `act_chain`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] above 15.
+    pub fn with_max_chain(mut self, links: usize) -> Result<Self, Error> {
+        if links > HARD_MAX_CHAIN {
+            return Err(Error::InvalidOption {
+                option: "links in act_chain",
+                range: "at most 15",
+            });
+        }
+        self.max_chain = links;
+        Ok(self)
+    }
+
+    /// Verifies the token of a request: the one value of its one `Txn-Token` field. No other field is
+    /// looked at; a transaction token in `Authorization` is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingField`], [`Error::FieldCount`], [`Error::FieldValue`], and those of
+    /// [`verify`](Self::verify).
+    pub fn verify_request(
+        &self,
+        headers: &HeaderMap,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+    ) -> Result<TxnToken, Error> {
+        let mut values = headers.get_all(TXN_TOKEN_HEADER).iter();
+        let value = values.next().ok_or(Error::MissingField)?;
+        if values.next().is_some() {
+            return Err(Error::FieldCount);
+        }
+        let text = value.to_str().map_err(|_| Error::FieldValue)?;
+        if text.contains(',') {
+            return Err(Error::FieldCount);
+        }
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if text.is_empty() || text.len() > MAX_TOKEN || !text.bytes().all(token) {
+            return Err(Error::FieldValue);
+        }
+        self.verify(text, keys, now)
+    }
+
+    /// Verifies a token with the keys of the trust domain's token service.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Token`] for structure, type, key, signature, times, issuer and audience; then the
+    /// first claim that is missing, malformed, or outside the limits.
+    pub fn verify(
+        &self,
+        token: &str,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+    ) -> Result<TxnToken, Error> {
+        let jwt = self.validator.validate(token, keys, now)?;
+        let claims = self.read(&jwt)?;
+        self.check_actors(&claims, jwt.issuer())?;
+        let hash = jwt.key().provider().sha256(token.as_bytes());
+        Ok(TxnToken {
+            compact: token.to_owned(),
+            trust_domain: self.trust_domain.clone(),
+            jwt,
+            claims,
+            hash,
+        })
+    }
+
+    fn read(&self, jwt: &Jwt) -> Result<Claims, Error> {
+        let missing = |claim| Error::from(JoseError::MissingClaim { claim });
+        let mut claims = jwt.claims_map()?;
+        check_legacy(&claims)?;
+        let sub = jwt.subject().ok_or(missing("sub"))?.to_owned();
+        let scope = text(&mut claims, "scope")?.ok_or(missing("scope"))?;
+        let scope = ScopeSet::parse(&scope).ok().filter(|set| !set.is_empty());
+        let contexts: Contexts = jwt.claims().map_err(|_| wrong("tctx"))?;
+        let iat = jwt.issued_at().ok_or(missing("iat"))?;
+        let txn_iat = match claims.remove("txn_iat") {
+            None => iat,
+            Some(began) => began
+                .as_u64()
+                .filter(|began| *began <= iat)
+                .ok_or(wrong("txn_iat"))?,
+        };
+        Ok(Claims {
+            txn: text(&mut claims, "txn")?.ok_or(missing("txn"))?,
+            sub,
+            scope: scope.ok_or(wrong("scope"))?,
+            req_wl: text(&mut claims, "req_wl")?.ok_or(missing("req_wl"))?,
+            iat,
+            exp: jwt.expires().ok_or(missing("exp"))?,
+            tctx: contexts.tctx.unwrap_or_default(),
+            rctx: contexts.rctx.unwrap_or_default(),
+            act: claims
+                .get("act")
+                .map(|act| Actor::read(act, "act"))
+                .transpose()?,
+            act_chain: self.read_chain(&mut claims)?,
+            agentic: claims
+                .remove("agentic_ctx")
+                .map(AgenticContext::read)
+                .transpose()?,
+            req_wl_chain: match claims.remove("req_wl_chain") {
+                None => Vec::new(),
+                Some(chain) => texts(&chain).ok_or(wrong("req_wl_chain"))?,
+            },
+            txn_iat,
+        })
+    }
+
+    /// `act_chain`, or `actchain` as an earlier revision spelled it; never both with two meanings.
+    fn read_chain(&self, claims: &mut Map<String, Value>) -> Result<Vec<ChainLink>, Error> {
+        let chain = match (claims.remove("act_chain"), claims.remove("actchain")) {
+            (Some(chain), Some(alias)) if chain != alias => {
+                return Err(Error::TwoSpellings {
+                    claim: "act_chain",
+                    alias: "actchain",
+                });
+            }
+            (chain, alias) => chain.or(alias),
+        };
+        let links = match chain {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(links)) => links,
+            Some(_) => return Err(Error::MalformedActor { claim: "act_chain" }),
+        };
+        if links.len() > self.max_chain {
+            return Err(Error::ChainTooLong {
+                limit: self.max_chain,
+            });
+        }
+        links.iter().map(ChainLink::read).collect()
+    }
+
+    fn check_actors(&self, claims: &Claims, issuer: Option<&str>) -> Result<(), Error> {
+        let Some(current) = &claims.act else {
+            return if claims.act_chain.is_empty() {
+                Ok(())
+            } else {
+                Err(Error::MalformedActor { claim: "act" })
+            };
+        };
+        let links = &claims.act_chain;
+        let path: Vec<_> = links
+            .iter()
+            .map(|link| link.actor.party())
+            .chain([current.party()])
+            .collect();
+        for (i, party) in path.iter().enumerate() {
+            if let Some(domains) = &self.actors {
+                let known = SpiffeId::parse(party.subject())
+                    .is_ok_and(|id| domains.iter().any(|domain| domain.contains(&id)));
+                if !known {
+                    return Err(Error::UnknownActorTrustDomain { position: i });
+                }
+            }
+            let configured = |name: &str| self.chain_issuers.iter().any(|one| one == name);
+            if party
+                .issuer()
+                .is_some_and(|name| Some(name) != issuer && !configured(name))
+            {
+                return Err(Error::UnknownActorIssuer { position: i });
+            }
+            if path.iter().take(i).any(|earlier| earlier.may_be(party)) {
+                return Err(Error::RepeatedActor { position: i });
+            }
+        }
+        let latest = claims.iat.saturating_add(self.leeway);
+        let times = links.iter().filter_map(|link| link.issued_at);
+        if !times.clone().is_sorted() || times.max().is_some_and(|time| time > latest) {
+            return Err(Error::ChainTimes);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Contexts {
+    tctx: Option<Context>,
+    rctx: Option<Context>,
+}
+
+const fn wrong(claim: &'static str) -> Error {
+    Error::Token(JoseError::ClaimType { claim })
+}
+
+/// A claim that has to be a non-empty string if it is there.
+fn text(claims: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Error> {
+    match claims.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if (1..=MAX_TEXT).contains(&text.len()) => Ok(Some(text)),
+        Some(_) => Err(wrong(name)),
+    }
+}
+
+fn texts(value: &Value) -> Option<Vec<String>> {
+    let text = |item: &Value| Some(item.as_str()?.to_owned()).filter(|text| !text.is_empty());
+    value.as_array()?.iter().map(text).collect()
+}
+
+/// Earlier names beside the current ones must not mean something else, since a peer of an earlier
+/// revision reads those.
+fn check_legacy(claims: &Map<String, Value>) -> Result<(), Error> {
+    let differ = |claim, alias, same: fn(&Value, &Value) -> bool| match (
+        claims.get(claim),
+        claims.get(alias),
+    ) {
+        (Some(value), Some(old)) if !same(value, old) => Err(Error::TwoSpellings { claim, alias }),
+        _ => Ok(()),
+    };
+    differ("scope", "purp", |scope, purpose| {
+        let set = |value: &Value| ScopeSet::parse(value.as_str()?).ok();
+        set(scope).is_some() && set(scope) == set(purpose)
+    })?;
+    differ("tctx", "azd", |context, old| context == old)
+}
