@@ -49,7 +49,8 @@ impl BundleBuilder {
     }
 
     pub(crate) fn successor_of(provider: &CryptoProvider, bundle: &Bundle) -> Self {
-        let jwks = |set: &jose_x509::KeySet| set.keys().iter().map(|key| key.jwk().clone()).collect();
+        let jwks =
+            |set: &jose_x509::KeySet| set.keys().iter().map(|key| key.jwk().clone()).collect();
         Self {
             provider: *provider,
             trust_domain: bundle.trust_domain.clone(),
@@ -127,7 +128,8 @@ impl BundleBuilder {
         let refused = |problem| Error::Unpublishable { problem };
         let mut keys = Keys::default();
         for certificate in self.certificates {
-            keys.add_certificate(0, certificate, None).map_err(refused)?;
+            keys.add_certificate(0, certificate, None)
+                .map_err(refused)?;
         }
         for (list, key_use) in [(&self.jwt, Use::JwtSvid), (&self.wit, Use::WitSvid)] {
             for jwk in list {

@@ -1,0 +1,593 @@
+//! Bundle documents, sets and maps.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jose_x509::jwk::Jwk;
+use jose_x509::{Algorithm, CryptoProvider, SigningKey, provider::ring};
+use pki_types::CertificateDer;
+use proptest::prelude::*;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use serde_json::{Value, json};
+use spiffe_bundle::{
+    Bundle, BundleSet, EntryProblem, Error, Installed, JwtBundleSource, SharedBundleSet,
+    WitBundleSource, X509BundleSource,
+};
+use spiffe_id::TrustDomain;
+
+const PROVIDER: CryptoProvider = ring::provider();
+
+fn td(name: &str) -> TrustDomain {
+    TrustDomain::parse(name).unwrap()
+}
+
+fn key(kid: &str) -> Jwk {
+    SigningKey::generate(&PROVIDER, Algorithm::Es256)
+        .unwrap()
+        .with_kid(kid)
+        .public_jwk()
+}
+
+fn ca(name: &str) -> CertificateDer<'static> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
+        .self_signed(&KeyPair::generate().unwrap())
+        .unwrap()
+        .der()
+        .clone()
+}
+
+/// A bundle with one key of each use, as a JSON value to spoil.
+fn full() -> Value {
+    let bundle = Bundle::builder(&PROVIDER, td("example.org"))
+        .with_x509_authority(&ca("root"))
+        .with_jwt_authority(&key("j"))
+        .with_wit_authority(&key("w"))
+        .build()
+        .unwrap();
+    serde_json::from_str(&bundle.to_json()).unwrap()
+}
+
+fn parse(document: &Value) -> Result<Bundle, Error> {
+    parse_text(&document.to_string())
+}
+
+fn parse_text(document: &str) -> Result<Bundle, Error> {
+    Bundle::parse(&PROVIDER, td("example.org"), document.as_bytes())
+}
+
+fn code<T>(result: Result<T, Error>) -> &'static str {
+    result.err().map_or("valid", |error| error.code())
+}
+
+fn counts(bundle: &Bundle) -> [usize; 3] {
+    [
+        bundle.x509_anchors().len(),
+        bundle.jwt_keys().keys().len(),
+        bundle.wit_keys().keys().len(),
+    ]
+}
+
+/// What is published has the members of the standard and no others.
+///
+/// Covers: SPIFFE-BUNDLE-4.1.1-1, SPIFFE-BUNDLE-4.1.2-1, SPIFFE-BUNDLE-4.2-1, SPIFFE-BUNDLE-4.2.1-1
+/// Covers: SPIFFE-BUNDLE-4.2.2-1, SPIFFE-BUNDLE-4.2-4, X509-SVID-6.1-1, X509-SVID-6.1-2, X509-SVID-6.1-3
+/// Covers: X509-SVID-6.1-4, JWT-SVID-6.1-1, JWT-SVID-6.1-2, WIT-SVID-6.1-1, WIT-SVID-6.1-2
+#[test]
+fn published_document_has_the_standard_members() {
+    let document = full();
+    assert_eq!(document["spiffe_sequence"], 1);
+    assert_eq!(document["spiffe_refresh_hint"], 300);
+    let names = |i: usize| {
+        let mut names: Vec<_> = document["keys"][i].as_object().unwrap().keys().collect();
+        names.sort();
+        names.into_iter().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names(0), ["crv", "kty", "use", "x", "x5c", "y"]);
+    assert_eq!(names(1), ["crv", "kid", "kty", "use", "x", "y"]);
+    assert_eq!(names(2), names(1));
+    let uses: Vec<_> = (0..3)
+        .map(|i| document["keys"][i]["use"].as_str().unwrap())
+        .collect();
+    assert_eq!(uses, ["x509-svid", "jwt-svid", "wit-svid"]);
+    assert_eq!(document["keys"][0]["x5c"].as_array().unwrap().len(), 1);
+    assert_eq!(counts(&parse(&document).unwrap()), [1, 1, 1]);
+}
+
+/// Faults of the document refuse it, so that the previous bundle stays in force.
+///
+/// Covers: SPIFFE-BUNDLE-4-1, SPIFFE-BUNDLE-4.1.1-3, SPIFFE-BUNDLE-4.1.2-3, SPIFFE-BUNDLE-4.1.3-1
+/// Covers: SPIFFE-BUNDLE-6.3-1, SPIFFE-BUNDLE-A4, SPIFFE-FEDERATION-A19
+#[test]
+fn document_faults() {
+    let cases = [
+        (r#"[]"#, "json_shape"),
+        (r#""keys""#, "json_shape"),
+        ("\u{feff}{\"keys\":[]}", "invalid_json"),
+        (r#"{"keys":["#, "invalid_json"),
+        (r#"{}"#, "bundle_member"),
+        (r#"{"keys":null}"#, "bundle_member"),
+        (r#"{"keys":{}}"#, "bundle_member"),
+        (r#"{"keys":[1]}"#, "bundle_key_not_an_object"),
+        (r#"{"keys":[],"keys":[]}"#, "duplicate_member"),
+        (r#"{"keys":[{"use":"a","use":"b"}]}"#, "duplicate_member"),
+        (
+            r#"{"keys":[{"use":"a","\u0075se":"b"}]}"#,
+            "duplicate_member",
+        ),
+        (
+            r#"{"keys":[],"spiffe_sequence":18446744073709551616}"#,
+            "bundle_member",
+        ),
+        (r#"{"keys":[],"spiffe_sequence":-1}"#, "bundle_member"),
+        (r#"{"keys":[],"spiffe_sequence":1.5}"#, "bundle_member"),
+        (r#"{"keys":[],"spiffe_sequence":1e3}"#, "bundle_member"),
+        (r#"{"keys":[],"spiffe_sequence":"1"}"#, "bundle_member"),
+        (r#"{"keys":[],"spiffe_sequence":null}"#, "bundle_member"),
+        (r#"{"keys":[],"spiffe_refresh_hint":"60"}"#, "bundle_member"),
+        (r#"{"keys":[],"spiffe_refresh_hint":1.5}"#, "bundle_member"),
+        (r#"{"keys":[],"spiffe_refresh_hint":-5}"#, "bundle_member"),
+    ];
+    for (document, expected) in cases {
+        assert_eq!(code(parse_text(document)), expected, "{document}");
+    }
+    let not_utf8 = b"{\"keys\":[],\"x\":\"\xff\"}";
+    assert_eq!(
+        code(Bundle::parse(&PROVIDER, td("example.org"), not_utf8)),
+        "not_utf8"
+    );
+}
+
+/// Covers: SPIFFE-BUNDLE-4.1-2, SPIFFE-BUNDLE-4.1-3, SPIFFE-BUNDLE-4.1.1-3, SPIFFE-BUNDLE-4.1.1-4
+/// Covers: SPIFFE-BUNDLE-4.1.2-3, SPIFFE-BUNDLE-A5
+#[test]
+fn numbers_are_exact_and_optional() {
+    let bundle = parse_text(r#"{"keys":[],"foo":{}}"#).unwrap();
+    assert_eq!((bundle.sequence(), bundle.refresh_hint()), (None, None));
+    for sequence in [0, 9_007_199_254_740_993, u64::MAX] {
+        let bundle = parse(&json!({"keys": [], "spiffe_sequence": sequence})).unwrap();
+        assert_eq!(bundle.sequence(), Some(sequence));
+    }
+    let hint = |n: u64| parse(&json!({"keys": [], "spiffe_refresh_hint": n})).unwrap();
+    assert_eq!(hint(0).refresh_hint(), None);
+    assert_eq!(
+        hint(2_419_200).refresh_hint(),
+        Some(Duration::from_secs(2_419_200))
+    );
+}
+
+/// One bad entry is left out and reported, and the others stay.
+///
+/// Covers: SPIFFE-BUNDLE-4.1.3-2, SPIFFE-BUNDLE-4.2.1-2, SPIFFE-BUNDLE-4.2.2-2, SPIFFE-BUNDLE-4.2-3
+/// Covers: SPIFFE-BUNDLE-A9, SPIFFE-BUNDLE-A10, SPIFFE-BUNDLE-A12, SPIFFE-BUNDLE-A14
+/// Covers: X509-SVID-6.2-1, X509-SVID-6.2-2, X509-SVID-6.2-6, X509-SVID-A9, JWT-SVID-6.2-1, JWT-SVID-6.2-3
+/// Covers: WIT-SVID-6.2-3, X509-SVID-6.2-7
+#[test]
+fn entry_faults() {
+    use EntryProblem as P;
+    type Change = fn(&mut Value);
+    let cases: [(usize, Change, fn(P) -> bool); 15] = [
+        (1, |k| k["kty"] = "XYZ".into(), |p| p == P::UnknownKeyType),
+        (
+            1,
+            |k| drop(k.as_object_mut().unwrap().remove("kty")),
+            |p| p == P::UnknownKeyType,
+        ),
+        (
+            1,
+            |k| *k = json!({"kty": "oct", "use": "jwt-svid", "kid": "j", "k": "AAAA"}),
+            |p| p == P::UnknownKeyType,
+        ),
+        (
+            1,
+            |k| drop(k.as_object_mut().unwrap().remove("use")),
+            |p| p == P::UnknownUse,
+        ),
+        (1, |k| k["use"] = "sig".into(), |p| p == P::UnknownUse),
+        (1, |k| k["use"] = "JWT-SVID".into(), |p| p == P::UnknownUse),
+        (
+            0,
+            |k| k["use"] = "x509-svid ".into(),
+            |p| p == P::UnknownUse,
+        ),
+        (
+            1,
+            |k| drop(k.as_object_mut().unwrap().remove("kid")),
+            |p| p == P::NoKid,
+        ),
+        (2, |k| k["kid"] = "".into(), |p| p == P::NoKid),
+        (1, |k| k["y"] = k["x"].clone(), |p| matches!(p, P::Key(_))),
+        (1, |k| k["x"] = "AAAA".into(), |p| matches!(p, P::Key(_))),
+        (
+            0,
+            |k| drop(k.as_object_mut().unwrap().remove("x5c")),
+            |p| p == P::NoCertificate,
+        ),
+        (0, |k| k["x5c"] = json!([]), |p| p == P::NoCertificate),
+        (
+            0,
+            |k| k["x5c"] = json!(["AA-_"]),
+            |p| p == P::CertificateEncoding,
+        ),
+        (
+            0,
+            |k| {
+                let other = key("o");
+                let m = other.to_members();
+                k["x"] = m["x"].clone();
+                k["y"] = m["y"].clone();
+            },
+            |p| p == P::KeyMismatch,
+        ),
+    ];
+    for (at, (index, change, expected)) in cases.into_iter().enumerate() {
+        let mut document = full();
+        change(&mut document["keys"][index]);
+        let bundle = parse(&document).unwrap();
+        let mut wanted = [1, 1, 1];
+        wanted[index] = 0;
+        assert_eq!(counts(&bundle), wanted, "case {at}");
+        assert_eq!(bundle.skipped(), 1, "case {at}");
+        let diagnostic = bundle.diagnostics()[0];
+        assert_eq!(diagnostic.index, index, "case {at}");
+        assert!(expected(diagnostic.problem), "case {at}: {diagnostic:?}");
+    }
+    let mut tolerated = full();
+    tolerated["keys"][0]["kid"] = "publisher's fault".into();
+    tolerated["keys"][1]["foo"] = json!({"bar": 1});
+    assert_eq!(counts(&parse(&tolerated).unwrap()), [1, 1, 1]);
+}
+
+/// Only the first value of `x5c` is an anchor, and equal certificates are one.
+///
+/// Covers: SPIFFE-BUNDLE-A11, X509-SVID-6.2-3, X509-SVID-A8, X509-SVID-6.2-4
+#[test]
+fn first_x5c_value_only() {
+    let mut document = full();
+    let evil = full()["keys"][0]["x5c"][0].clone();
+    document["keys"][0]["x5c"]
+        .as_array_mut()
+        .unwrap()
+        .push(evil.clone());
+    let copy = document["keys"][0].clone();
+    document["keys"].as_array_mut().unwrap().push(copy);
+    let bundle = parse(&document).unwrap();
+    let anchors: Vec<_> = bundle.x509_anchors().certificates().collect();
+    assert_eq!(anchors.len(), 1);
+    let first = &parse(&full()).unwrap();
+    assert_ne!(
+        anchors[0],
+        first.x509_anchors().certificates().next().unwrap()
+    );
+    let text = bundle.to_json();
+    assert!(text.contains(document["keys"][0]["x5c"][0].as_str().unwrap()));
+    assert!(!text.contains(evil.as_str().unwrap()));
+}
+
+/// A key of one use never serves another one.
+///
+/// Covers: SPIFFE-BUNDLE-4.2-2, SPIFFE-BUNDLE-2-3, WIT-SVID-6.2-1, X509-SVID-A10
+#[test]
+fn uses_are_apart() {
+    let mut document = full();
+    let x5c = document["keys"][0]["x5c"].clone();
+    document["keys"].as_array_mut().unwrap().remove(0);
+    document["keys"][0]["x5c"] = x5c;
+    let mut wit = document["keys"][0].clone();
+    wit["use"] = "wit-svid".into();
+    wit["kid"] = "other".into();
+    document["keys"].as_array_mut().unwrap().push(wit);
+    let bundle = parse(&document).unwrap();
+    assert_eq!(counts(&bundle), [0, 1, 2]);
+    assert!(bundle.jwt_keys().get("other").is_none());
+    assert_eq!(
+        bundle.diagnostics()[0].problem,
+        EntryProblem::KeyOfSeveralUses
+    );
+    assert_eq!(bundle.skipped(), 0);
+}
+
+/// Covers: SPIFFE-BUNDLE-4.2-6, SPIFFE-BUNDLE-A15, X509-SVID-6.1-6
+#[test]
+fn private_members_refuse_the_document() {
+    for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+        for index in 0..3 {
+            let mut document = full();
+            document["keys"][index][member] = "c2VjcmV0".into();
+            let error = parse(&document).unwrap_err();
+            assert_eq!(error, Error::PrivateKey { index });
+            assert!(!error.to_string().contains("c2VjcmV0"));
+        }
+    }
+}
+
+/// Covers: JWT-SVID-6.2-4, WIT-SVID-6.2-3, SPIFFE-BUNDLE-A13, WIT-SVID-A10
+#[test]
+fn repeated_kid() {
+    for index in [1, 2] {
+        let mut document = full();
+        let mut copy = document["keys"][index].clone();
+        document["keys"].as_array_mut().unwrap().push(copy.clone());
+        assert_eq!(counts(&parse(&document).unwrap()), [1, 1, 1]);
+        let other = key("x").to_members();
+        copy["x"] = other["x"].clone();
+        copy["y"] = other["y"].clone();
+        document["keys"].as_array_mut().unwrap().push(copy);
+        assert_eq!(code(parse(&document)), "conflicting_kid");
+    }
+    let mut document = full();
+    document["keys"][2]["kid"] = "j".into();
+    let bundle = parse(&document).unwrap();
+    assert_eq!(counts(&bundle), [1, 1, 1]);
+    assert_eq!(bundle.diagnostics()[0].problem, EntryProblem::KidTaken);
+    assert_ne!(
+        bundle.jwt_keys().get("j").unwrap().jwk().key(),
+        bundle.wit_keys().get("j").unwrap().jwk().key()
+    );
+}
+
+/// Publishers cannot make what readers would have to repair.
+///
+/// Covers: JWT-SVID-6.1-3, WIT-SVID-6.1-3, SPIFFE-BUNDLE-4.1.3-5
+#[test]
+fn publisher_is_strict() {
+    let builder = || Bundle::builder(&PROVIDER, td("example.org"));
+    let nameless = Jwk::new(key("x").key().clone());
+    let cases = [
+        builder().with_jwt_authority(&nameless),
+        builder().with_wit_authority(&nameless),
+        builder()
+            .with_jwt_authority(&key("a"))
+            .with_wit_authority(&key("a")),
+        builder()
+            .with_jwt_authority(&key("a"))
+            .with_jwt_authority(&key("a")),
+        builder().with_x509_authority(&CertificateDer::from(&b"none"[..])),
+    ];
+    for case in cases {
+        assert_eq!(code(case.build()), "unpublishable_key");
+    }
+    assert!(
+        builder()
+            .build()
+            .unwrap()
+            .to_json()
+            .contains(r#""keys":[]"#)
+    );
+}
+
+/// Covers: SPIFFE-BUNDLE-4.1.1-2
+#[test]
+fn sequence_follows_the_content() {
+    let first = Bundle::builder(&PROVIDER, td("example.org"))
+        .build()
+        .unwrap();
+    assert_eq!(
+        first.successor(&PROVIDER).build().unwrap().sequence(),
+        Some(1)
+    );
+    let second = first
+        .successor(&PROVIDER)
+        .with_jwt_authority(&key("a"))
+        .build()
+        .unwrap();
+    assert_eq!(second.sequence(), Some(2));
+    let third = second
+        .successor(&PROVIDER)
+        .without_kid("a")
+        .build()
+        .unwrap();
+    assert_eq!((third.sequence(), third.is_empty()), (Some(3), true));
+    let last = Bundle::builder(&PROVIDER, td("example.org"))
+        .with_sequence(u64::MAX)
+        .build()
+        .unwrap();
+    let next = last
+        .successor(&PROVIDER)
+        .with_jwt_authority(&key("a"))
+        .build();
+    assert_eq!(code(next), "sequence_exhausted");
+}
+
+/// A bundle answers for its own trust domain alone.
+///
+/// Covers: SPIFFE-BUNDLE-3-1, SPIFFE-BUNDLE-3-2, SPIFFE-BUNDLE-A1, SPIFFE-BUNDLE-A18, SPIFFE-FEDERATION-4.2-4
+/// Covers: SPIFFE-FEDERATION-A3, SPIFFE-FEDERATION-7.3-1
+#[test]
+fn lookup_is_by_trust_domain() {
+    let bundle = parse(&full()).unwrap();
+    let mut set = BundleSet::new();
+    assert_eq!(set.install(bundle.clone()), Ok(Installed::Added));
+    set.install(
+        Bundle::builder(&PROVIDER, td("other.org"))
+            .with_jwt_authority(&key("j"))
+            .build()
+            .unwrap(),
+    )
+    .unwrap();
+    let (home, other, none) = (td("example.org"), td("other.org"), td("sub.example.org"));
+    assert_eq!(set.jwt_authorities((&home).into()).unwrap().keys().len(), 1);
+    assert_ne!(
+        set.jwt_authorities((&home).into())
+            .unwrap()
+            .get("j")
+            .unwrap()
+            .jwk(),
+        set.jwt_authorities((&other).into())
+            .unwrap()
+            .get("j")
+            .unwrap()
+            .jwk()
+    );
+    assert!(set.x509_authorities((&other).into()).unwrap().is_empty());
+    assert!(set.wit_authorities((&none).into()).is_none());
+    assert!(bundle.x509_authorities((&other).into()).is_none());
+    assert!(bundle.jwt_authorities((&other).into()).is_none());
+    assert!(bundle.wit_authorities((&other).into()).is_none());
+}
+
+/// Covers: SPIFFE-BUNDLE-3-3, SPIFFE-BUNDLE-4.1.3-3, SPIFFE-BUNDLE-4.1.3-4, SPIFFE-BUNDLE-A8, SPIFFE-BUNDLE-A6
+/// Covers: SPIFFE-BUNDLE-A7, SPIFFE-FEDERATION-4.2-2, SPIFFE-FEDERATION-A9, SPIFFE-FEDERATION-A10, SPIFFE-FEDERATION-6.2-1
+#[test]
+fn installing_replaces_and_never_rolls_back() {
+    let build = |sequence, kids: &[&str]| {
+        let builder = Bundle::builder(&PROVIDER, td("example.org")).with_sequence(sequence);
+        kids.iter()
+            .fold(builder, |b, kid| b.with_jwt_authority(&key(kid)))
+            .build()
+            .unwrap()
+    };
+    let home = td("example.org");
+    let shared = SharedBundleSet::default();
+    shared.install(build(5, &["a", "b"])).unwrap();
+    let before = shared.snapshot();
+    assert_eq!(code(shared.install(build(4, &["evil"]))), "bundle_rollback");
+    assert_eq!(shared.snapshot(), before);
+    assert_eq!(
+        shared.install(build(6, &["b", "c"])),
+        Ok(Installed::Replaced)
+    );
+    let keys = shared.jwt_authorities((&home).into()).unwrap();
+    assert!(keys.get("a").is_none() && keys.get("c").is_some());
+    assert!(
+        before.get(&home).unwrap().jwt_keys().get("a").is_some(),
+        "snapshots do not change"
+    );
+    assert_eq!(
+        shared.install(build(6, &["d"])),
+        Ok(Installed::ReplacedSameSequence)
+    );
+    // Without a number the last one wins, and an empty one revokes.
+    assert_eq!(
+        shared.install(parse_text(r#"{"keys":[{"kty":"EC","use":"sig"}]}"#).unwrap()),
+        Ok(Installed::Emptied)
+    );
+    assert!(
+        shared
+            .jwt_authorities((&home).into())
+            .unwrap()
+            .keys()
+            .is_empty()
+    );
+    shared.install(build(u64::MAX, &["poison"])).unwrap();
+    assert_eq!(code(shared.install(build(7, &["d"]))), "bundle_rollback");
+    shared
+        .update(|set| Ok::<_, Error>(set.force_install(build(7, &["d"]))))
+        .unwrap();
+    assert!(
+        shared
+            .jwt_authorities((&home).into())
+            .unwrap()
+            .get("d")
+            .is_some()
+    );
+    shared.update(|set| set.remove(&home).ok_or(())).unwrap();
+    assert!(shared.jwt_authorities((&home).into()).is_none());
+}
+
+/// Covers: SPIFFE-BUNDLE-5-1, SPIFFE-BUNDLE-5.1-1, SPIFFE-BUNDLE-5.1.1-1, SPIFFE-BUNDLE-5.1.1-2, SPIFFE-BUNDLE-5.1.1-4
+/// Covers: SPIFFE-BUNDLE-5.1.1-5, SPIFFE-BUNDLE-A3, SPIFFE-BUNDLE-A19, SPIFFE-BUNDLE-A20
+#[test]
+fn bundle_maps() {
+    let mut set = BundleSet::new();
+    set.install(parse(&full()).unwrap()).unwrap();
+    set.install(Bundle::builder(&PROVIDER, td("other.org")).build().unwrap())
+        .unwrap();
+    let text = set.to_map_json();
+    assert!(!text.contains("spiffe_refresh_hint"));
+    let read = BundleSet::parse_map(&PROVIDER, text.as_bytes()).unwrap();
+    assert_eq!(read.to_map_json(), text);
+    assert!(
+        BundleSet::parse_map(&PROVIDER, br#"{"trust_domains":{}}"#)
+            .unwrap()
+            .is_empty()
+    );
+    for (map, expected) in [
+        ("[]", "json_shape"),
+        ("{}", "bundle_member"),
+        (r#"{"trust_domains":null}"#, "bundle_member"),
+        (r#"{"trust_domains":[]}"#, "bundle_member"),
+        (
+            r#"{"trust_domains":{"Example.com":{"keys":[]}}}"#,
+            "trust_domain",
+        ),
+        (
+            r#"{"trust_domains":{"spiffe://example.com":{"keys":[]}}}"#,
+            "trust_domain",
+        ),
+        (r#"{"trust_domains":{"":{"keys":[]}}}"#, "trust_domain"),
+        (
+            r#"{"trust_domains":{"a":{"keys":[]},"a":{"keys":[]}}}"#,
+            "duplicate_member",
+        ),
+        (
+            r#"{"trust_domains":{"a":{"keys":[]},"\u0061":{"keys":[]}}}"#,
+            "duplicate_member",
+        ),
+        (
+            r#"{"trust_domains":{"a":{"keys":[]},"b":{}}}"#,
+            "bundle_member",
+        ),
+    ] {
+        assert_eq!(
+            code(BundleSet::parse_map(&PROVIDER, map.as_bytes())),
+            expected,
+            "{map}"
+        );
+    }
+}
+
+/// Covers: SPIFFE-BUNDLE-A16
+#[test]
+fn limits() {
+    let entry = json!({"kty": "XYZ"});
+    assert_eq!(
+        code(parse(&json!({"keys": vec![entry.clone(); 1024]}))),
+        "valid"
+    );
+    assert_eq!(
+        code(parse(&json!({"keys": vec![entry; 1025]}))),
+        "too_many_keys"
+    );
+    let long = json!({"keys": [], "x": "a".repeat(spiffe_bundle::MAX_DOCUMENT_SIZE)});
+    assert_eq!(code(parse(&long)), "too_large");
+    let deep = format!(r#"{{"keys":[],"x":{}{}}}"#, "[".repeat(40), "]".repeat(40));
+    assert_eq!(code(parse_text(&deep)), "too_deep");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Covers: SPIFFE-BUNDLE-4-2
+    #[test]
+    fn round_trip(sequence: u64, hint in 1u64..1 << 40, x509 in 0usize..2, jwt in 0usize..3, wit in 0usize..3) {
+        let mut builder = Bundle::builder(&PROVIDER, td("example.org"))
+            .with_sequence(sequence)
+            .with_refresh_hint(Duration::from_secs(hint));
+        for _ in 0..x509 {
+            builder = builder.with_x509_authority(&ca("root"));
+        }
+        for i in 0..jwt {
+            builder = builder.with_jwt_authority(&key(&format!("j{i}")));
+        }
+        for i in 0..wit {
+            builder = builder.with_wit_authority(&key(&format!("w{i}")));
+        }
+        let bundle = builder.build().unwrap();
+        let read = parse_text(&bundle.to_json()).unwrap();
+        prop_assert_eq!(&read, &bundle);
+        prop_assert_eq!(read.to_json(), bundle.to_json());
+        prop_assert!(Arc::ptr_eq(read.jwt_keys(), &read.jwt_authorities(read.trust_domain()).unwrap()));
+    }
+}
