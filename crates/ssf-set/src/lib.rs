@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+pub mod caep;
+pub mod error;
+pub mod event;
+pub mod issue;
+mod payload;
+pub mod risc;
+pub mod set;
+pub mod ssf;
+pub mod subject;
+mod text;
+pub mod verify;
+
+pub use error::{Error, Problem, SetErrorCode};
+pub use event::{Event, UnknownEvent};
+pub use issue::{SetIssuer, SetRequest, SignedSet};
+pub use payload::LanguageMap;
+pub use set::{MEDIA_TYPE, SecurityEventToken};
+pub use subject::{ComplexSubject, Strictness, Subject, SubjectIdentifier};
+pub use text::Escaped;
+pub use verify::{EventPolicy, Profile, SetVerifier};

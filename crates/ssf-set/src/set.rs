@@ -1,0 +1,128 @@
+//! A verified Security Event Token.
+
+use jose_x509::{ReplayKey, jwt::Jwt};
+use serde_json::{Map, Value};
+
+use crate::event::Event;
+use crate::subject::Subject;
+
+/// The media type of a SET in transport.
+pub const MEDIA_TYPE: &str = "application/secevent+jwt";
+
+/// The `typ` that is written.
+pub const TYPE: &str = "secevent+jwt";
+
+/// A SET whose signature and claims were checked against one trusted issuer. There is no other way
+/// to have one.
+///
+/// The order in which SETs arrive, and not `iat`, is their order; `iat` and [`time_of_event`] tell
+/// whether something, such as a session, began before the event or after it.
+///
+/// [`time_of_event`]: SecurityEventToken::time_of_event
+#[derive(Debug)]
+pub struct SecurityEventToken {
+    pub(crate) jwt: Jwt,
+    pub(crate) issuer: String,
+    pub(crate) id: String,
+    pub(crate) issued_at: u64,
+    pub(crate) time_of_event: Option<u64>,
+    pub(crate) transaction: Option<String>,
+    pub(crate) subject: Option<Subject>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) claims: Map<String, Value>,
+}
+
+impl SecurityEventToken {
+    /// `iss`: who published the SET, which need not be the subject's issuer.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// `jti`: unique among the SETs of this issuer.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// `iat`, in seconds since the epoch.
+    #[must_use]
+    pub fn issued_at(&self) -> u64 {
+        self.issued_at
+    }
+
+    /// `aud`, one or several.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.jwt.audience()
+    }
+
+    /// `toe`, in seconds since the epoch. `None` means that the issuer does not tell.
+    #[must_use]
+    pub fn toe(&self) -> Option<u64> {
+        self.time_of_event
+    }
+
+    /// The best time there is for the event, in seconds since the epoch: its `event_timestamp`, else
+    /// `toe`, else `iat`. What began later than this is not what the event is about.
+    #[must_use]
+    pub fn time_of_event(&self) -> u64 {
+        self.event()
+            .timestamp()
+            .or(self.time_of_event)
+            .unwrap_or(self.issued_at)
+    }
+
+    /// `txn`: the same in all tokens that have one cause.
+    #[must_use]
+    pub fn transaction(&self) -> Option<&str> {
+        self.transaction.as_deref()
+    }
+
+    /// `sub_id`. Always there in the SSF profile.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
+
+    /// `sub`, which only plain SETs may have. It is another claim than `sub_id`, and the two are
+    /// never combined.
+    #[must_use]
+    pub fn sub(&self) -> Option<&str> {
+        self.jwt.subject()
+    }
+
+    /// The event, the first one if a plain SET has several aspects.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        // Verification refuses a SET without one.
+        const NONE: &Event = &Event::Verification(crate::ssf::Verification { state: None });
+        self.events.first().unwrap_or(NONE)
+    }
+
+    /// All events: one in the SSF profile, several aspects of one transition in a plain SET.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// All claims, as they were received.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// The verified token.
+    #[must_use]
+    pub fn jwt(&self) -> &Jwt {
+        &self.jwt
+    }
+
+    /// The identity of this SET for a replay guard: issuer and `jti`.
+    #[must_use]
+    pub fn replay_key(&self) -> ReplayKey {
+        ReplayKey::new(
+            self.jwt.key().provider(),
+            &[b"set", self.issuer.as_bytes(), self.id.as_bytes()],
+        )
+    }
+}

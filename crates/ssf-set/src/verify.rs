@@ -1,0 +1,435 @@
+//! Verification, in the profile of SSF 1.0 or plain (RFC 8417).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
+use jose_x509::jwt::{Audience, Expiry, Issuer, Type, Validator, peek_claims};
+use jose_x509::{Algorithms, Error as JoseError, KeySource, ReplayGuard, json};
+use pki_types::UnixTime;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Problem};
+use crate::event::Event;
+use crate::payload::seconds_of;
+use crate::set::{SecurityEventToken, TYPE};
+use crate::subject::{Strictness, Subject};
+
+/// Which rules a SET has to obey beyond RFC 8417.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Profile {
+    /// SSF 1.0 section 4.1: `typ`, `sub_id` and exactly one event; neither `sub` nor `exp`.
+    Ssf,
+    /// RFC 8417 alone: `sub` and `exp` may be there, and one transition may have several aspects.
+    Rfc8417(EventPolicy),
+}
+
+/// What a plain verifier does with several events, and with those that it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventPolicy {
+    /// There is one event.
+    Single,
+    /// Events of unknown types are left out, of several at least one is known.
+    IgnoreUnknown,
+    /// All events are known.
+    AllUnderstood,
+}
+
+/// The most events of a plain SET.
+pub const MAX_EVENTS: usize = 16;
+/// The longest `txn`, in bytes.
+const MAX_TXN: usize = 1024;
+const LEEWAY: Duration = Duration::from_secs(60);
+const RETENTION: u64 = 7 * 24 * 60 * 60;
+
+const TYPES: Type = Type::OneOf(&[TYPE]);
+
+/// Verifies SETs: an immutable value that threads share. To rotate keys, make a new one and swap it.
+#[derive(Clone)]
+pub struct SetVerifier {
+    profile: Profile,
+    issuers: BTreeMap<String, Arc<dyn KeySource + Send + Sync>>,
+    validator: Validator,
+    audiences: Vec<String>,
+    audience_optional: bool,
+    typ_optional: bool,
+    algorithms: Algorithms,
+    leeway: Duration,
+    max_age: Option<Duration>,
+    retention: u64,
+}
+
+impl SetVerifier {
+    /// A verifier in the profile of SSF 1.0 for SETs of one issuer, signed with its keys, to any of
+    /// these audiences. [`with_issuer`](Self::with_issuer) adds issuers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] without an issuer or an audience: nothing means "any".
+    pub fn ssf<A: Into<String>>(
+        issuer: &str,
+        keys: Arc<dyn KeySource + Send + Sync>,
+        audiences: impl IntoIterator<Item = A>,
+    ) -> Result<Self, Error> {
+        Self::new(Profile::Ssf, issuer, keys, audiences)
+    }
+
+    /// A verifier of plain SETs.
+    ///
+    /// # Errors
+    ///
+    /// As [`SetVerifier::ssf`].
+    pub fn rfc8417<A: Into<String>>(
+        policy: EventPolicy,
+        issuer: &str,
+        keys: Arc<dyn KeySource + Send + Sync>,
+        audiences: impl IntoIterator<Item = A>,
+    ) -> Result<Self, Error> {
+        Self::new(Profile::Rfc8417(policy), issuer, keys, audiences)
+    }
+
+    fn new<A: Into<String>>(
+        profile: Profile,
+        issuer: &str,
+        keys: Arc<dyn KeySource + Send + Sync>,
+        audiences: impl IntoIterator<Item = A>,
+    ) -> Result<Self, Error> {
+        let audiences: Vec<String> = audiences.into_iter().map(Into::into).collect();
+        if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+            return Err(Error::InvalidOption {
+                option: "audience",
+                range: "at least one name of this receiver, none of them empty",
+            });
+        }
+        Self {
+            profile,
+            issuers: BTreeMap::new(),
+            validator: Validator::new(
+                TYPES,
+                Issuer::NotApplicable { reason: "" },
+                Audience::NotApplicable { reason: "" },
+            ),
+            audiences,
+            audience_optional: false,
+            typ_optional: false,
+            algorithms: Algorithms::ALL,
+            leeway: LEEWAY,
+            max_age: None,
+            retention: RETENTION,
+        }
+        .with_issuer(issuer, keys)
+    }
+
+    /// Trusts another issuer, or replaces the keys of one. Its keys verify its SETs and no others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for an empty name.
+    pub fn with_issuer(
+        mut self,
+        issuer: &str,
+        keys: Arc<dyn KeySource + Send + Sync>,
+    ) -> Result<Self, Error> {
+        if issuer.is_empty() {
+            return Err(Error::InvalidOption {
+                option: "issuer",
+                range: "the `iss` of the transmitter, not empty",
+            });
+        }
+        self.issuers.insert(issuer.to_owned(), keys);
+        self.rebuild()
+    }
+
+    /// Narrows the algorithms, for example to RS256 for the CAEP interoperability profile.
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: Algorithms) -> Self {
+        self.algorithms = algorithms;
+        self.validator = self.validator.with_algorithms(algorithms);
+        self
+    }
+
+    /// Sets the tolerated difference of clocks, 60 seconds by default.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] above 300 seconds.
+    pub fn with_leeway(mut self, leeway: Duration) -> Result<Self, Error> {
+        self.leeway = leeway;
+        self.rebuild()
+    }
+
+    /// Refuses SETs whose `iat` is longer ago. Without it late SETs are accepted, since polling and
+    /// retries deliver late.
+    #[must_use]
+    pub fn with_max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self.validator = self.validator.with_max_age(age);
+        self
+    }
+
+    /// Sets how long the identity of a SET is remembered, seven days by default.
+    #[must_use]
+    pub fn with_replay_retention(mut self, retention: Duration) -> Self {
+        self.retention = retention.as_secs();
+        self
+    }
+
+    /// Accepts plain SETs without `aud`; one that is there still has to fit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] in the SSF profile.
+    pub fn with_audience_optional(mut self) -> Result<Self, Error> {
+        self.demand_plain("audience_optional")?;
+        self.audience_optional = true;
+        self.rebuild()
+    }
+
+    /// Accepts plain SETs without `typ`, of peers from before RFC 8417.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] in the SSF profile.
+    pub fn with_typ_optional(mut self) -> Result<Self, Error> {
+        self.demand_plain("typ_optional")?;
+        self.typ_optional = true;
+        self.rebuild()
+    }
+
+    fn demand_plain(&self, option: &'static str) -> Result<(), Error> {
+        if self.profile == Profile::Ssf {
+            return Err(Error::InvalidOption {
+                option,
+                range: "plain RFC 8417 verifiers only",
+            });
+        }
+        Ok(())
+    }
+
+    fn rebuild(mut self) -> Result<Self, Error> {
+        let typ = if self.typ_optional {
+            Type::AbsentOrOneOf(&[TYPE])
+        } else {
+            TYPES
+        };
+        let audience = if self.audience_optional {
+            Audience::NotApplicable {
+                reason: "checked after validation, since it may be absent",
+            }
+        } else {
+            Audience::AnyOf(self.audiences.clone())
+        };
+        let issuer = Issuer::NotApplicable {
+            reason: "chooses the keys, and is compared after validation",
+        };
+        let expiry = match self.profile {
+            Profile::Ssf => Expiry::Forbidden,
+            Profile::Rfc8417(_) => Expiry::Optional,
+        };
+        let mut validator = Validator::new(typ, issuer, audience)
+            .with_algorithms(self.algorithms)
+            .with_expiry(expiry)
+            .with_required_claim("iss")
+            .with_required_claim("iat")
+            .with_required_claim("jti")
+            .with_limits(limits()?, json::Limits::CLAIMS)
+            .with_leeway(self.leeway)
+            .map_err(|_| Error::InvalidOption {
+                option: "leeway",
+                range: "0 to 300 seconds",
+            })?;
+        if let Some(age) = self.max_age {
+            validator = validator.with_max_age(age);
+        }
+        self.validator = validator;
+        Ok(self)
+    }
+
+    /// The profile.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Verifies a SET: structure, issuer, type, signature, times, audience, claims, subject, event.
+    ///
+    /// Whether it was received before is for [`SetVerifier::record`], to be asked after the SET has
+    /// been stored: asked before, a crash in between would lose the event.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken, in that order. [`Error::set_error_code`] is what to tell the
+    /// transmitter.
+    pub fn verify(&self, compact: &str, now: UnixTime) -> Result<SecurityEventToken, Error> {
+        let jws = UnverifiedJws::parse_with(compact, &HeaderRules::default(), &limits()?)
+            .map_err(Error::Token)?;
+        let unverified_issuer = peek_claims(&jws)
+            .map_err(Error::Token)?
+            .unverified_issuer
+            .ok_or(Error::Token(JoseError::MissingClaim { claim: "iss" }))?;
+        let keys = self
+            .issuers
+            .get(&unverified_issuer)
+            .ok_or(Error::UnknownIssuer)?;
+        let jwt = self
+            .validator
+            .validate_jws(jws, keys.as_ref(), now)
+            .map_err(Error::Token)?;
+        if jwt.issuer() != Some(unverified_issuer.as_str()) {
+            return Err(Error::Token(JoseError::IssuerMismatch));
+        }
+        if self.audience_optional {
+            let mut audience = jwt.audience().peekable();
+            let fits = |aud: &str| self.audiences.iter().any(|own| own == aud);
+            if audience.peek().is_some() && !audience.any(fits) {
+                return Err(Error::Token(JoseError::AudienceMismatch));
+            }
+        }
+        let claims = jwt.claims_map().map_err(Error::Token)?;
+        let (Some(id), Some(issued_at)) = (jwt.id().map(str::to_owned), jwt.issued_at()) else {
+            return Err(wrong("jti", Problem::Missing));
+        };
+        if self.profile == Profile::Ssf && claims.contains_key("sub") {
+            return Err(wrong("sub", Problem::Forbidden));
+        }
+        let transaction = transaction(&claims)?;
+        let time_of_event = time(&claims)?;
+        let events = self.events(&claims)?;
+        let subject = match claims.get("sub_id") {
+            None if self.profile == Profile::Ssf => return Err(wrong("sub_id", Problem::Missing)),
+            None => None,
+            Some(value) => Some(Subject::from_value(value, Strictness::Lenient)?),
+        };
+        let latest = issued_at.saturating_add(self.leeway.as_secs());
+        for event in &events {
+            event.check(subject.as_ref(), latest)?;
+        }
+        Ok(SecurityEventToken {
+            jwt,
+            issuer: unverified_issuer,
+            id,
+            issued_at,
+            time_of_event,
+            transaction,
+            subject,
+            events,
+            claims,
+        })
+    }
+
+    /// Remembers a SET by issuer and `jti`. Call it when the SET has been stored, and act on the event
+    /// only if this succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Replay`]: with [`Error::is_replay`] the SET was received before, and is to be answered
+    /// like the first time.
+    pub fn record(
+        &self,
+        set: &SecurityEventToken,
+        guard: &(impl ReplayGuard + ?Sized),
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let until = now.as_secs().saturating_add(self.retention);
+        guard
+            .check_and_insert(
+                set.replay_key(),
+                UnixTime::since_unix_epoch(Duration::from_secs(until)),
+                now,
+            )
+            .map_err(Error::Replay)
+    }
+
+    /// [`verify`](Self::verify) and [`record`](Self::record) in one, for a receiver that stores nothing.
+    ///
+    /// # Errors
+    ///
+    /// As both.
+    pub fn verify_once(
+        &self,
+        compact: &str,
+        guard: &(impl ReplayGuard + ?Sized),
+        now: UnixTime,
+    ) -> Result<SecurityEventToken, Error> {
+        let set = self.verify(compact, now)?;
+        self.record(&set, guard, now)?;
+        Ok(set)
+    }
+
+    fn events(&self, claims: &Map<String, Value>) -> Result<Vec<Event>, Error> {
+        let members = match claims.get("events") {
+            None => return Err(wrong("events", Problem::Missing)),
+            Some(Value::Object(members)) if members.is_empty() => {
+                return Err(wrong("events", Problem::Empty));
+            }
+            Some(Value::Object(members)) => members,
+            Some(_) => return Err(wrong("events", Problem::Type)),
+        };
+        let limit = match self.profile {
+            Profile::Ssf | Profile::Rfc8417(EventPolicy::Single) => 1,
+            Profile::Rfc8417(_) => MAX_EVENTS,
+        };
+        if members.len() > limit {
+            return Err(Error::EventCount { limit });
+        }
+        let mut events = Vec::with_capacity(members.len());
+        for (index, (uri, payload)) in members.iter().enumerate() {
+            let event = Event::read(index, uri, payload)?;
+            match (self.profile, &event) {
+                (Profile::Rfc8417(EventPolicy::AllUnderstood), Event::Unknown(_)) => {
+                    return Err(Error::UnknownEvent { index });
+                }
+                (Profile::Rfc8417(EventPolicy::IgnoreUnknown), Event::Unknown(_))
+                    if members.len() > 1 => {}
+                _ => events.push(event),
+            }
+        }
+        if events.is_empty() {
+            return Err(Error::UnknownEvent { index: 0 });
+        }
+        Ok(events)
+    }
+}
+
+/// The largest token that is read: 64 KiB.
+fn limits() -> Result<Limits, Error> {
+    Limits::new(64 * 1024, 8 * 1024).map_err(Error::Token)
+}
+
+const fn wrong(claim: &'static str, problem: Problem) -> Error {
+    Error::Claim { claim, problem }
+}
+
+fn transaction(claims: &Map<String, Value>) -> Result<Option<String>, Error> {
+    match claims.get("txn") {
+        None => Ok(None),
+        Some(Value::String(txn)) if txn.len() > MAX_TXN => Err(wrong("txn", Problem::TooLong)),
+        Some(Value::String(txn)) => Ok(Some(txn.clone())),
+        Some(_) => Err(wrong("txn", Problem::Type)),
+    }
+}
+
+fn time(claims: &Map<String, Value>) -> Result<Option<u64>, Error> {
+    match claims.get("toe") {
+        None => Ok(None),
+        Some(value @ Value::Number(_)) => match seconds_of(value) {
+            Some(seconds) => Ok(Some(seconds)),
+            None => Err(wrong("toe", Problem::Range)),
+        },
+        Some(_) => Err(wrong("toe", Problem::Type)),
+    }
+}
+
+impl fmt::Debug for SetVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetVerifier")
+            .field("profile", &self.profile)
+            .field("issuers", &self.issuers.keys().collect::<Vec<_>>())
+            .field("audiences", &self.audiences)
+            .finish_non_exhaustive()
+    }
+}
