@@ -102,11 +102,8 @@ impl Context {
 
 impl PartialEq for Context {
     fn eq(&self, other: &Self) -> bool {
-        let texts = |context: &'_ Self| -> Vec<(String, String)> {
-            let text = |(name, value): (&String, &Box<RawValue>)| (name.clone(), value.to_string());
-            context.0.iter().map(text).collect()
-        };
-        texts(self) == texts(other)
+        let mut pairs = self.0.iter().zip(&other.0);
+        self.0.len() == other.0.len() && pairs.all(|((a, x), (b, y))| a == b && x.get() == y.get())
     }
 }
 

@@ -51,7 +51,7 @@ pub struct IssueRequest<'a> {
     pub transaction_context: Context,
     /// `act` and `act_chain`.
     pub actors: Option<ActorChain>,
-    /// `version` and `deployment` of the current actor.
+    /// `version` of the current actor.
     pub actor_version: Option<String>,
     /// `deployment` of the current actor.
     pub actor_deployment: Option<String>,
@@ -221,7 +221,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::SubjectExpired`], [`Error::EmptyClaim`], [`Error::ChainTooLong`],
+    /// [`Error::SubjectExpired`], [`Error::EmptyClaim`], [`Error::ChainTooLong`], [`Error::RepeatedActor`],
     /// [`Error::AgenticContext`], [`Error::PresentedToken`], [`Error::Token`] when signing fails.
     pub fn issue(
         &self,
@@ -265,12 +265,19 @@ impl<S: Signer> TxnTokenIssuer<S> {
         if let Some(deployment) = &request.actor_deployment {
             act = act.with_deployment(deployment);
         }
+        let history = chain.informational_history();
+        for (i, party) in chain.iter().enumerate() {
+            if history.iter().skip(i).any(|earlier| earlier.may_be(party)) {
+                let position = history.len().saturating_sub(i);
+                return Err(Error::RepeatedActor { position });
+            }
+        }
         let link = |party: &token_exchange::Party| ChainLink {
             actor: Actor::new(party.clone()),
             issued_at: None,
             outcome: None,
         };
-        let links = chain.informational_history().iter().rev().map(link);
+        let links = history.iter().rev().map(link);
         Ok((Some(act), links.collect()))
     }
 

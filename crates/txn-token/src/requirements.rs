@@ -30,7 +30,8 @@ pub struct Requirements {
 pub struct Call<'a> {
     /// The action, as `allowed_actions` names it.
     pub action: Option<&'a str>,
-    /// What the call needs of `authorization_details`.
+    /// What the call needs of `authorization_details`, every field stated: read it by
+    /// [`DetailTypes::grant`], since a field that a request leaves out asks for all its values.
     pub detail: Option<&'a Detail>,
     /// The workload that sends the request, as it was authenticated.
     pub caller: Option<&'a str>,
