@@ -1,0 +1,223 @@
+//! The validation of section 5: the leaf's own rules, then a path to its own trust domain's anchors.
+
+use jose_x509::x509::{
+    Certificate, PathOptions, Purpose, TrustAnchors, VerifiedPath, X509Error, verify_path,
+};
+use pki_types::{
+    CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, UnixTime,
+};
+use spiffe_bundle::X509BundleSource;
+use spiffe_id::{SpiffeId, SpiffeIdRef};
+
+use crate::error::{Credential, Error};
+use crate::identity::workload_id;
+
+/// What the peer acts as, which its `extKeyUsage` has to allow if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum PeerRole {
+    /// The peer is a TLS client.
+    Client,
+    /// The peer is a TLS server.
+    Server,
+    /// No TLS role: any `extKeyUsage` is accepted.
+    #[default]
+    Unspecified,
+}
+
+/// What is demanded of the leaf's `keyUsage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum KeyUsagePolicy {
+    /// It is there and has `digitalSignature`, as section 4.3 demands of issuers.
+    #[default]
+    Strict,
+    /// It does not have `keyCertSign` or `cRLSign`: all that section 5.2 demands of validators.
+    Lenient,
+}
+
+/// What the caller of [`verify`] decides. The default is the strictest, without a role.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct VerifyOptions {
+    /// What the peer acts as.
+    pub role: PeerRole,
+    /// What is demanded of the leaf's `keyUsage`.
+    pub key_usage: KeyUsagePolicy,
+}
+
+impl VerifyOptions {
+    /// The defaults, for a peer in this role.
+    #[must_use]
+    pub const fn new(role: PeerRole) -> Self {
+        Self {
+            role,
+            key_usage: KeyUsagePolicy::Strict,
+        }
+    }
+
+    /// Another demand on `keyUsage`.
+    #[must_use]
+    pub const fn with_key_usage(mut self, policy: KeyUsagePolicy) -> Self {
+        self.key_usage = policy;
+        self
+    }
+
+    fn path_options(&self) -> PathOptions {
+        let mut options = PathOptions::new(match self.role {
+            PeerRole::Client => Purpose::ClientAuth,
+            PeerRole::Server => Purpose::ServerAuth,
+            PeerRole::Unspecified => Purpose::Unspecified,
+        });
+        options.require_digital_signature = self.key_usage == KeyUsagePolicy::Strict;
+        options
+    }
+}
+
+/// A workload that is named by a valid X509-SVID.
+///
+/// The certificate alone proves nothing about who sent it: that its key is the peer's has to be shown by TLS
+/// or another signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct X509Identity {
+    spiffe_id: SpiffeId,
+    chain: Vec<CertificateDer<'static>>,
+    spki: SubjectPublicKeyInfoDer<'static>,
+    not_after: UnixTime,
+}
+
+impl X509Identity {
+    /// The workload.
+    #[must_use]
+    pub const fn spiffe_id(&self) -> &SpiffeId {
+        &self.spiffe_id
+    }
+
+    /// The certificates of the path from the leaf upwards, without the anchor.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    /// The leaf's public key.
+    #[must_use]
+    pub const fn spki(&self) -> &SubjectPublicKeyInfoDer<'static> {
+        &self.spki
+    }
+
+    /// The last second in which the whole path is valid.
+    #[must_use]
+    pub const fn not_after(&self) -> UnixTime {
+        self.not_after
+    }
+
+    fn new(spiffe_id: SpiffeId, path: &VerifiedPath<'_>) -> Self {
+        let own = |certificate: &Certificate<'_>| CertificateDer::from(certificate.der().to_vec());
+        let leaf = path.leaf();
+        Self {
+            spiffe_id,
+            chain: std::iter::once(leaf)
+                .chain(path.intermediates())
+                .map(own)
+                .collect(),
+            spki: SubjectPublicKeyInfoDer::from(leaf.spki_der().to_vec()),
+            not_after: path.not_after(),
+        }
+    }
+}
+
+/// Verifies an X509-SVID at the time `now`.
+///
+/// `chain` is what the peer presented, the leaf first, the others in any order. The anchors are those of the
+/// trust domain that the leaf names, and of no other. `algorithms` are the signature algorithms that are
+/// accepted in certificates, such as `CryptoProvider::certificate_algorithms`. Names of hosts are never
+/// compared, and nothing but the URI name is an identity.
+///
+/// What it returns is authenticated and not yet authorized.
+///
+/// # Errors
+///
+/// [`Error`], in this order: the leaf's form and name, its own rules, the bundle, the path.
+pub fn verify(
+    chain: &[CertificateDer<'_>],
+    bundles: &(impl X509BundleSource + ?Sized),
+    options: &VerifyOptions,
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+    now: UnixTime,
+) -> Result<X509Identity, Error> {
+    let (leaf, intermediates) = chain.split_first().ok_or(Error::EmptyChain)?;
+    let parsed = Certificate::parse(leaf).map_err(Error::X509)?;
+    let spiffe_id = id_in(&parsed)?;
+    if options.key_usage == KeyUsagePolicy::Strict && parsed.key_usage().is_none() {
+        return Err(Error::NoKeyUsage);
+    }
+    let anchors = bundles.x509_authorities(spiffe_id.trust_domain());
+    let missing = match anchors {
+        Some(_) => Error::NoAuthorities {
+            credential: Credential::X509,
+        },
+        None => Error::NoBundle {
+            credential: Credential::X509,
+        },
+    };
+    // An empty group lets the leaf's own faults come first and then refuses everything.
+    let none = TrustAnchors::default();
+    let path = verify_path(
+        leaf,
+        intermediates,
+        anchors.as_deref().unwrap_or(&none),
+        &options.path_options(),
+        algorithms,
+        now,
+    )
+    .map_err(|error| match error {
+        X509Error::NoTrustAnchors => missing,
+        other => Error::X509(other),
+    })?;
+    for (at, intermediate) in path.intermediates().iter().enumerate() {
+        if intermediate.uri_names().any(names_a_workload) {
+            let index = at.saturating_add(1);
+            return Err(Error::IntermediateId { index });
+        }
+    }
+    Ok(X509Identity::new(spiffe_id, &path))
+}
+
+/// The SPIFFE ID that a leaf has in its name. Only of a certificate that was verified, such as that of an
+/// established TLS connection, is it an identity.
+///
+/// # Errors
+///
+/// [`Error::X509`], [`Error::NoUriName`], [`Error::SeveralUriNames`], [`Error::SpiffeId`], [`Error::NoPath`].
+pub fn spiffe_id_of(leaf: &CertificateDer<'_>) -> Result<SpiffeId, Error> {
+    id_in(&Certificate::parse(leaf).map_err(Error::X509)?)
+}
+
+fn id_in(leaf: &Certificate<'_>) -> Result<SpiffeId, Error> {
+    let mut uris = leaf.uri_names();
+    let uri = uris.next().ok_or(Error::NoUriName)?;
+    if uris.next().is_some() {
+        return Err(Error::SeveralUriNames);
+    }
+    workload_id(uri, Credential::X509).map_err(|error| match error {
+        // `spiffe://td/` has no path either.
+        Error::SpiffeId { credential, .. }
+            if uri.strip_suffix('/').is_some_and(|name| {
+                SpiffeIdRef::parse(name).is_ok_and(|id| id.path().is_empty())
+            }) =>
+        {
+            Error::NoPath { credential }
+        }
+        other => other,
+    })
+}
+
+/// For signing certificates: a SPIFFE ID with a path, or something that only looks like one. The form
+/// `spiffe://td/` is tolerated, because the standard's own example has it.
+fn names_a_workload(uri: &str) -> bool {
+    let spiffe = uri
+        .get(..7)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe:"));
+    let name = uri.strip_suffix('/').unwrap_or(uri);
+    spiffe && !SpiffeIdRef::parse(name).is_ok_and(|id| id.path().is_empty())
+}
