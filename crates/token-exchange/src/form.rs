@@ -105,6 +105,11 @@ impl Form {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Every parameter with its value, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The value of a required parameter.
     ///
     /// # Errors

@@ -1,0 +1,70 @@
+//! The methods, as server metadata names them.
+
+use serde_json::Value;
+
+/// A way to authenticate a client by an SVID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Method {
+    /// A WIT-SVID with a proof of possession.
+    SpiffeWit,
+    /// An X509-SVID over mutual TLS.
+    SpiffeX509,
+    /// A JWT-SVID as client assertion.
+    SpiffeJwt,
+}
+
+impl Method {
+    /// All methods, the strongest first: those that prove possession of a key before the one that does not.
+    pub const ALL: [Self; 3] = [Self::SpiffeWit, Self::SpiffeX509, Self::SpiffeJwt];
+
+    /// The value in `token_endpoint_auth_methods_supported`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SpiffeWit => "spiffe_wit",
+            Self::SpiffeX509 => "spiffe_x509",
+            Self::SpiffeJwt => "spiffe_jwt",
+        }
+    }
+
+    /// The strongest method that the server advertises and the client has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoCommonMethod`](crate::Error::NoCommonMethod): there is no falling back to a secret.
+    pub fn choose(supported: &Value, available: &[Self]) -> Result<Self, crate::Error> {
+        let supported = supported.as_array().map(Vec::as_slice).unwrap_or_default();
+        let both = |method: &Self| {
+            available.contains(method) && supported.iter().any(|name| name == method.name())
+        };
+        Self::ALL
+            .into_iter()
+            .find(both)
+            .ok_or(crate::Error::NoCommonMethod)
+    }
+}
+
+/// Adds what a server with these methods advertises to its metadata (RFC 8414).
+pub fn advertise(metadata: &mut serde_json::Map<String, Value>, methods: &[Method]) {
+    let names: Value = Method::ALL
+        .into_iter()
+        .filter(|method| methods.contains(method))
+        .map(Method::name)
+        .collect();
+    for (endpoint, member) in [
+        ("token_endpoint", "token_endpoint_auth_methods_supported"),
+        (
+            "revocation_endpoint",
+            "revocation_endpoint_auth_methods_supported",
+        ),
+        (
+            "introspection_endpoint",
+            "introspection_endpoint_auth_methods_supported",
+        ),
+    ] {
+        if endpoint == "token_endpoint" || metadata.contains_key(endpoint) {
+            metadata.insert(member.to_owned(), names.clone());
+        }
+    }
+}
