@@ -127,7 +127,10 @@ fn no_presented_token_gets_into_the_claims_and_no_context_sets_one() {
         let contexts = [
             json!({"a": {"b": [hidden]}}).to_string(),
             json!({(hidden): 1}).to_string(),
-            format!(r#"{{"a":"\u0065{}"}}"#, &hidden[1..]),
+            format!(
+                r#"{{"a":"\u0065{}"}}"#,
+                hidden.strip_prefix('e').unwrap_or(hidden)
+            ),
         ];
         for (i, text) in contexts.iter().enumerate() {
             if i == 2 && !hidden.starts_with('e') {
@@ -405,7 +408,7 @@ fn replacements_are_few_and_end_in_time() {
 fn a_service_replaces_no_token_of_another_domain() {
     let world = World::new();
     let token = world.issue(&request());
-    let other = TxnTokenIssuer::new(world.key.clone(), "other.example", &provider()).unwrap();
+    let other = TxnTokenIssuer::new(world.key, "other.example", &provider()).unwrap();
     let refused = other.replace(&token, &ReplaceRequest::new("x"), now());
     assert_eq!(refused.unwrap_err(), Error::OtherTrustDomain);
 }

@@ -502,7 +502,8 @@ fn exactly_one_field_holds_exactly_one_token() {
     assert_eq!(value.as_bytes(), token.as_bytes());
     assert!(value.is_sensitive());
 
-    let cases: &[(&[(&'static str, String)], &str, StatusCode)] = &[
+    type Fields<'a> = &'a [(&'static str, String)];
+    let cases: &[(Fields<'_>, &str, StatusCode)] = &[
         (&[], "missing_field", StatusCode::UNAUTHORIZED),
         (
             &[("authorization", format!("Bearer {token}"))],
