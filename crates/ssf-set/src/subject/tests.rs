@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
