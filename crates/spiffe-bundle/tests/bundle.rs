@@ -177,7 +177,8 @@ fn numbers_are_exact_and_optional() {
 fn entry_faults() {
     use EntryProblem as P;
     type Change = fn(&mut Value);
-    let cases: [(usize, Change, fn(P) -> bool); 15] = [
+    type Expected = fn(P) -> bool;
+    let cases: [(usize, Change, Expected); 15] = [
         (1, |k| k["kty"] = "XYZ".into(), |p| p == P::UnknownKeyType),
         (
             1,

@@ -216,7 +216,11 @@ fn leaf_rules() {
     ];
     for (at, (expected, change)) in cases.into_iter().enumerate() {
         let leaf = leaf(&ca, change);
-        assert_eq!(code(&[leaf.clone()], &set), expected, "case {at}");
+        assert_eq!(
+            code(std::slice::from_ref(&leaf), &set),
+            expected,
+            "case {at}"
+        );
         if expected == "valid" {
             let peer = check(&[leaf], &set, &VerifyOptions::default()).unwrap();
             assert_eq!(peer.spiffe_id().as_str(), ID, "case {at}");
@@ -434,9 +438,14 @@ fn issued_certificates_verify() {
             assert_eq!(purposes, [eku::SERVER_AUTH, eku::CLIENT_AUTH]);
             assert!(!parsed.is_ca());
             assert_eq!(parsed.not_after(), at(NOW + DAY.as_secs()));
-            let peer = check(&[leaf.clone()], &set, &VerifyOptions::new(PeerRole::Client)).unwrap();
+            let peer = check(
+                std::slice::from_ref(&leaf),
+                &set,
+                &VerifyOptions::new(PeerRole::Client),
+            )
+            .unwrap();
             assert_eq!(peer.spiffe_id(), &id);
-            assert_eq!(peer.chain(), [leaf.clone()]);
+            assert_eq!(peer.chain(), std::slice::from_ref(&leaf));
             assert_eq!(
                 peer.spki().as_ref(),
                 key.public_key().to_spki_der().unwrap()
