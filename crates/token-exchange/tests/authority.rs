@@ -187,6 +187,8 @@ fn sets<const N: usize>(all: [&'static str; N]) -> impl Strategy<Value = BTreeSe
     proptest::sample::subsequence(all.to_vec(), 0..=N).prop_map(|items| items.into_iter().collect())
 }
 
+type Values = Option<Vec<&'static str>>;
+
 fn details() -> impl Strategy<Value = Vec<DetailModel>> {
     let values = || option::of(proptest::sample::subsequence(VALUES.to_vec(), 1..=3));
     let one = (
@@ -196,26 +198,22 @@ fn details() -> impl Strategy<Value = Vec<DetailModel>> {
         option::of(proptest::sample::select(VALUES.to_vec())),
     );
     (any::<bool>(), proptest::collection::vec(one, 1..4)).prop_map(|(request, all)| {
-        let model = |(name, actions, locations, creditor): (
-            &'static str,
-            Option<Vec<&'static str>>,
-            Option<Vec<&'static str>>,
-            Option<&'static str>,
-        )| {
-            let fields = [
-                ("actions", actions),
-                ("locations", locations),
-                ("creditor", creditor.map(|one| vec![one])),
-            ];
-            let fields = fields
-                .into_iter()
-                .filter_map(|(name, values)| Some((name, values?.into_iter().collect())));
-            DetailModel {
-                name,
-                fields: fields.collect(),
-                request,
-            }
-        };
+        let model =
+            |(name, actions, locations, creditor): (_, Values, Values, Option<&'static str>)| {
+                let fields = [
+                    ("actions", actions),
+                    ("locations", locations),
+                    ("creditor", creditor.map(|one| vec![one])),
+                ];
+                let fields = fields
+                    .into_iter()
+                    .filter_map(|(name, values)| Some((name, values?.into_iter().collect())));
+                DetailModel {
+                    name,
+                    fields: fields.collect(),
+                    request,
+                }
+            };
         all.into_iter().map(model).collect()
     })
 }
@@ -298,8 +296,8 @@ proptest! {
         let (a, b, c) = (a.build(), b.build(), c.build());
         prop_assert_eq!(a.intersect(&b), b.intersect(&a));
         prop_assert_eq!(a.intersect(&b).intersect(&c), a.intersect(&b.intersect(&c)));
-        prop_assert_eq!(a.intersect(&a), a.clone());
-        prop_assert_eq!(a.intersect(&Authority::unbounded()), a.clone());
+        prop_assert_eq!(&a.intersect(&a), &a);
+        prop_assert_eq!(&a.intersect(&Authority::unbounded()), &a);
         prop_assert_eq!(Authority::intersection([&a, &b, &c]), c.intersect(&b).intersect(&a));
     }
 

@@ -231,7 +231,7 @@ fn may_act_is_enforced_whatever_else_binds() {
 #[test]
 fn the_chain_of_the_subject_token_is_kept() {
     let before = json!({"sub": OTHER, "act": {"sub": "spiffe://example.org/agents/first"}});
-    let granted = default(&subject(json!({"act": before.clone()})), &agent(AGENT)).unwrap();
+    let granted = default(&subject(json!({"act": &before})), &agent(AGENT)).unwrap();
     assert_eq!(
         granted.actors.to_value(),
         json!({"sub": AGENT, "act": before})
