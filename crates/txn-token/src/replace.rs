@@ -142,9 +142,11 @@ fn hand_over(
         if request.outcome.is_some() && current.party().subject() != request.requesting_workload {
             return Err(Error::OutcomeOfAnother);
         }
+        // Clocks may differ within the leeway; the times of a chain never run backwards.
+        let latest = chain.iter().filter_map(|link| link.issued_at).max();
         chain.push(ChainLink {
             actor: current.clone(),
-            issued_at: Some(old.iat),
+            issued_at: Some(latest.map_or(old.iat, |latest| latest.max(old.iat))),
             outcome: request.outcome,
         });
     } else if request.outcome.is_some() {

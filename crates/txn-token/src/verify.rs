@@ -213,6 +213,11 @@ impl TxnTokenVerifier {
         let sub = jwt.subject().ok_or(missing("sub"))?.to_owned();
         let scope = text(&mut claims, "scope")?.ok_or(missing("scope"))?;
         let scope = ScopeSet::parse(&scope).ok().filter(|set| !set.is_empty());
+        for name in ["tctx", "rctx"] {
+            if claims.get(name).is_some_and(|context| !context.is_object()) {
+                return Err(wrong(name));
+            }
+        }
         let contexts: Contexts = jwt.claims().map_err(|_| wrong("tctx"))?;
         let iat = jwt.issued_at().ok_or(missing("iat"))?;
         let txn_iat = match claims.remove("txn_iat") {

@@ -159,6 +159,9 @@ fn a_claim_that_is_missing_or_malformed_is_named() {
             "{change}"
         );
     }
+    let mut null = claims();
+    null["tctx"] = Value::Null;
+    assert_eq!(world.refusal(&null), "claim_type");
     world.token(&claims_with(
         json!({"aud": [DOMAIN], "nbf": NOW + 30, "iat": NOW + 30, "exp": NOW + 60}),
     ));
