@@ -439,7 +439,7 @@ fn lookup_is_by_trust_domain() {
 }
 
 /// Covers: SPIFFE-BUNDLE-3-3, SPIFFE-BUNDLE-4.1.3-3, SPIFFE-BUNDLE-4.1.3-4, SPIFFE-BUNDLE-A8, SPIFFE-BUNDLE-A6
-/// Covers: SPIFFE-BUNDLE-A7, SPIFFE-FEDERATION-4.2-2, SPIFFE-FEDERATION-A9, SPIFFE-FEDERATION-A10, SPIFFE-FEDERATION-6.2-1
+/// Covers: SPIFFE-BUNDLE-A7, SPIFFE-FEDERATION-4.2-2, SPIFFE-FEDERATION-A9, SPIFFE-FEDERATION-A10
 #[test]
 fn installing_replaces_and_never_rolls_back() {
     let build = |sequence, kids: &[&str]| {
@@ -549,7 +549,6 @@ fn bundle_maps() {
     }
 }
 
-/// Covers: SPIFFE-BUNDLE-A16
 #[test]
 fn limits() {
     let entry = json!({"kty": "XYZ"});

@@ -89,7 +89,7 @@ fn endpoint_urls() {
     }
 }
 
-/// Covers: SPIFFE-FEDERATION-5.2.1-1, SPIFFE-FEDERATION-5.1-1, SPIFFE-FEDERATION-5.1-2, SPIFFE-FEDERATION-5.2.1.2-1
+/// Covers: SPIFFE-FEDERATION-5.2.1-1, SPIFFE-FEDERATION-5.1-2, SPIFFE-FEDERATION-5.2.1.2-1
 /// Covers: SPIFFE-FEDERATION-5.2.2.2-1, SPIFFE-FEDERATION-7.2-1, SPIFFE-FEDERATION-A2
 #[test]
 fn profiles_are_exact_and_never_change() {
@@ -142,7 +142,7 @@ fn fetched_bundle_has_the_configured_trust_domain() {
     assert_eq!(bundle.trust_domain(), td().as_trust_domain_ref());
 }
 
-/// Covers: SPIFFE-FEDERATION-5.2.1.4-3, SPIFFE-FEDERATION-5.2.1.4-4, SPIFFE-FEDERATION-5.2.1.4-5
+/// Covers: SPIFFE-FEDERATION-5.2.1.4-3, SPIFFE-FEDERATION-5.2.1.4-5
 /// Covers: SPIFFE-FEDERATION-5.2.1.4-6, SPIFFE-FEDERATION-7.5.1-1, SPIFFE-FEDERATION-A4, SPIFFE-FEDERATION-A5
 /// Covers: SPIFFE-FEDERATION-A7
 #[test]
@@ -198,7 +198,7 @@ fn redirects() {
     assert_eq!(code(two), "redirect_location");
 }
 
-/// Covers: SPIFFE-FEDERATION-A15, SPIFFE-FEDERATION-A19
+/// Covers: SPIFFE-FEDERATION-A19
 #[test]
 fn only_200_with_a_bundle_is_success() {
     let relationship = web();

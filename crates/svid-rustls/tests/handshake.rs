@@ -215,7 +215,6 @@ fn trust_domains_are_apart() {
     assert_eq!(refusal(connect(&stranger, &good_server, "h")), "no_bundle");
 }
 
-/// Covers: X509-SVID-5.1-1
 #[test]
 fn expired_peers() {
     let ca = ca("a.test");

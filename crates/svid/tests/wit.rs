@@ -123,7 +123,7 @@ fn proof_makes_the_workload() {
     assert_eq!(send(&headers(&wit, &workload)), "valid");
 }
 
-/// Covers: WIT-SVID-4-4, WIT-SVID-6.2-1, WIT-SVID-6.2-2, WIT-SVID-A11, WIT-SVID-A12, WIT-SVID-2.1-5
+/// Covers: WIT-SVID-6.2-1, WIT-SVID-6.2-2, WIT-SVID-A11, WIT-SVID-A12, WIT-SVID-2.1-5
 #[test]
 fn another_trust_domain_cannot_sign() {
     let (a, b, workload) = (key("k"), key("k"), key("w"));

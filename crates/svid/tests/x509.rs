@@ -381,7 +381,6 @@ fn intermediates() {
     assert_eq!(code(&[leaf(&dns, |_| {}), dns.der.clone()], &set), "valid");
 }
 
-/// Covers: X509-SVID-5.1-1
 #[test]
 fn validity() {
     let (a, b) = (root("root"), root("root"));
