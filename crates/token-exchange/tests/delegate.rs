@@ -183,7 +183,7 @@ fn no_exchange_outlives_its_inputs() {
     );
 }
 
-/// Covers: RFC8693-SPLICE-4, RFC8693-SPLICE-5, RFC8693-SPLICE-6, RFC8693-A1, RFC8693-A16
+/// Covers: RFC8693-SPLICE-4, RFC8693-SPLICE-5, RFC8693-SPLICE-6, RFC8693-A1
 #[test]
 fn a_subject_token_of_another_chain_is_not_spliced_in() {
     assert_eq!(

@@ -20,7 +20,7 @@ use token_exchange::{ActorChain, DetailType, DetailTypes, Party};
 use txn_token::*;
 
 /// Covers: TXN-TOKEN-11.3-4, TXN-TOKEN-11.3-5, TXN-TOKEN-11.3-6, TXN-TOKEN-11.3-7, TXN-TOKEN-11.3-8, TXN-TOKEN-13.2-1,
-/// Covers: TXN-TOKEN-9.2.3-1, TXN-TOKEN-9.2.3-2, AGENTIC-CTX-I-1, AGENTIC-CTX-I-5, TXN-AGENTS-3.5.2-2, TXN-TOKEN-3-1
+/// Covers: TXN-TOKEN-9.2.3-1, TXN-TOKEN-9.2.3-2, AGENTIC-CTX-I-1, AGENTIC-CTX-I-5, TXN-AGENTS-3.5.2-2
 #[test]
 fn what_is_issued_verifies_and_says_what_was_decided() {
     let world = World::new();
@@ -360,7 +360,7 @@ fn agents_do_not_come_back_and_speak_for_themselves_alone() {
     );
 }
 
-/// Covers: TXN-TOKEN-13.15-5, TXN-TOKEN-13.15-6, TXN-TOKEN-13.15-7, TXN-TOKEN-A10, AGENTIC-CTX-A6, TXN-AGENTS-5.13-3
+/// Covers: TXN-TOKEN-13.15-5, TXN-TOKEN-13.15-6, TXN-TOKEN-13.15-7, TXN-TOKEN-A10, AGENTIC-CTX-A6
 #[test]
 fn replacements_are_few_and_end_in_time() {
     let world = World::new();
@@ -413,7 +413,7 @@ fn a_service_replaces_no_token_of_another_domain() {
     assert_eq!(refused.unwrap_err(), Error::OtherTrustDomain);
 }
 
-/// Covers: AGENTIC-CTX-V-5, AGENTIC-CTX-P-7, TXN-AGENTS-5.13-2
+/// Covers: AGENTIC-CTX-V-5, AGENTIC-CTX-P-7
 #[test]
 fn chains_from_elsewhere_are_checked_in_issuing() {
     let world = World::new();

@@ -57,7 +57,6 @@ fn what_a_client_sends_is_what_the_service_reads() {
 
 /// Covers: TXN-TOKEN-11.1-1, TXN-TOKEN-11.1-2, TXN-TOKEN-11.1-3, TXN-TOKEN-11.1-4, TXN-TOKEN-11.1-5, TXN-TOKEN-11.1-6,
 /// Covers: TXN-TOKEN-11.1-9, TXN-TOKEN-11.1-10, TXN-TOKEN-11.2-1, TXN-TOKEN-11.2-3, TXN-TOKEN-13.3-1, TXN-TOKEN-A19,
-/// Covers: TXN-TOKEN-14-1
 #[test]
 fn each_parameter_is_checked() {
     let good = request().to_form().unwrap();
