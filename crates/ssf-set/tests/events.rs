@@ -320,7 +320,7 @@ fn stream_events_are_about_a_stream() {
     assert_eq!(paused.to_payload()["status"], "paused");
 }
 
-/// Covers: CAEP-2-9, CAEP-A4, CAEP-A5
+/// Covers: CAEP-2-9, CAEP-A4
 #[test]
 fn texts_are_found_by_language_and_escaped() {
     let map = LanguageMap::new("en", "hello")
@@ -369,7 +369,7 @@ fn an_unknown_previous_level_is_not_a_low_one() {
 
 /// Fields of events are public; what was made invalid is not signed.
 ///
-/// Covers: SUBID-3.2-1, SET-PUSH-2.4-1
+/// Covers: SET-PUSH-2.4-1
 #[test]
 fn an_event_that_a_receiver_would_refuse_is_not_issued() {
     let mut event = RiskLevelChange::new(Common::default(), "USER", RiskLevel::High).unwrap();

@@ -61,7 +61,7 @@ fn the_well_known_name_goes_between_host_and_path() {
 }
 
 /// Covers: SSF-7.1-1, SSF-7.1-3, SSF-7.1-4, SSF-7.1-5, SSF-7.1-6, SSF-7.1-7, SSF-7.1-8, SSF-7.1-9, SSF-7.1-10, SSF-7.1-11
-/// Covers: SSF-7.1-13, SSF-7.1-16, SSF-7.1.1-1, SSF-7.2.3-2, SSF-7.2.4-1, SSF-7.2.4-2, SSF-A3
+/// Covers: SSF-7.1-13, SSF-7.1-16, SSF-7.1.1-1, SSF-7.2.3-2, SSF-7.2.4-1, SSF-7.2.4-2
 #[test]
 fn metadata_is_read_for_its_issuer_alone() {
     let document = json!({
@@ -112,7 +112,7 @@ fn metadata_is_read_for_its_issuer_alone() {
     assert_eq!(parse(&new.to_value()).unwrap(), new);
 }
 
-/// Covers: CAEP-A2, CAEP-A6, CAEP-A11
+/// Covers: CAEP-A2, CAEP-A11
 #[test]
 fn a_policy_takes_away_by_level_and_spares_whole_tenants() {
     let parties = parties();

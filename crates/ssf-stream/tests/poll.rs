@@ -34,7 +34,7 @@ fn respond(queue: &MemoryEventQueue, request: &PollRequest, seconds: u64) -> Pol
     }
 }
 
-/// Covers: SET-POLL-2.2-3, SET-POLL-2.4-2, SET-POLL-A1, SET-POLL-A10, SSF-A13
+/// Covers: SET-POLL-2.2-3, SET-POLL-2.4-2, SET-POLL-A1, SET-POLL-A10
 #[test]
 fn the_memory_queue_keeps_the_contract() {
     let visibility = Duration::from_secs(30);

@@ -29,7 +29,7 @@ fn receive(
     push::receive(&parts, &body, &parties.verifier, peer, at(NOW))
 }
 
-/// Covers: SET-PUSH-2.1-1, SET-PUSH-2.1-2, SET-PUSH-2.1-4, SET-PUSH-2.1-5, SET-7.3-1, SSF-6.1.1-4, SET-5.1-4
+/// Covers: SET-PUSH-2.1-1, SET-PUSH-2.1-2, SET-PUSH-2.1-4, SET-PUSH-2.1-5, SET-7.3-1, SSF-6.1.1-4
 #[test]
 fn a_push_is_a_post_of_the_bare_token_over_https() {
     let secret = HeaderValue::from_static("Bearer secret");
@@ -256,7 +256,7 @@ fn a_repeated_set_is_answered_alike_and_marked() {
     assert_eq!((refusal.status().as_u16(), refusal.code()), (503, None));
 }
 
-/// Covers: SET-PUSH-2-13, SET-PUSH-4-1, SET-PUSH-2.4-8, SET-PUSH-A7, SET-PUSH-2.2-1
+/// Covers: SET-PUSH-4-1, SET-PUSH-2.4-8, SET-PUSH-A7, SET-PUSH-2.2-1
 #[test]
 fn each_answer_says_what_to_do_next() {
     let json = |status, body: &str| {

@@ -136,7 +136,7 @@ fn a_receiver_tolerates_what_it_does_not_know() {
     );
 }
 
-/// Covers: SUBID-3.2.2-3, SUBID-3.2.2-4, SUBID-3.2.4-1, SUBID-A2, SUBID-A4, SUBID-A5, SUBID-A6, SUBID-3.2-1
+/// Covers: SUBID-3.2.2-3, SUBID-3.2.2-4, SUBID-3.2.4-1, SUBID-A2, SUBID-A4, SUBID-A5, SUBID-A6
 #[test]
 fn identity_is_exact() {
     let iss_sub = |iss, sub| SubjectIdentifier::iss_sub(iss, sub).unwrap();
