@@ -1,0 +1,155 @@
+//! Token exchange: an access token becomes a transaction token, and a transaction token is handed over.
+
+use std::time::Duration;
+
+use http::Response;
+use oauth_spiffe_client_auth::AuthenticatedClient;
+use pki_types::UnixTime;
+use spiffe_id::SpiffeIdRef;
+use token_exchange::{
+    Authority, Error as ExchangeError, ExchangePolicy, Form, Party, PartyKind, TokenExchangeResponse, TokenType,
+    TokenUse, VerifiedActor, VerifiedSubject,
+};
+use txn_token::{Actor, AgenticContext, Context, IssueRequest, IssuedTxnToken, Outcome, ReplaceRequest, TxnTokenRequest};
+
+use super::{Broker, BrokerError, access_token};
+use crate::audit::{Decision, Event};
+use crate::credential::AgentCredential;
+
+/// Member of `request_details` with the agent's credential, from a gateway.
+pub const AGENT_CREDENTIAL: &str = "agent_credential";
+/// Member of `request_details` with the SPIFFE ID of the next actor, from the current one.
+pub const HAND_OVER_TO: &str = "hand_over_to";
+/// Member of `request_details` with the outcome of a check, from the one who made it.
+pub const OUTCOME: &str = "outcome";
+
+const MAX_LIFETIME: Duration = Duration::from_secs(300);
+
+impl Broker {
+    /// Decides on an exchange of an authenticated client.
+    pub(super) fn exchange(
+        &self,
+        form: &Form,
+        client: &AuthenticatedClient,
+        now: UnixTime,
+    ) -> Result<Response<Vec<u8>>, BrokerError> {
+        let request = TxnTokenRequest::from_form(form, &self.parts.trust_domain)?;
+        let issued = match request.subject.token_type {
+            TokenType::AccessToken => self.mint(&request, client, now)?,
+            TokenType::TxnToken => self.hand_over(&request, client, now)?,
+            _ => return Err(ExchangeError::UnsupportedTokenType { name: "subject_token_type" }.into()),
+        };
+        let response = TokenExchangeResponse::new(issued.as_str(), TokenType::TxnToken, TokenUse::NotApplicable)
+            .with_expires_in(issued.expires_in())
+            .with_scope(issued.scope().clone());
+        Ok(response.to_response())
+    }
+
+    /// A gateway asks for a transaction token for an agent that it has authenticated.
+    fn mint(
+        &self,
+        request: &TxnTokenRequest,
+        client: &AuthenticatedClient,
+        now: UnixTime,
+    ) -> Result<IssuedTxnToken, BrokerError> {
+        let gateway = client.spiffe_id.as_str();
+        if !self.parts.gateways.iter().any(|one| one == gateway) {
+            return Err(BrokerError::NotAGateway);
+        }
+        let credential = request.unverified_request_details.get(AGENT_CREDENTIAL);
+        let credential = credential.as_ref().and_then(AgentCredential::from_value).ok_or(BrokerError::NoAgentCredential)?;
+        let agent = credential
+            .verify(&*self.parts.bundles, gateway, &self.wit, &self.parts.provider, now)
+            .map_err(BrokerError::AgentCredential)?;
+        let active = self.parts.registry.active_agent((&agent.spiffe_id).into())?;
+
+        let (issuer, resource) = (&self.parts.issuer, &self.parts.resource);
+        let token = &request.subject.unverified_token;
+        let refused = |source| ExchangeError::Token { which: "subject", source };
+        let jwt = access_token::validate(token, issuer, resource, &self.access_token_keys, now).map_err(refused)?;
+        let subject = VerifiedSubject::from_jwt(&jwt, PartyKind::User, &self.parts.detail_types)?;
+        let user = subject.party().subject().to_owned();
+        self.parts.registry.check_user(&user, jwt.issued_at().unwrap_or_default())?;
+
+        let actor = VerifiedActor::client(Party::new(agent.spiffe_id.as_str()), PartyKind::Workload)
+            .with_expiry(agent.expires);
+        let wanted = Authority::unbounded()
+            .with_scopes(request.scope.clone())
+            .with_targets([self.parts.trust_domain.as_str()]);
+        let policy = ExchangePolicy::new(MAX_LIFETIME);
+        let delegation = policy.delegate(&subject, &actor, &[&active.ceiling()], &wanted, false, now)?;
+
+        let mut issue = IssueRequest::new(&user, delegation.grant.scopes.clone(), gateway);
+        issue.actors = Some(delegation.actors);
+        issue.subject_expires = Some(delegation.grant.expires);
+        issue.agentic_context = Some(limits(&request.unverified_request_details, &active.class.name));
+        issue.presented = vec![token];
+        let issued = self.txn_tokens.issue(&issue, now)?;
+        let event = Event::new("broker", "txn_token.issue", Decision::Allowed)
+            .txn(issued.txn())
+            .user(user)
+            .actors([agent.spiffe_id.as_str()])
+            .target(&self.parts.trust_domain)
+            .credential(credential.kind().name());
+        self.parts.audit.append(event, now);
+        Ok(issued)
+    }
+
+    /// The current actor hands its transaction over to another agent, which acts from then on.
+    fn hand_over(
+        &self,
+        request: &TxnTokenRequest,
+        client: &AuthenticatedClient,
+        now: UnixTime,
+    ) -> Result<IssuedTxnToken, BrokerError> {
+        let token = self.txn_verifier.verify(&request.subject.unverified_token, &self.txn_token_keys, now)?;
+        let current = client.spiffe_id.as_str();
+        if token.actor().is_none_or(|actor| actor.party().subject() != current) {
+            return Err(BrokerError::NotTheActor);
+        }
+        let details = &request.unverified_request_details;
+        let text = |name: &str| details.get(name).and_then(|value| value.as_str().map(str::to_owned));
+        let next = text(HAND_OVER_TO).ok_or(ExchangeError::MissingParameter { name: "request_details" })?;
+        let next = SpiffeIdRef::parse(&next).map_err(|_| ExchangeError::InvalidParameter { name: "request_details" })?;
+        self.parts.registry.active_agent((&client.spiffe_id).into())?;
+        let active = self.parts.registry.active_agent(next)?;
+        self.parts.registry.check_user(token.subject(), token.issued_at())?;
+        // What the next agent's class and instance may not do is not handed to it.
+        let ceiling = active.ceiling();
+        let granted = Authority::unbounded().with_scopes(request.scope.clone());
+        if !granted.is_within(&ceiling.intersect(&granted)) {
+            return Err(ExchangeError::InvalidScope.into());
+        }
+        let outcome = match text(OUTCOME).as_deref() {
+            None => None,
+            Some("ok") => Some(Outcome::Ok),
+            Some("denied") => Some(Outcome::Denied),
+            Some(_) => return Err(ExchangeError::InvalidParameter { name: "request_details" }.into()),
+        };
+        let mut replace = ReplaceRequest::new(current);
+        replace.scope = Some(request.scope.clone());
+        replace.actor = Some(Actor::new(Party::new(next.as_str())));
+        replace.outcome = outcome;
+        let issued = self.txn_tokens.replace(&token, &replace, now)?;
+        let earlier = token.act_chain().iter().rev().map(|link| link.actor().party().subject());
+        let event = Event::new("broker", "txn_token.hand_over", Decision::Allowed)
+            .txn(issued.txn())
+            .user(token.subject())
+            .actors([next.as_str(), current].into_iter().chain(earlier))
+            .target(&self.parts.trust_domain)
+            .credential(client.method.name());
+        self.parts.audit.append(event, now);
+        Ok(issued)
+    }
+}
+
+/// The limits of the agent's token: the one tool that the gateway resolved. The intent is a note, no ground for access.
+fn limits(details: &Context, class: &str) -> AgenticContext {
+    let text = |name: &str| details.get(name).and_then(|value| value.as_str().map(str::to_owned));
+    let mut context = AgenticContext::new();
+    context.agent_type = Some(class.to_owned());
+    context.intent = text("intent");
+    context.allowed_actions = Some(text("tool").into_iter().collect());
+    context
+}
+

@@ -1,0 +1,129 @@
+//! An agent's credential: shown to the gateway, and verified again by the broker.
+
+use jose_x509::{CryptoProvider, base64url};
+use pki_types::{CertificateDer, UnixTime};
+use serde_json::{Value, json};
+use spiffe_bundle::{JwtBundleSource, WitBundleSource, X509BundleSource};
+use spiffe_id::SpiffeId;
+use svid::jwt::JwtSvidVerifier;
+use svid::wit::WitSvidVerifier;
+use svid::x509::{PeerRole, VerifyOptions};
+
+/// The kinds of credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// An X509-SVID.
+    X509,
+    /// A JWT-SVID.
+    Jwt,
+    /// A WIT-SVID.
+    Wit,
+}
+
+impl CredentialKind {
+    /// The name in logs and policies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X509 => "x509-svid",
+            Self::Jwt => "jwt-svid",
+            Self::Wit => "wit-svid",
+        }
+    }
+}
+
+/// A credential as it was presented. Having it proves nothing.
+#[derive(Clone)]
+pub enum AgentCredential {
+    /// A certificate chain, leaf first.
+    X509(Vec<CertificateDer<'static>>),
+    /// A JWT-SVID.
+    Jwt(String),
+    /// A WIT-SVID.
+    Wit(String),
+}
+
+/// Whom a verified credential names.
+#[derive(Clone, Debug)]
+pub struct AgentIdentity {
+    /// The SPIFFE ID.
+    pub spiffe_id: SpiffeId,
+    /// When the credential ends, in seconds since the epoch.
+    pub expires: u64,
+}
+
+const MAX_CHAIN: usize = 8;
+
+impl AgentCredential {
+    /// Which kind it is.
+    #[must_use]
+    pub fn kind(&self) -> CredentialKind {
+        match self {
+            Self::X509(_) => CredentialKind::X509,
+            Self::Jwt(_) => CredentialKind::Jwt,
+            Self::Wit(_) => CredentialKind::Wit,
+        }
+    }
+
+    /// The form in which a gateway forwards it.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::X509(chain) => {
+                let chain: Vec<String> = chain.iter().map(|der| base64url::encode(der)).collect();
+                json!({"kind": "x509-svid", "chain": chain})
+            }
+            Self::Jwt(token) => json!({"kind": "jwt-svid", "token": token}),
+            Self::Wit(token) => json!({"kind": "wit-svid", "token": token}),
+        }
+    }
+
+    /// Reads the forwarded form.
+    #[must_use]
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let token = || value.get("token")?.as_str().map(str::to_owned);
+        match value.get("kind")?.as_str()? {
+            "x509-svid" => {
+                let chain = value.get("chain")?.as_array().filter(|chain| chain.len() <= MAX_CHAIN)?;
+                let der = |item: &Value| base64url::decode(item.as_str()?, "certificate").ok().map(CertificateDer::from);
+                chain.iter().map(der).collect::<Option<Vec<_>>>().map(Self::X509)
+            }
+            "jwt-svid" => token().map(Self::Jwt),
+            "wit-svid" => token().map(Self::Wit),
+            _ => None,
+        }
+    }
+
+    /// Verifies signature, trust domain and lifetime. `gateway` is the audience of a JWT-SVID, and `wit` the rules of a
+    /// WIT-SVID. That the presenter holds the key is for whoever terminates the connection to know.
+    ///
+    /// # Errors
+    ///
+    /// [`svid::Error`].
+    pub fn verify<B: X509BundleSource + JwtBundleSource + WitBundleSource>(
+        &self,
+        bundles: &B,
+        gateway: &str,
+        wit: &WitSvidVerifier,
+        provider: &CryptoProvider,
+        now: UnixTime,
+    ) -> Result<AgentIdentity, svid::Error> {
+        Ok(match self {
+            Self::X509(chain) => {
+                let options = VerifyOptions::new(PeerRole::Client);
+                let identity = svid::x509::verify(chain, bundles, &options, provider.certificate_algorithms, now)?;
+                AgentIdentity { spiffe_id: identity.spiffe_id().clone(), expires: identity.not_after().as_secs() }
+            }
+            Self::Jwt(token) => {
+                let verifier = JwtSvidVerifier::new(gateway)?.requiring_single_audience();
+                let svid = verifier.verify(token, bundles, now)?;
+                AgentIdentity { spiffe_id: svid.spiffe_id().clone(), expires: svid.expires().as_secs() }
+            }
+            Self::Wit(token) => {
+                let svid = wit.verify_wit(token, bundles, now)?;
+                let expires = svid.wit().jwt().expires().unwrap_or_default();
+                AgentIdentity { spiffe_id: svid.unproven_spiffe_id().clone(), expires }
+            }
+        })
+    }
+}

@@ -1,0 +1,372 @@
+//! The ten steps.
+
+use std::time::{Duration, Instant};
+
+use jose_x509::{base64url, json};
+use serde_json::{Value, json};
+use ssf_set::caep::{Common, RiskLevel, RiskLevelChange, SessionRevoked};
+use ssf_set::{Event as SignalEvent, SetRequest, SignedSet, SubjectIdentifier};
+use token_exchange::{ScopeSet, SubjectToken, TokenType};
+use txn_token::{TxnToken, TxnTokenRequest, TxnTokenVerifier};
+
+use super::agent::{HandOver, Shown, ToolCall, call_gateway, call_tool, exchange, get_delegation, hand_over, read};
+use super::report::{Line, Outcome, Report};
+use super::world::{BROKER, Failure, GATEWAY, INTENT, PATIENCE, SIGNALS, TRUST_DOMAIN, USER, Workload, World};
+use crate::audit;
+use crate::broker::AGENT_CREDENTIAL;
+use crate::credential::AgentCredential;
+use crate::net;
+use crate::signals::audience;
+
+/// What the attacks need of the story.
+pub(super) struct Story {
+    pub(super) payments: Workload,
+    pub(super) reports: Workload,
+    pub(super) research: Workload,
+    pub(super) search: Workload,
+    /// The access token of the reports agent, whose user session is then revoked.
+    pub(super) access_token: String,
+    /// A fresh transaction token of the research agent.
+    pub(super) txn_token: String,
+    /// The SET that quarantined the payments agent at the gateway.
+    pub(super) signal: SignedSet,
+}
+
+/// Tells what one action led to.
+async fn told<T>(
+    report: &mut Report,
+    (who, to, credential): (&str, &str, &str),
+    check: &str,
+    action: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let started = Instant::now();
+    let result = action.await;
+    let took = started.elapsed();
+    match &result {
+        Ok(_) => report.line(&Line { who, to, credential, check, outcome: Outcome::Done, took }),
+        Err(error) => report.failure(format!("{who} → {to}: {check}: {error}")),
+    }
+    result
+}
+
+/// Tells of something that has to be refused with a code.
+async fn refused<T>(
+    report: &mut Report,
+    (who, to, credential): (&str, &str, &str),
+    expected: &str,
+    action: impl Future<Output = Result<T, Failure>>,
+) {
+    let started = Instant::now();
+    let code = match action.await {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let took = started.elapsed();
+    if code == expected {
+        report.line(&Line { who, to, credential, check: &code, outcome: Outcome::Refused, took });
+    } else {
+        report.failure(format!("{who} → {to}: expected {expected}, got {code}"));
+    }
+}
+
+fn short(workload: &Workload) -> &str {
+    workload.id.path().trim_start_matches('/')
+}
+
+impl Story {
+    pub(super) async fn play(world: &World, report: &mut Report) -> Result<Self, Failure> {
+        let payments = world.workload("agents/advisor/payments")?;
+        let settlement = world.workload("agents/advisor/settlement")?;
+        let reports = world.workload("agents/advisor/reports")?;
+        let research = world.workload("agents/research")?;
+        let search = world.workload("agents/search")?;
+
+        trust(world, report);
+        registered(world, report).await?;
+
+        report.step("The user delegates: authorization code, PKCE, one resource, and the agent that may act");
+        let details = json!([{"type": "refund", "actions": ["create"], "identifier": "84729"}]);
+        let delegate = |agent, scope, details| get_delegation(world, agent, scope, details);
+        let what = "client = metadata document + JWT-SVID; access token bound to the gateway, may_act = the agent";
+        let parts = (USER, "broker", "jwt-svid as client assertion");
+        let delegation = delegate(&payments, "refund.write payment.read", Some(&details));
+        let delegation = told(report, parts, what, delegation).await?;
+        show(report, "access token", &delegation);
+        let what = "another delegation, to the research agent";
+        let research_token = told(report, parts, what, delegate(&research, "docs.read web.search", None)).await?;
+        let what = "another delegation, to a second agent of the payments class";
+        let reports_token = told(report, parts, what, delegate(&reports, "refund.write", None)).await?;
+
+        report.step(&format!("The payments agent asks the gateway for `refund`: {INTENT}"));
+        let call = ToolCall { tool: "refund", scope: None, delegation: &delegation };
+        let mut got = None;
+        for (shown, name) in
+            [(Shown::X509, "x509-svid, mutual TLS"), (Shown::Jwt, "jwt-svid"), (Shown::Wit, "wit-svid + wpt")]
+        {
+            let what = "identity proven by its own trust domain's bundle";
+            let action = call_gateway(world, &payments, shown, &call);
+            got = Some(told(report, (short(&payments), "gateway", name), what, action).await?);
+        }
+        let (endpoint, first) = got.ok_or("no transaction token")?;
+
+        resolved(world, report, &endpoint, &first)?;
+        used(world, report, &payments, &settlement, &endpoint, &first).await?;
+        let txn_token = delegated(world, report, &research, &search, &research_token).await?;
+
+        let agents = (&payments, &reports);
+        let signal = revoked(world, report, agents, (&delegation, &reports_token)).await?;
+        audited(world, report, &first)?;
+        Ok(Self { payments, reports, research, search, access_token: reports_token, txn_token, signal })
+    }
+}
+
+/// Step 1: what has happened before anybody could ask for anything.
+fn trust(world: &World, report: &mut Report) {
+    report.step("Two trust domains start, and fetch each other's bundles over HTTPS");
+    let took = Duration::ZERO;
+    for (who, to) in [(&world.home, &world.partner), (&world.partner, &world.home)] {
+        let (who, to) = (who.trust_domain().as_str(), to.trust_domain().as_str());
+        let check = "CA, JWT and WIT keys; federated by https_web: bundle kept under its own trust domain";
+        report.line(&Line { who, to, credential: "web certificate", check, outcome: Outcome::Done, took });
+    }
+}
+
+/// Step 2.
+async fn registered(world: &World, report: &mut Report) -> Result<(), Failure> {
+    report.step("Agents, gateway, broker and tools have SVIDs; the agents' client is a metadata document");
+    let url = cimd::ClientIdUrl::parse(&world.client_id)?;
+    let what = "client_id = its URL, addresses checked and pinned, spiffe_id = spiffe://enterprise.example/agents/*";
+    let fetch = async { Ok(world.documents.fetch(&url, net::now()).await?) };
+    let document = told(report, ("broker", "apps.enterprise.example", "web certificate"), what, fetch).await?;
+    if document.metadata.spiffe_id().is_none() {
+        report.failure("the metadata document names no spiffe_id");
+    }
+    for workload in [&world.gateway, &world.refund, &world.search_tool, &world.fraud] {
+        let check = "X509-SVID for one hour, key made by the workload";
+        let (who, to, took) = (workload.id.as_str(), "issuer", Duration::ZERO);
+        report.line(&Line { who, to, credential: "x509-svid", check, outcome: Outcome::Done, took });
+    }
+    Ok(())
+}
+
+/// Steps 5 and 6: the gateway's and the broker's part in the calls above.
+fn resolved(world: &World, report: &mut Report, endpoint: &str, token: &str) -> Result<(), Failure> {
+    report.step("The gateway: registered and active, tool within the namespace bounds, Cedar permits, endpoint resolved");
+    let took = Duration::ZERO;
+    let line = |report: &mut Report, who, to, credential, check| {
+        report.line(&Line { who, to, credential, check, outcome: Outcome::Done, took });
+    };
+    let check = format!("class payments; bounds tools/payments/*; endpoint {endpoint}");
+    line(report, "gateway", "registry, policy", "verified above", &check);
+
+    report.step("The broker: gateway's own SVID, user's token, agent's credential, then the intersection");
+    let verified = verify(world, token)?;
+    let check = format!("txn {}; scope {}; for {}", verified.txn(), verified.scope(), verified.subject());
+    line(report, "gateway", "broker", "x509-svid, mutual TLS", &check);
+    if verified.subject() != USER || verified.scope() != &ScopeSet::parse("refund.write")? {
+        report.failure("the transaction token does not say what was delegated");
+    }
+    show(report, "transaction token", token);
+    Ok(())
+}
+
+/// Step 7.
+async fn used(
+    world: &World,
+    report: &mut Report,
+    payments: &Workload,
+    settlement: &Workload,
+    endpoint: &str,
+    token: &str,
+) -> Result<(), Failure> {
+    report.step("The tool: signature, type, audience, lifetime, scope, actor, call chain; no refund without fraud check");
+    let parts = (short(payments), "refund", "txn-token, mutual TLS");
+    refused(report, parts, "call_chain", call_tool(world, payments, &world.refund.id, endpoint, token)).await;
+
+    let broker = world.towards_broker(payments)?;
+    let next = HandOver { to: &world.fraud.id, scope: "refund.write", outcome: None };
+    let what = "handed over to the fraud check: it acts now, the payments agent is in the chain";
+    let handed = hand_over(&broker, &payments.id, token, &next);
+    let handed = told(report, (short(payments), "broker", "x509-svid, mutual TLS"), what, handed).await?;
+    let check = async {
+        let request = http::Request::post("https://fraud.enterprise.example/check").header("txn-token", &handed);
+        let response = world.towards(payments, &world.fraud.id)?.send(request.body(Vec::new())?).await?;
+        Ok(read(&response, "txn_token")?)
+    };
+    let what = "outcome ok, said by the check itself; handed on to the settlement agent";
+    let checked = told(report, (short(payments), "fraud check", "txn-token, mutual TLS"), what, check).await?;
+    show(report, "transaction token after the check", &checked);
+    let what = "the chain shows the check, in its place, with its outcome";
+    let call = call_tool(world, settlement, &world.refund.id, endpoint, &checked);
+    told(report, (short(settlement), "refund", "txn-token, mutual TLS"), what, call).await?;
+    Ok(())
+}
+
+/// Step 8.
+async fn delegated(
+    world: &World,
+    report: &mut Report,
+    research: &Workload,
+    search: &Workload,
+    delegation: &str,
+) -> Result<String, Failure> {
+    report.step("The research agent delegates to the search agent: both actors, narrower scope, same transaction");
+    let call = ToolCall { tool: "web-search", scope: Some("docs.read web.search"), delegation };
+    let what = "docs.read web.search for the research agent";
+    let parts = (short(research), "gateway", "x509-svid, mutual TLS");
+    let (endpoint, own) = told(report, parts, what, call_gateway(world, research, Shown::X509, &call)).await?;
+    let broker = world.towards_broker(research)?;
+    let next = HandOver { to: &search.id, scope: "web.search", outcome: None };
+    let what = "web.search alone for the search agent, on behalf of the research agent";
+    let handed = hand_over(&broker, &research.id, &own, &next);
+    let handed = told(report, (short(research), "broker", "x509-svid, mutual TLS"), what, handed).await?;
+    let (before, after) = (verify(world, &own)?, verify(world, &handed)?);
+    let chain: Vec<_> = after.act_chain().iter().map(|link| link.actor().party().subject().to_owned()).collect();
+    let actor = after.actor().map(|actor| actor.party().subject());
+    let kept = before.txn() == after.txn() && before.subject() == after.subject();
+    if !kept || chain != [research.id.as_str()] || actor != Some(search.id.as_str()) {
+        report.failure("the replacement does not carry both actors in the same transaction");
+    }
+    if !after.scope().is_subset(before.scope()) || after.scope() == before.scope() {
+        report.failure("the scope was not narrowed");
+    }
+    let what = "the tool sees who acts, for whom, through whom";
+    let call = call_tool(world, search, &world.search_tool.id, &endpoint, &handed);
+    told(report, (short(search), "web-search", "txn-token, mutual TLS"), what, call).await?;
+    Ok(own)
+}
+
+/// Step 9.
+async fn revoked(
+    world: &World,
+    report: &mut Report,
+    (payments, reports): (&Workload, &Workload),
+    (delegation, reports_token): (&str, &str),
+) -> Result<SignedSet, Failure> {
+    report.step("A risk signal quarantines one agent at once; a revoked session ends the user's delegations");
+    let now = net::now();
+    let event = RiskLevelChange::new(Common::at(now.as_secs()), "WORKLOAD", RiskLevel::High)?;
+    let web = world.web()?;
+    let mut sets = Vec::new();
+    for component in ["gateway", "broker"] {
+        let subject = SubjectIdentifier::uri(payments.id.as_str())?;
+        let request = SetRequest::new(audience(component), subject, SignalEvent::RiskLevelChange(event.clone()));
+        sets.push((component, world.transmitter.sign(&request, now)?));
+    }
+    let gateway = world.towards_anonymously(&world.gateway.id)?;
+    let signalled = Instant::now();
+    for (component, set) in &sets {
+        let (client, url) = match *component {
+            "gateway" => (&gateway, format!("{GATEWAY}/signals")),
+            _ => (&web, format!("{BROKER}/signals")),
+        };
+        let push = async {
+            let response = client.send(world.transmitter.push_request(set, &url)?).await?;
+            if response.status() == 202 { Ok(()) } else { Err(format!("http_{}", response.status()).into()) }
+        };
+        let what = "risk-level-change HIGH for one instance: signature, issuer, audience, first delivery";
+        told(report, ("signals", component, "set, push"), what, push).await?;
+    }
+    let call = ToolCall { tool: "refund", scope: None, delegation };
+    let parts = (short(payments), "gateway", "x509-svid, mutual TLS");
+    refused(report, parts, "agent_quarantined", call_gateway(world, payments, Shown::X509, &call)).await;
+    report.revocation(signalled.elapsed());
+    let mint = mint_as_gateway(world, payments, delegation);
+    let parts = ("gateway", "broker", "x509-svid, mutual TLS");
+    refused(report, parts, "invalid_request", mint).await;
+    let call = ToolCall { tool: "refund", scope: None, delegation: reports_token };
+    let what = "another agent of the same class goes on working";
+    let action = call_gateway(world, reports, Shown::X509, &call);
+    told(report, (short(reports), "gateway", "x509-svid, mutual TLS"), what, action).await?;
+
+    let subject = SubjectIdentifier::email(USER)?;
+    let event = SignalEvent::SessionRevoked(SessionRevoked::new(Common::at(net::now().as_secs())));
+    let set = world.transmitter.sign(&SetRequest::new(audience("broker"), subject, event), net::now())?;
+    let signalled = Instant::now();
+    world.transmitter.enqueue("broker", set).await?;
+    let poll = async {
+        let endpoint = format!("{SIGNALS}/poll/broker");
+        while world.poller.poll(&web, &endpoint).await? == 0 {
+            if signalled.elapsed() > PATIENCE {
+                return Err("the event did not arrive".into());
+            }
+        }
+        Ok(())
+    };
+    told(report, ("broker", "signals", "set, poll"), "session-revoked for the user: polled, applied, acknowledged", poll)
+        .await?;
+    let parts = (short(reports), "gateway", "x509-svid, mutual TLS");
+    refused(report, parts, "invalid_request", call_gateway(world, reports, Shown::X509, &call)).await;
+    report.revocation(signalled.elapsed());
+    sets.into_iter().next().map(|(_, set)| set).ok_or_else(|| "no signal".into())
+}
+
+/// What a gateway that has not heard of the quarantine would ask of the broker.
+async fn mint_as_gateway(world: &World, agent: &Workload, delegation: &str) -> Result<String, Failure> {
+    let subject = SubjectToken { unverified_token: delegation.to_owned(), token_type: TokenType::AccessToken };
+    let mut request = TxnTokenRequest::new(TRUST_DOMAIN, subject, ScopeSet::parse("refund.write")?);
+    let credential = AgentCredential::X509(agent.svid.chain().to_vec());
+    request.unverified_request_details.insert(AGENT_CREDENTIAL, credential.to_value())?;
+    exchange(&world.towards_broker(&world.gateway)?, &world.gateway.id, request.to_form()?).await
+}
+
+/// Step 10.
+fn audited(world: &World, report: &mut Report, first: &str) -> Result<(), Failure> {
+    report.step("The audit log, from user to tool");
+    let lines = world.audit.to_lines();
+    let records = audit::read_verified(&world.provider, &lines)?;
+    let txn = verify(world, first)?.txn().to_owned();
+    let mut path = Vec::new();
+    for record in records.iter().filter(|record| record.event.txn.as_deref() == Some(&txn)) {
+        let event = &record.event;
+        let actors = event.actors.iter().rev().map(|actor| actor.rsplit('/').next().unwrap_or(actor));
+        let chain: Vec<&str> = event.user.as_deref().into_iter().chain(actors).collect();
+        let decision = match event.decision {
+            audit::Decision::Refused => "refused",
+            _ => "allowed",
+        };
+        let check = format!(
+            "{} {}: {decision}{}",
+            chain.join(" → "),
+            event.action,
+            event.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default()
+        );
+        let to = event.target.as_deref().unwrap_or("-");
+        let credential = event.credential.as_deref().unwrap_or("-");
+        let (who, took) = (event.component.as_str(), Duration::ZERO);
+        let outcome = if decision == "refused" { Outcome::Refused } else { Outcome::Done };
+        report.line(&Line { who, to, credential, check: &check, outcome, took });
+        path.push((event.component.clone(), event.decision));
+    }
+    let expected = [
+        ("broker", audit::Decision::Allowed),
+        ("tool:refund", audit::Decision::Refused),
+        ("broker", audit::Decision::Allowed),
+        ("check:fraud", audit::Decision::Allowed),
+        ("broker", audit::Decision::Allowed),
+        ("tool:refund", audit::Decision::Allowed),
+    ];
+    if path.iter().map(|(who, decision)| (who.as_str(), *decision)).ne(expected) {
+        report.failure(format!("the trace of transaction {txn} is not the one that was played"));
+    }
+    let check = format!("hash chain of {} records verified", records.len());
+    let took = Duration::ZERO;
+    report.line(&Line { who: "auditor", to: "audit log", credential: "-", check: &check, outcome: Outcome::Done, took });
+    Ok(())
+}
+
+/// The token as a tool would read it.
+fn verify(world: &World, token: &str) -> Result<TxnToken, Failure> {
+    Ok(TxnTokenVerifier::new(TRUST_DOMAIN, BROKER).verify(token, &world.token_keys, net::now())?)
+}
+
+
+/// Shows header and claims; the signature is cut.
+fn show(report: &mut Report, name: &str, token: &str) {
+    let mut segments = token.split('.').map(|segment| {
+        let bytes = base64url::decode(segment, "token").unwrap_or_default();
+        json::object(&bytes, &json::Limits::CLAIMS).map_or(Value::Null, Value::Object)
+    });
+    let (header, claims) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+    report.token(name, &header, &claims);
+}

@@ -1,0 +1,478 @@
+//! The world of the demo: two trust domains, a broker, a gateway, agents, tools and a signals transmitter.
+
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cimd::client::{Fetcher, Resolve, Resolving};
+use cimd::guard::AddressPolicy;
+use cimd::FetchPolicy;
+use http::request::Parts;
+use http::{HeaderValue, Request, StatusCode, header};
+use jose_x509::{Algorithm, CryptoProvider, KeySet, SigningKey, provider::ring};
+use oauth_spiffe_client_auth::{Method, RegisteredClient};
+use pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::json;
+use spiffe_bundle::federation::{FetchStep, Relationship};
+use spiffe_bundle::{BundleSet, SharedBundleSet};
+use spiffe_id::{SpiffeId, SpiffeIdPattern, TrustDomain};
+use svid::x509::X509Svid;
+use token_exchange::{Authority, DetailType, DetailTypes, Namespace, ScopeSet};
+use tokio::net::TcpListener;
+use txn_token::{CallChainPolicy, Requirements, TxnTokenVerifier};
+
+use crate::audit::AuditLog;
+use crate::broker::{Broker, BrokerParts};
+use crate::demo::services::{FraudCheck, MetadataHost};
+use crate::gateway::{Gateway, GatewayParts};
+use crate::issuer::TrustDomainIssuer;
+use crate::net::{self, Client, Handler, Hosts, Server};
+use crate::policy::Policy;
+use crate::registry::{AgentClass, AgentInstance, Registry, Status, Tool};
+use crate::signals::{Receiver, ResponseRules, Transmitter};
+use crate::tls;
+use crate::tool::ToolService;
+
+/// Whatever goes wrong in setting up.
+pub(super) type Failure = Box<dyn Error + Send + Sync>;
+
+pub(super) const TRUST_DOMAIN: &str = "enterprise.example";
+pub(super) const PARTNER: &str = "partner.example";
+pub(super) const BROKER: &str = "https://broker.enterprise.example";
+pub(super) const GATEWAY: &str = "https://gateway.enterprise.example";
+pub(super) const SIGNALS: &str = "https://signals.enterprise.example";
+pub(super) const USER: &str = "user-4821@enterprise.example";
+pub(super) const INTENT: &str = "process refund for order 84729";
+
+/// Who may call what, in Cedar.
+const POLICY: &str = r#"
+permit(principal, action == Action::"call", resource == Tool::"refund") when { context.class == "payments" };
+permit(principal, action == Action::"call", resource == Tool::"web-search") when { context.class == "research" };
+// Nothing outside the home trust domain calls tools here, whatever else permits it.
+forbid(principal, action, resource) unless { context.trust_domain == "enterprise.example" };
+"#;
+
+/// The refund tool acts only after the fraud check approved, and not through more than four hands.
+const REFUND_CHAIN: &[u8] = br#"{
+    "roles": {
+        "fraud-validation": {"ids": ["spiffe://enterprise.example/checks/fraud"], "kind": "check"},
+        "advisors": ["spiffe://enterprise.example/agents/advisor/*"]
+    },
+    "rules": [
+        {"rule": "require", "role": "fraud-validation"},
+        {"rule": "order", "first": "fraud-validation", "then": "advisors"},
+        {"rule": "max_hops", "limit": 4}
+    ]
+}"#;
+
+/// A workload with its X509-SVID.
+pub(super) struct Workload {
+    pub(super) id: SpiffeId,
+    pub(super) svid: X509Svid,
+}
+
+pub(super) struct World {
+    pub(super) provider: CryptoProvider,
+    pub(super) hosts: Arc<Hosts>,
+    pub(super) home: Arc<TrustDomainIssuer>,
+    pub(super) partner: Arc<TrustDomainIssuer>,
+    pub(super) bundles: Arc<SharedBundleSet>,
+    pub(super) web_roots: Vec<CertificateDer<'static>>,
+    pub(super) audit: Arc<AuditLog>,
+    pub(super) client_id: String,
+    pub(super) documents: Fetcher,
+    pub(super) gateway: Workload,
+    pub(super) refund: Workload,
+    pub(super) search_tool: Workload,
+    pub(super) fraud: Workload,
+    pub(super) transmitter: Arc<Transmitter>,
+    pub(super) poller: Receiver,
+    pub(super) token_keys: KeySet,
+    _servers: Vec<Server>,
+}
+
+pub(super) fn id(path: &str) -> Result<SpiffeId, Failure> {
+    Ok(SpiffeId::parse(&format!("spiffe://{TRUST_DOMAIN}/{path}"))?)
+}
+
+impl World {
+    /// Starts everything on loopback.
+    pub(super) async fn start(gateway_port: u16) -> Result<Self, Failure> {
+        let provider = ring::provider();
+        let now = net::now();
+        let hosts = Arc::new(Hosts::default());
+        let web = WebAuthority::new()?;
+        let mut servers = Vec::new();
+
+        // 1: two trust domains, each with a bundle endpoint, that fetch each other's bundles.
+        let home = Arc::new(TrustDomainIssuer::new(provider, &TrustDomain::parse(TRUST_DOMAIN)?, now)?);
+        let partner = Arc::new(TrustDomainIssuer::new(provider, &TrustDomain::parse(PARTNER)?, now)?);
+        for issuer in [&home, &partner] {
+            let name = format!("issuer.{}", issuer.trust_domain());
+            servers.push(web.serve(&name, &hosts, None, Arc::clone(issuer) as _).await?);
+        }
+        let plain = Client::new(tls::web_client(&web.roots(), None)?, Arc::clone(&hosts));
+        let bundles = federate(&provider, &plain, &home, &partner).await?;
+        federate(&provider, &plain, &partner, &home).await?;
+
+        // 2: workloads and their SVIDs, and the agents' OAuth client.
+        let workload = |path: &str| {
+            let id = id(path)?;
+            Ok::<_, Failure>(Workload { svid: home.x509_svid(&id, now)?, id })
+        };
+        let (gateway, refund) = (workload("gateway")?, workload("tools/payments/refund")?);
+        let (search_tool, fraud) = (workload("tools/research/web")?, workload("checks/fraud")?);
+        let apps = "apps.enterprise.example";
+        let host = Arc::new(MetadataHost::default());
+        let server = web.serve(apps, &hosts, None, Arc::clone(&host) as _).await?;
+        let client_id = format!("https://{apps}:{}/agents.json", server.address().port());
+        host.publish("/agents.json", &client_document(&client_id));
+        host.publish("/wrong-id.json", &client_document("https://apps.enterprise.example/other.json"));
+        servers.push(server);
+        let documents = Fetcher::new(tls::web_client(&web.roots(), None)?)
+            .resolver(Arc::new(LoopbackNames(Arc::clone(&hosts))))
+            .fetch_policy(FetchPolicy::new().addresses(
+                AddressPolicy::for_development().dangerous_allow_loopback(IpAddr::V4(Ipv4Addr::LOCALHOST))?,
+            ));
+
+        let audit = Arc::new(AuditLog::new(provider));
+        let signing_key = || SigningKey::generate(&provider, Algorithm::Es256).map(SigningKey::with_thumbprint_kid);
+        let signals_key = signing_key()?;
+        let signals_keys = Arc::new(KeySet::new(vec![signals_key.verifying_key()?])?);
+        let receiver = |component: &str, registry: &Arc<Registry>| {
+            Receiver::new(
+                component,
+                SIGNALS,
+                Arc::clone(&signals_keys),
+                ResponseRules::default(),
+                Arc::clone(registry),
+                Arc::clone(&audit),
+            )
+        };
+
+        // The broker, known to the web by its name.
+        let broker_registry = Arc::new(registry()?);
+        let (access_token_key, txn_token_key) = (signing_key()?, signing_key()?);
+        let token_keys =
+            KeySet::new(vec![access_token_key.verifying_key()?, txn_token_key.verifying_key()?])?;
+        let broker = Broker::new(BrokerParts {
+            issuer: BROKER.to_owned(),
+            trust_domain: TRUST_DOMAIN.to_owned(),
+            resource: GATEWAY.to_owned(),
+            access_token_key,
+            txn_token_key,
+            bundles: Arc::clone(&bundles),
+            registry: Arc::clone(&broker_registry),
+            clients: clients()?,
+            gateways: vec![gateway.id.as_str().to_owned()],
+            documents: documents.clone(),
+            detail_types: detail_types(),
+            signals: receiver("broker", &broker_registry)?,
+            audit: Arc::clone(&audit),
+            provider,
+        })?;
+        let name = "broker.enterprise.example";
+        servers.push(web.serve(name, &hosts, Some(&bundles), Arc::new(broker)).await?);
+
+        // The gateway and the tools, known to workloads by their SPIFFE IDs.
+        let gateway_registry = Arc::new(registry()?);
+        let broker_client = |svid: &X509Svid| {
+            Ok::<_, Failure>(Client::new(tls::web_client(&web.roots(), Some(svid))?, Arc::clone(&hosts)))
+        };
+        let handler = Gateway::new(GatewayParts {
+            id: gateway.id.clone(),
+            url: GATEWAY.to_owned(),
+            broker: BROKER.to_owned(),
+            trust_domain: TRUST_DOMAIN.to_owned(),
+            bundles: Arc::clone(&bundles),
+            registry: Arc::clone(&gateway_registry),
+            policy: Policy::parse(POLICY)?,
+            client: broker_client(&gateway.svid)?,
+            signals: receiver("gateway", &gateway_registry)?,
+            audit: Arc::clone(&audit),
+            provider,
+        })?;
+        let spiffe = |svid: &X509Svid| tls::spiffe_server(svid, &bundles);
+        let server = serve("gateway.enterprise.example", gateway_port, &hosts, spiffe(&gateway.svid)?, Arc::new(handler));
+        servers.push(server.await?);
+
+        let jwks = get_jwks(&plain, &provider).await?;
+        let verifier = || TxnTokenVerifier::new(TRUST_DOMAIN, BROKER);
+        let advisors = SpiffeIdPattern::parse("spiffe://enterprise.example/agents/advisor/*")?;
+        let refund_tool = ToolService {
+            name: "refund".to_owned(),
+            path: "/refund".to_owned(),
+            verifier: verifier(),
+            keys: jwks.clone(),
+            requirements: Requirements::new(ScopeSet::parse("refund.write")?)
+                .with_actor(advisors)
+                .with_caller_bound(Vec::<String>::new())
+                .with_call_chain(CallChainPolicy::from_json(REFUND_CHAIN)?),
+            audit: Arc::clone(&audit),
+        };
+        let server = serve("refund.enterprise.example", 0, &hosts, spiffe(&refund.svid)?, Arc::new(refund_tool));
+        servers.push(server.await?);
+        let web_tool = ToolService {
+            name: "web-search".to_owned(),
+            path: "/search".to_owned(),
+            verifier: verifier(),
+            keys: jwks.clone(),
+            requirements: Requirements::new(ScopeSet::parse("web.search")?).with_caller_bound(Vec::<String>::new()),
+            audit: Arc::clone(&audit),
+        };
+        let server = serve("search.enterprise.example", 0, &hosts, spiffe(&search_tool.svid)?, Arc::new(web_tool));
+        servers.push(server.await?);
+        let check = FraudCheck {
+            id: fraud.id.clone(),
+            verifier: verifier(),
+            keys: jwks,
+            client: broker_client(&fraud.svid)?,
+            audit: Arc::clone(&audit),
+        };
+        let server = serve("fraud.enterprise.example", 0, &hosts, spiffe(&fraud.svid)?, Arc::new(check));
+        servers.push(server.await?);
+
+        // The signals plane.
+        let transmitter = Arc::new(Transmitter::new(SIGNALS, signals_key, provider)?);
+        let name = "signals.enterprise.example";
+        servers.push(web.serve(name, &hosts, None, Arc::clone(&transmitter) as _).await?);
+        let poller = receiver("broker", &broker_registry)?;
+
+        Ok(Self {
+            provider,
+            hosts,
+            home,
+            partner,
+            bundles,
+            web_roots: web.roots(),
+            audit,
+            client_id,
+            documents,
+            gateway,
+            refund,
+            search_tool,
+            fraud,
+            transmitter,
+            poller,
+            token_keys,
+            _servers: servers,
+        })
+    }
+
+    /// An agent with a fresh X509-SVID.
+    pub(super) fn workload(&self, path: &str) -> Result<Workload, Failure> {
+        let id = id(path)?;
+        Ok(Workload { svid: self.home.x509_svid(&id, net::now())?, id })
+    }
+
+    /// A client that shows nothing and knows servers by their names.
+    pub(super) fn web(&self) -> Result<Client, Failure> {
+        Ok(Client::new(tls::web_client(&self.web_roots, None)?, Arc::clone(&self.hosts)))
+    }
+
+    /// A client towards the broker that shows an SVID.
+    pub(super) fn towards_broker(&self, workload: &Workload) -> Result<Client, Failure> {
+        Ok(Client::new(tls::web_client(&self.web_roots, Some(&workload.svid))?, Arc::clone(&self.hosts)))
+    }
+
+    /// A client towards another workload, by mutual TLS.
+    pub(super) fn towards(&self, workload: &Workload, server: &SpiffeId) -> Result<Client, Failure> {
+        Ok(Client::new(tls::spiffe_client(&workload.svid, &self.bundles, server)?, Arc::clone(&self.hosts)))
+    }
+
+    /// A client towards another workload that shows nothing.
+    pub(super) fn towards_anonymously(&self, server: &SpiffeId) -> Result<Client, Failure> {
+        Ok(Client::new(tls::anonymous_client(&self.bundles, server)?, Arc::clone(&self.hosts)))
+    }
+}
+
+/// Fetches the bundle of `other` for `own`, and gives the bundles that `own` then has.
+async fn federate(
+    provider: &CryptoProvider,
+    client: &Client,
+    own: &TrustDomainIssuer,
+    other: &TrustDomainIssuer,
+) -> Result<Arc<SharedBundleSet>, Failure> {
+    let url = format!("https://issuer.{}/bundle.json", other.trust_domain());
+    let relationship = Relationship::https_web(other.trust_domain().clone(), &url)?;
+    let plan = relationship.fetch();
+    let response = client.send(plan.request()?.map(|()| Vec::new())).await?;
+    let (parts, body) = response.into_parts();
+    let FetchStep::Fetched(bundle) = plan.response(provider, parts.status, &parts.headers, &body)? else {
+        return Err("the bundle endpoint redirects".into());
+    };
+    let bundles = Arc::new(SharedBundleSet::new(BundleSet::new()));
+    bundles.install(Arc::clone(own.bundle()))?;
+    bundles.install(*bundle)?;
+    Ok(bundles)
+}
+
+/// The broker's published keys.
+async fn get_jwks(client: &Client, provider: &CryptoProvider) -> Result<KeySet, Failure> {
+    let response = client.send(Request::get(format!("{BROKER}/jwks")).body(Vec::new())?).await?;
+    Ok(KeySet::from_jwks_slice(provider, response.body())?)
+}
+
+/// The same agents and tools for gateway and broker, each of which keeps its own state of them.
+fn registry() -> Result<Registry, Failure> {
+    let registry = Registry::default();
+    let pattern = |text: &str| SpiffeIdPattern::parse(&format!("spiffe://{TRUST_DOMAIN}/{text}"));
+    let classes = [
+        ("payments", pattern("agents/advisor/*")?, "refund.write payment.read", "tools/payments/*"),
+        (
+            "research",
+            SpiffeIdPattern::one_of([pattern("agents/research")?, pattern("agents/search")?]),
+            "docs.read web.search",
+            "tools/research/*",
+        ),
+        ("checks", pattern("checks/*")?, "refund.write payment.read", "checks/none"),
+    ];
+    for (name, members, scopes, tools) in classes {
+        let tools = Namespace::parse(&format!("spiffe://{TRUST_DOMAIN}/{tools}"))?;
+        let ceiling = Authority::unbounded().with_scopes(ScopeSet::parse(scopes)?).with_namespaces([tools]);
+        registry.add_class(AgentClass { name: name.to_owned(), members, ceiling });
+    }
+    for (path, class) in AGENTS {
+        registry.add_instance(AgentInstance {
+            id: id(path)?,
+            class: (*class).to_owned(),
+            ceiling: Authority::unbounded(),
+            status: Status::Active,
+        });
+    }
+    for (name, path, endpoint, scope) in [
+        ("refund", "tools/payments/refund", "https://refund.enterprise.example/refund", "refund.write"),
+        ("web-search", "tools/research/web", "https://search.enterprise.example/search", "web.search"),
+        ("payroll", "tools/hr/payroll", "https://payroll.enterprise.example/run", "payroll.write"),
+    ] {
+        registry.add_tool(Tool {
+            name: name.to_owned(),
+            id: id(path)?,
+            endpoint: endpoint.to_owned(),
+            scope: scope.to_owned(),
+        });
+    }
+    Ok(registry)
+}
+
+const AGENTS: &[(&str, &str)] = &[
+    ("agents/advisor/payments", "payments"),
+    ("agents/advisor/settlement", "payments"),
+    ("agents/advisor/reports", "payments"),
+    ("agents/research", "research"),
+    ("agents/search", "research"),
+    ("checks/fraud", "checks"),
+];
+
+/// The gateway and the agents as OAuth clients under their own SPIFFE IDs, by mutual TLS alone.
+fn clients() -> Result<Vec<RegisteredClient>, Failure> {
+    let paths = AGENTS.iter().map(|(path, _)| *path).chain(["gateway"]);
+    paths
+        .map(|path| {
+            let id = id(path)?;
+            let client = RegisteredClient::new(id.as_str(), SpiffeIdPattern::exact(id.clone()));
+            Ok(client.with_methods(&[Method::SpiffeX509]))
+        })
+        .collect()
+}
+
+fn detail_types() -> DetailTypes {
+    DetailTypes::new([DetailType::new("refund").with_unrestricted_field("locations")])
+}
+
+fn client_document(client_id: &str) -> String {
+    json!({
+        "client_id": client_id,
+        "client_name": "Advisory agents of Enterprise",
+        "redirect_uris": ["https://apps.enterprise.example/callback"],
+        "grant_types": ["authorization_code"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "spiffe_jwt",
+        "spiffe_id": format!("spiffe://{TRUST_DOMAIN}/agents/*"),
+    })
+    .to_string()
+}
+
+async fn serve(
+    name: &str,
+    port: u16,
+    hosts: &Hosts,
+    tls: Arc<rustls::ServerConfig>,
+    handler: Arc<dyn Handler>,
+) -> Result<Server, Failure> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|error| format!("cannot listen on 127.0.0.1:{port} for {name}: {error}"))?;
+    let server = Server::start(listener, tls, handler)?;
+    hosts.insert(name, server.address());
+    Ok(server)
+}
+
+/// The certificate authority of the demo's web, which has nothing to do with any trust domain.
+struct WebAuthority {
+    issuer: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+}
+
+impl WebAuthority {
+    fn new() -> Result<Self, Failure> {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Demo Web CA");
+        let key = rcgen::KeyPair::generate()?;
+        Ok(Self { issuer: rcgen::CertifiedIssuer::self_signed(params, key)? })
+    }
+
+    fn roots(&self) -> Vec<CertificateDer<'static>> {
+        vec![self.issuer.der().clone()]
+    }
+
+    async fn serve(
+        &self,
+        name: &str,
+        hosts: &Hosts,
+        workloads: Option<&Arc<SharedBundleSet>>,
+        handler: Arc<dyn Handler>,
+    ) -> Result<Server, Failure> {
+        let key = rcgen::KeyPair::generate()?;
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()])?;
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let tls = tls::web_server(vec![certificate.der().clone()], key, workloads)?;
+        serve(name, 0, hosts, tls, handler).await
+    }
+}
+
+/// Resolves the demo's names; whatever else is asked for has the address that its name says, or none.
+struct LoopbackNames(Arc<Hosts>);
+
+impl Resolve for LoopbackNames {
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
+        let address = match host {
+            // What a hostile document would point to.
+            "internal.evil.example" => Some(SocketAddr::from(([10, 0, 0, 5], port))),
+            known => self.0.get(known),
+        };
+        Box::pin(async move {
+            address.map(|address| vec![address]).ok_or_else(|| std::io::Error::other("no such name"))
+        })
+    }
+}
+
+/// A served text as JSON.
+pub(super) fn json_text(parts: &Parts, text: Option<String>) -> http::Response<Vec<u8>> {
+    let Some(text) = text.filter(|_| parts.method == http::Method::GET) else {
+        return net::empty(StatusCode::NOT_FOUND);
+    };
+    let mut response = net::empty(StatusCode::OK);
+    *response.body_mut() = text.into_bytes();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
+    response
+}
+
+/// How long the demo waits for something that has to happen.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
