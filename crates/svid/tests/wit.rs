@@ -72,7 +72,7 @@ fn headers(wit: &str, workload: &SigningKey) -> HeaderMap {
 
 fn present(headers: &HeaderMap, bundles: &BundleSet) -> Result<BoundWorkload, svid::Error> {
     let request = Request::get(TARGET).body(()).unwrap();
-    let replay = MemoryReplayGuard::new(10);
+    let replay = MemoryReplayGuard::new(10_000);
     verifier().verify(headers, request.uri(), bundles, &replay, at(NOW))
 }
 
@@ -113,7 +113,7 @@ fn proof_makes_the_workload() {
     );
     assert_eq!(code(present(&bearer, &home)), "not_wpt_scheme");
     // One guard: the WIT may come again, the proof may not.
-    let replay = MemoryReplayGuard::new(10);
+    let replay = MemoryReplayGuard::new(10_000);
     let request = Request::get(TARGET).body(()).unwrap();
     let send = |headers: &HeaderMap| {
         code(verifier().verify(headers, request.uri(), &home, &replay, at(NOW)))
