@@ -30,12 +30,14 @@ pub mod access_token;
 pub mod authorize;
 mod delegate;
 mod error;
+pub mod session;
 
 pub use delegate::{AGENT_CREDENTIAL, HAND_OVER_TO, OUTCOME};
 pub use error::BrokerError;
 
 use access_token::{AccessTokens, Delegated};
 use authorize::{AuthorizationRequest, Codes, Consent};
+use session::UserSessions;
 
 /// What a broker is made of.
 pub struct BrokerParts {
@@ -63,6 +65,8 @@ pub struct BrokerParts {
     pub detail_types: DetailTypes,
     /// Takes signals.
     pub signals: Receiver,
+    /// Who is logged in.
+    pub sessions: Arc<dyn UserSessions>,
     /// The log.
     pub audit: Arc<AuditLog>,
     /// Cryptography.
@@ -140,7 +144,7 @@ impl Broker {
     /// Takes a user's consent: the form of the authorization request, sent by the user's browser with the user's session.
     async fn authorize(&self, parts: &Parts, body: &[u8], now: UnixTime) -> Result<Response<Vec<u8>>, BrokerError> {
         let form = Form::from_request(parts, body)?;
-        let user = parts.headers.get(USER_SESSION).and_then(|user| user.to_str().ok()).ok_or(BrokerError::NoSession)?;
+        let user = self.parts.sessions.user(&parts.headers).ok_or(BrokerError::NoSession)?;
         let request = AuthorizationRequest::from_form(&form)?;
         let url = ClientIdUrl::parse(&request.client_id)?;
         let client = self.parts.documents.fetch(&url, now).await?;
@@ -154,8 +158,8 @@ impl Broker {
             Some(text) => Some(self.parts.detail_types.request(text)?.to_value()),
         };
         let (redirect, state) = (request.redirect_uri.clone(), request.state.clone());
-        let event = Event::new("broker", "user.consent", Decision::Allowed).user(user).target(&request.client_id);
-        let consent = Consent { user: user.to_owned(), request, details };
+        let event = Event::new("broker", "user.consent", Decision::Allowed).user(&user).target(&request.client_id);
+        let consent = Consent { user, request, details };
         let code = self.codes.issue(consent, now).ok_or(BrokerError::Busy)?;
         self.parts.audit.append(event, now);
         let mut location = url::Url::parse(&redirect).map_err(|_| BrokerError::Redirect)?;
@@ -247,9 +251,6 @@ impl Broker {
         Ok(response)
     }
 }
-
-/// Names the user of a browser session. In a deployment this comes from the session layer in front of the broker.
-pub const USER_SESSION: &str = "x-demo-user-session";
 
 impl Handler for Broker {
     fn handle<'a>(&'a self, parts: Parts, body: Vec<u8>, peer: Vec<CertificateDer<'static>>) -> Answer<'a> {

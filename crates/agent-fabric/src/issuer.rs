@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
-use jose_x509::{Algorithm, CryptoProvider, SigningKey};
+use jose_x509::{Algorithm, CryptoProvider, Jwk, PublicKey, SigningKey};
 use pki_types::{CertificateDer, UnixTime};
 use spiffe_bundle::Bundle;
 use spiffe_id::{SpiffeId, TrustDomain};
 use svid::jwt::JwtSvidIssuer;
 use svid::wit::WitSvidIssuer;
-use svid::x509::{CertificateAuthority, X509Svid};
+use svid::x509::CertificateAuthority;
 
 use crate::net::{self, Answer, Handler};
 
@@ -47,15 +47,20 @@ pub const SVID_LIFETIME: Duration = Duration::from_secs(3600);
 const CA_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl TrustDomainIssuer {
-    /// Makes the keys of a trust domain and its bundle.
+    /// Starts a trust domain with this CA key, new keys for tokens, and the bundle of both.
     ///
     /// # Errors
     ///
     /// [`IssuerError`].
-    pub fn new(provider: CryptoProvider, trust_domain: &TrustDomain, now: UnixTime) -> Result<Self, IssuerError> {
+    pub fn new(
+        provider: CryptoProvider,
+        trust_domain: &TrustDomain,
+        authority: SigningKey,
+        now: UnixTime,
+    ) -> Result<Self, IssuerError> {
         let key = || SigningKey::generate(&provider, Algorithm::Es256).map(SigningKey::with_thumbprint_kid);
         let (jwt, wit) = (key()?, key()?);
-        let authority = CertificateAuthority::self_signed(trust_domain, key()?, CA_LIFETIME, now)?;
+        let authority = CertificateAuthority::self_signed(trust_domain, authority, CA_LIFETIME, now)?;
         let bundle = Bundle::builder(&provider, trust_domain.clone())
             .with_x509_authority(authority.certificate())
             .with_jwt_authority(&jwt.public_jwk())
@@ -84,15 +89,13 @@ impl TrustDomainIssuer {
         &self.bundle
     }
 
-    /// Issues an X509-SVID for a new key.
+    /// Issues an X509-SVID for the workload's own key, whose private half the workload keeps.
     ///
     /// # Errors
     ///
     /// [`IssuerError`].
-    pub fn x509_svid(&self, id: &SpiffeId, now: UnixTime) -> Result<X509Svid, IssuerError> {
-        let key = SigningKey::generate(&self.provider, Algorithm::Es256)?;
-        let leaf = self.authority.issue_leaf(id, key.public_key(), &[], SVID_LIFETIME, now)?;
-        Ok(X509Svid::new(vec![leaf], key)?)
+    pub fn x509_svid(&self, id: &SpiffeId, key: &PublicKey, now: UnixTime) -> Result<CertificateDer<'static>, IssuerError> {
+        Ok(self.authority.issue_leaf(id, key, &[], SVID_LIFETIME, now)?)
     }
 
     /// Issues a JWT-SVID for one audience.
@@ -104,21 +107,13 @@ impl TrustDomainIssuer {
         Ok(self.jwt.issue(id, audience, Duration::from_secs(300), now)?)
     }
 
-    /// Issues a WIT-SVID for a new key, which comes with it.
+    /// Issues a WIT-SVID for the workload's own key, whose private half the workload keeps.
     ///
     /// # Errors
     ///
     /// [`IssuerError`].
-    pub fn wit_svid(&self, id: &SpiffeId, now: UnixTime) -> Result<(String, SigningKey), IssuerError> {
-        let key = SigningKey::generate(&self.provider, Algorithm::Es256)?;
-        let token = self.wit.issue(id, &key.public_jwk(), Some(self.provider.random_id()?), now)?;
-        Ok((token, key))
-    }
-
-    /// The certificate authority, for whoever issues certificates of other forms.
-    #[must_use]
-    pub fn authority(&self) -> &CertificateAuthority {
-        &self.authority
+    pub fn wit_svid(&self, id: &SpiffeId, key: &Jwk, now: UnixTime) -> Result<String, IssuerError> {
+        Ok(self.wit.issue(id, key, Some(self.provider.random_id()?), now)?)
     }
 }
 

@@ -82,6 +82,8 @@ impl Server {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
+                // Answers are small: waiting to fill a segment only adds delay.
+                let _ = stream.set_nodelay(true);
                 let (acceptor, handler) = (acceptor.clone(), Arc::clone(&handler));
                 tokio::spawn(async move {
                     connection(stream, acceptor, handler).await;
@@ -205,6 +207,7 @@ impl Client {
         let address = self.hosts.get(host).ok_or_else(|| NetError::UnknownHost(host.to_owned()))?;
         let name = ServerName::try_from(host.to_owned()).map_err(|_| NetError::Uri)?;
         let stream = TcpStream::connect(address).await.map_err(NetError::Connect)?;
+        stream.set_nodelay(true).map_err(NetError::Connect)?;
         let tls = TlsConnector::from(Arc::clone(&self.tls));
         let stream = tls.connect(name, stream).await.map_err(NetError::Tls)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

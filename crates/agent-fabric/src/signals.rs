@@ -77,7 +77,7 @@ pub struct Receiver {
 const MAX_EVENTS: usize = 100_000;
 
 impl Receiver {
-    /// A receiver for SETs of one transmitter; its audience is `https://COMPONENT.enterprise…`, as [`audience`] has it.
+    /// A receiver for SETs of one transmitter, addressed to `audience`. `component` is its name in the log.
     ///
     /// # Errors
     ///
@@ -86,13 +86,14 @@ impl Receiver {
         component: &str,
         issuer: &str,
         keys: Arc<KeySet>,
+        audience: &str,
         rules: ResponseRules,
         registry: Arc<Registry>,
         audit: Arc<AuditLog>,
     ) -> Result<Self, SignalsError> {
         Ok(Self {
             component: component.to_owned(),
-            verifier: SetVerifier::ssf(issuer, keys, [audience(component)])?,
+            verifier: SetVerifier::ssf(issuer, keys, [audience])?,
             guard: Arc::new(MemoryReplayGuard::new(MAX_EVENTS)),
             rules,
             registry,
@@ -176,12 +177,6 @@ impl Receiver {
         event.target = target.cloned();
         self.audit.append(event, now);
     }
-}
-
-/// The audience of a component's stream.
-#[must_use]
-pub fn audience(component: &str) -> String {
-    format!("https://{component}.enterprise.example/signals")
 }
 
 /// The names that the registry knows: SPIFFE IDs and user names.

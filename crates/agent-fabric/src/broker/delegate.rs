@@ -78,6 +78,11 @@ impl Broker {
             .with_targets([self.parts.trust_domain.as_str()]);
         let policy = ExchangePolicy::new(MAX_LIFETIME);
         let delegation = policy.delegate(&subject, &actor, &[&active.ceiling()], &wanted, false, now)?;
+        // The intersection has already cut what was asked for too much. An agent that asks for more than it can have
+        // is told so, instead of finding out at the tool.
+        if delegation.grant.scopes != request.scope {
+            return Err(ExchangeError::InvalidScope.into());
+        }
 
         let mut issue = IssueRequest::new(&user, delegation.grant.scopes.clone(), gateway);
         issue.actors = Some(delegation.actors);
@@ -117,7 +122,7 @@ impl Broker {
         // What the next agent's class and instance may not do is not handed to it.
         let ceiling = active.ceiling();
         let granted = Authority::unbounded().with_scopes(request.scope.clone());
-        if !granted.is_within(&ceiling.intersect(&granted)) {
+        if ceiling.intersect(&granted).scopes != granted.scopes {
             return Err(ExchangeError::InvalidScope.into());
         }
         let outcome = match text(OUTCOME).as_deref() {

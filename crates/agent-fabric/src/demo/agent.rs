@@ -1,7 +1,7 @@
 //! What an agent does: get a delegation, ask the gateway, hand over, call a tool.
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use jose_x509::{Signer, base64url, json};
+use jose_x509::{Algorithm, Signer, SigningKey, base64url, json};
 use oauth_spiffe_client_auth::client;
 use serde_json::{Value, json};
 use spiffe_id::SpiffeId;
@@ -9,8 +9,8 @@ use token_exchange::{ScopeSet, SubjectToken, TokenType};
 use txn_token::TxnTokenRequest;
 use wimse::WptBuilder;
 
-use super::world::{BROKER, Failure, GATEWAY, INTENT, TRUST_DOMAIN, USER, Workload, World};
-use crate::broker::{HAND_OVER_TO, OUTCOME, USER_SESSION};
+use super::world::{BROKER, Failure, GATEWAY, INTENT, TRUST_DOMAIN, Workload, World, redirect_uri};
+use crate::broker::{HAND_OVER_TO, OUTCOME};
 use crate::gateway::{DELEGATION_TOKEN, token_request};
 use crate::net::{self, Client};
 
@@ -38,11 +38,11 @@ pub(super) async fn get_delegation(
 ) -> Result<String, Failure> {
     let verifier = base64url::encode(&world.provider.random::<32>()?);
     let challenge = base64url::encode(&world.provider.sha256(verifier.as_bytes()));
-    let redirect = "https://apps.enterprise.example/callback";
+    let redirect = redirect_uri(&world.client_id);
     let mut form = vec![
         ("response_type", "code"),
         ("client_id", &world.client_id),
-        ("redirect_uri", redirect),
+        ("redirect_uri", &redirect),
         ("scope", scope),
         ("resource", GATEWAY),
         ("state", "s1"),
@@ -57,7 +57,7 @@ pub(super) async fn get_delegation(
     let mut request = Request::post(format!("{BROKER}/authorize"))
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(client::encode(&own(&form)).into_bytes())?;
-    request.headers_mut().insert(USER_SESSION, HeaderValue::from_static(USER));
+    request.headers_mut().insert(header::COOKIE, HeaderValue::from_str(&world.user_session)?);
     let web = world.web()?;
     let response = web.send(request).await?;
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
@@ -69,7 +69,7 @@ pub(super) async fn get_delegation(
     let form = [
         ("grant_type", "authorization_code"),
         ("code", &code),
-        ("redirect_uri", redirect),
+        ("redirect_uri", &redirect),
         ("code_verifier", &verifier),
     ];
     let mut form = own(&form);
@@ -117,7 +117,8 @@ pub(super) async fn call_gateway(
             world.towards_anonymously(&world.gateway.id)?
         }
         Shown::Wit => {
-            let (wit, key) = world.home.wit_svid(&agent.id, now)?;
+            let key = SigningKey::generate(&world.provider, Algorithm::Es256)?;
+            let wit = world.home.wit_svid(&agent.id, &key.public_jwk(), now)?;
             WptBuilder::new(&wit, &url).with_other_token(DELEGATION_TOKEN, call.delegation).apply(
                 request.headers_mut(),
                 &key,

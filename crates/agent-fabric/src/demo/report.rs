@@ -67,6 +67,11 @@ impl Report {
         self.print(&json!({"step": number, "title": title}), || format!("\n{number:>2}  {title}"));
     }
 
+    /// Prints a heading that is no step.
+    pub(super) fn title(&mut self, title: &str) {
+        self.print(&json!({"title": title}), || format!("\n{title}"));
+    }
+
     /// Tells one thing that happened.
     pub(super) fn line(&mut self, line: &Line<'_>) {
         let outcome = match line.outcome {
@@ -79,10 +84,9 @@ impl Report {
             "decision": outcome, "us": u64::try_from(line.took.as_micros()).unwrap_or(u64::MAX),
         });
         self.print(&value, || {
-            format!(
-                "    {} → {} [{}]\n      {}: {} ({})",
-                line.who, line.to, line.credential, outcome, line.check, millis(line.took)
-            )
+            // What is told after the fact has no time of its own.
+            let took = if line.took.is_zero() { String::new() } else { format!(" ({})", millis(line.took)) };
+            format!("    {} → {} [{}]\n      {outcome}: {}{took}", line.who, line.to, line.credential, line.check)
         });
     }
 

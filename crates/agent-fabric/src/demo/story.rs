@@ -11,12 +11,11 @@ use txn_token::{TxnToken, TxnTokenRequest, TxnTokenVerifier};
 
 use super::agent::{HandOver, Shown, ToolCall, call_gateway, call_tool, exchange, get_delegation, hand_over, read};
 use super::report::{Line, Outcome, Report};
-use super::world::{BROKER, Failure, GATEWAY, INTENT, PATIENCE, SIGNALS, TRUST_DOMAIN, USER, Workload, World};
+use super::world::{BROKER, Failure, GATEWAY, INTENT, PATIENCE, SIGNALS, TRUST_DOMAIN, USER, Workload, World, audience};
 use crate::audit;
 use crate::broker::AGENT_CREDENTIAL;
 use crate::credential::AgentCredential;
 use crate::net;
-use crate::signals::audience;
 
 /// What the attacks need of the story.
 pub(super) struct Story {

@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use txn_token::{CallChainPolicy, Requirements, TxnTokenVerifier};
 
 use crate::audit::AuditLog;
+use crate::broker::session::MemorySessions;
 use crate::broker::{Broker, BrokerParts};
 use crate::demo::services::{FraudCheck, MetadataHost};
 use crate::gateway::{Gateway, GatewayParts};
@@ -57,11 +58,11 @@ forbid(principal, action, resource) unless { context.trust_domain == "enterprise
 const REFUND_CHAIN: &[u8] = br#"{
     "roles": {
         "fraud-validation": {"ids": ["spiffe://enterprise.example/checks/fraud"], "kind": "check"},
-        "advisors": ["spiffe://enterprise.example/agents/advisor/*"]
+        "settlement": ["spiffe://enterprise.example/agents/advisor/settlement"]
     },
     "rules": [
         {"rule": "require", "role": "fraud-validation"},
-        {"rule": "order", "first": "fraud-validation", "then": "advisors"},
+        {"rule": "order", "first": "fraud-validation", "then": "settlement"},
         {"rule": "max_hops", "limit": 4}
     ]
 }"#;
@@ -72,11 +73,24 @@ pub(super) struct Workload {
     pub(super) svid: X509Svid,
 }
 
+impl Workload {
+    /// Makes a key, and has the issuer certify it.
+    fn new(issuer: &TrustDomainIssuer, provider: &CryptoProvider, path: &str) -> Result<Self, Failure> {
+        let id = id(path)?;
+        let key = SigningKey::generate(provider, Algorithm::Es256)?;
+        let leaf = issuer.x509_svid(&id, key.public_key(), net::now())?;
+        Ok(Self { svid: X509Svid::new(vec![leaf], key)?, id })
+    }
+}
+
 pub(super) struct World {
     pub(super) provider: CryptoProvider,
     pub(super) hosts: Arc<Hosts>,
     pub(super) home: Arc<TrustDomainIssuer>,
     pub(super) partner: Arc<TrustDomainIssuer>,
+    /// Kept for the attack in which one trust domain signs for the other.
+    pub(super) home_ca_key: SigningKey,
+    pub(super) partner_ca_key: SigningKey,
     pub(super) bundles: Arc<SharedBundleSet>,
     pub(super) web_roots: Vec<CertificateDer<'static>>,
     pub(super) audit: Arc<AuditLog>,
@@ -89,6 +103,8 @@ pub(super) struct World {
     pub(super) transmitter: Arc<Transmitter>,
     pub(super) poller: Receiver,
     pub(super) token_keys: KeySet,
+    /// The cookie of the user's browser.
+    pub(super) user_session: String,
     _servers: Vec<Server>,
 }
 
@@ -106,8 +122,13 @@ impl World {
         let mut servers = Vec::new();
 
         // 1: two trust domains, each with a bundle endpoint, that fetch each other's bundles.
-        let home = Arc::new(TrustDomainIssuer::new(provider, &TrustDomain::parse(TRUST_DOMAIN)?, now)?);
-        let partner = Arc::new(TrustDomainIssuer::new(provider, &TrustDomain::parse(PARTNER)?, now)?);
+        let ca_key = || SigningKey::generate(&provider, Algorithm::Es256);
+        let (home_ca_key, partner_ca_key) = (ca_key()?, ca_key()?);
+        let issuer = |name, key: &SigningKey| {
+            let issuer = TrustDomainIssuer::new(provider, &TrustDomain::parse(name)?, key.clone(), now)?;
+            Ok::<_, Failure>(Arc::new(issuer))
+        };
+        let (home, partner) = (issuer(TRUST_DOMAIN, &home_ca_key)?, issuer(PARTNER, &partner_ca_key)?);
         for issuer in [&home, &partner] {
             let name = format!("issuer.{}", issuer.trust_domain());
             servers.push(web.serve(&name, &hosts, None, Arc::clone(issuer) as _).await?);
@@ -117,10 +138,7 @@ impl World {
         federate(&provider, &plain, &partner, &home).await?;
 
         // 2: workloads and their SVIDs, and the agents' OAuth client.
-        let workload = |path: &str| {
-            let id = id(path)?;
-            Ok::<_, Failure>(Workload { svid: home.x509_svid(&id, now)?, id })
-        };
+        let workload = |path: &str| Workload::new(&home, &provider, path);
         let (gateway, refund) = (workload("gateway")?, workload("tools/payments/refund")?);
         let (search_tool, fraud) = (workload("tools/research/web")?, workload("checks/fraud")?);
         let apps = "apps.enterprise.example";
@@ -144,7 +162,8 @@ impl World {
             Receiver::new(
                 component,
                 SIGNALS,
-                Arc::clone(&signals_keys),
+                Arc::clone(&signals_keys) as _,
+                &audience(component),
                 ResponseRules::default(),
                 Arc::clone(registry),
                 Arc::clone(&audit),
@@ -154,6 +173,8 @@ impl World {
         // The broker, known to the web by its name.
         let broker_registry = Arc::new(registry()?);
         let (access_token_key, txn_token_key) = (signing_key()?, signing_key()?);
+        let sessions = Arc::new(MemorySessions::default());
+        let user_session = sessions.log_in(&provider, USER)?;
         let token_keys =
             KeySet::new(vec![access_token_key.verifying_key()?, txn_token_key.verifying_key()?])?;
         let broker = Broker::new(BrokerParts {
@@ -169,6 +190,7 @@ impl World {
             documents: documents.clone(),
             detail_types: detail_types(),
             signals: receiver("broker", &broker_registry)?,
+            sessions: Arc::clone(&sessions) as _,
             audit: Arc::clone(&audit),
             provider,
         })?;
@@ -244,6 +266,8 @@ impl World {
             hosts,
             home,
             partner,
+            home_ca_key,
+            partner_ca_key,
             bundles,
             web_roots: web.roots(),
             audit,
@@ -256,14 +280,14 @@ impl World {
             transmitter,
             poller,
             token_keys,
+            user_session,
             _servers: servers,
         })
     }
 
     /// An agent with a fresh X509-SVID.
     pub(super) fn workload(&self, path: &str) -> Result<Workload, Failure> {
-        let id = id(path)?;
-        Ok(Workload { svid: self.home.x509_svid(&id, net::now())?, id })
+        Workload::new(&self.home, &self.provider, path)
     }
 
     /// A client that shows nothing and knows servers by their names.
@@ -381,11 +405,16 @@ fn detail_types() -> DetailTypes {
     DetailTypes::new([DetailType::new("refund").with_unrestricted_field("locations")])
 }
 
+/// Where the agents' user comes back with a code: at the same origin as the metadata document.
+pub(super) fn redirect_uri(client_id: &str) -> String {
+    client_id.replace("/agents.json", "/callback").replace("/other.json", "/callback")
+}
+
 fn client_document(client_id: &str) -> String {
     json!({
         "client_id": client_id,
         "client_name": "Advisory agents of Enterprise",
-        "redirect_uris": ["https://apps.enterprise.example/callback"],
+        "redirect_uris": [redirect_uri(client_id)],
         "grant_types": ["authorization_code"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "spiffe_jwt",
@@ -472,6 +501,11 @@ pub(super) fn json_text(parts: &Parts, text: Option<String>) -> http::Response<V
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
     response
+}
+
+/// The audience of a component's stream of events.
+pub(super) fn audience(component: &str) -> String {
+    format!("https://{component}.{TRUST_DOMAIN}/signals")
 }
 
 /// How long the demo waits for something that has to happen.
