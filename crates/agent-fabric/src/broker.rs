@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cimd::ClientIdUrl;
-use cimd::client::Fetcher;
 use http::request::Parts;
 use http::{HeaderValue, Method as HttpMethod, Response, StatusCode, header};
 use jose_x509::{CryptoProvider, KeySet, MemoryReplayGuard, SigningKey};
@@ -29,6 +28,7 @@ use crate::signals::Receiver;
 pub mod access_token;
 pub mod authorize;
 mod delegate;
+pub mod documents;
 mod error;
 pub mod session;
 
@@ -37,6 +37,7 @@ pub use error::BrokerError;
 
 use access_token::{AccessTokens, Delegated};
 use authorize::{AuthorizationRequest, Codes, Consent};
+use documents::Documents;
 use session::UserSessions;
 
 /// What a broker is made of.
@@ -60,7 +61,7 @@ pub struct BrokerParts {
     /// SPIFFE IDs that may vouch for the possession of agents' keys: the gateway.
     pub gateways: Vec<String>,
     /// Fetches client metadata documents.
-    pub documents: Fetcher,
+    pub documents: Documents,
     /// The registered types of authorization details.
     pub detail_types: DetailTypes,
     /// Takes signals.
@@ -147,9 +148,9 @@ impl Broker {
         let user = self.parts.sessions.user(&parts.headers).ok_or(BrokerError::NoSession)?;
         let request = AuthorizationRequest::from_form(&form)?;
         let url = ClientIdUrl::parse(&request.client_id)?;
-        let client = self.parts.documents.fetch(&url, now).await?;
+        let client = self.parts.documents.get(&url, now).await?;
         // Until the redirect URI is known to be the client's, an error goes to nobody but the user.
-        client.metadata.match_redirect_uri(&request.redirect_uri)?;
+        client.match_redirect_uri(&request.redirect_uri)?;
         if request.resource.as_str() != self.parts.resource {
             return Err(token_exchange::Error::InvalidTarget.into());
         }
@@ -200,8 +201,8 @@ impl Broker {
         let mut clients = self.parts.clients.clone();
         let Some(url) = client_id.and_then(|client_id| ClientIdUrl::parse(client_id).ok()) else { return clients };
         // Whatever is wrong with the document, the client is then unknown.
-        if let Ok(document) = self.parts.documents.fetch(&url, now).await {
-            if let Some(pattern) = document.metadata.spiffe_id() {
+        if let Ok(document) = self.parts.documents.get(&url, now).await {
+            if let Some(pattern) = document.spiffe_id() {
                 clients.push(
                     RegisteredClient::new(url.as_str(), pattern.clone())
                         .with_methods(&[Method::SpiffeJwt, Method::SpiffeWit]),

@@ -19,7 +19,6 @@ use crate::net;
 
 /// What the attacks need of the story.
 pub(super) struct Story {
-    pub(super) payments: Workload,
     pub(super) reports: Workload,
     pub(super) research: Workload,
     pub(super) search: Workload,
@@ -115,7 +114,7 @@ impl Story {
         let agents = (&payments, &reports);
         let signal = revoked(world, report, agents, (&delegation, &reports_token)).await?;
         audited(world, report, &first)?;
-        Ok(Self { payments, reports, research, search, access_token: reports_token, txn_token, signal })
+        Ok(Self { reports, research, search, access_token: reports_token, txn_token, signal })
     }
 }
 

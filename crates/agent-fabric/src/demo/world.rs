@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use txn_token::{CallChainPolicy, Requirements, TxnTokenVerifier};
 
 use crate::audit::AuditLog;
+use crate::broker::documents::Documents;
 use crate::broker::session::MemorySessions;
 use crate::broker::{Broker, BrokerParts};
 use crate::demo::services::{FraudCheck, MetadataHost};
@@ -187,7 +188,7 @@ impl World {
             registry: Arc::clone(&broker_registry),
             clients: clients()?,
             gateways: vec![gateway.id.as_str().to_owned()],
-            documents: documents.clone(),
+            documents: Documents::new(documents.clone()),
             detail_types: detail_types(),
             signals: receiver("broker", &broker_registry)?,
             sessions: Arc::clone(&sessions) as _,
