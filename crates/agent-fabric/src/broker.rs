@@ -201,13 +201,10 @@ impl Broker {
         let mut clients = self.parts.clients.clone();
         let Some(url) = client_id.and_then(|client_id| ClientIdUrl::parse(client_id).ok()) else { return clients };
         // Whatever is wrong with the document, the client is then unknown.
-        if let Ok(document) = self.parts.documents.get(&url, now).await {
-            if let Some(pattern) = document.spiffe_id() {
-                clients.push(
-                    RegisteredClient::new(url.as_str(), pattern.clone())
-                        .with_methods(&[Method::SpiffeJwt, Method::SpiffeWit]),
-                );
-            }
+        let document = self.parts.documents.get(&url, now).await.ok();
+        if let Some(pattern) = document.as_ref().and_then(|document| document.spiffe_id()) {
+            let client = RegisteredClient::new(url.as_str(), pattern.clone());
+            clients.push(client.with_methods(&[Method::SpiffeJwt, Method::SpiffeWit]));
         }
         clients
     }

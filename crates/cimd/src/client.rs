@@ -188,6 +188,8 @@ impl Fetcher {
         for address in addresses {
             // The resolver chooses addresses, the URL chooses the port.
             if let Ok(stream) = TcpStream::connect((address.ip(), plan.port())).await {
+                // One small request: waiting to fill a segment only adds delay.
+                let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
         }

@@ -166,7 +166,8 @@ mod tests {
         assert!(redeem(&good, "c", VERIFIER, 159));
         assert!(!redeem(&good, "c", VERIFIER, 159), "a second use");
         assert!(!redeem(&code(), "d", VERIFIER, 100), "another client");
-        assert!(!redeem(&code(), "c", &VERIFIER.replace('d', "e"), 100), "another verifier");
+        let other = VERIFIER.replace('d', "e");
+        assert!(!redeem(&code(), "c", &other, 100), "another verifier");
         assert!(!redeem(&code(), "c", VERIFIER, 160), "too late");
         assert!(codes.redeem(&code(), "c", "https://evil.example", VERIFIER, at(100)).is_none());
     }

@@ -87,7 +87,10 @@ impl Broker {
         let mut issue = IssueRequest::new(&user, delegation.grant.scopes.clone(), gateway);
         issue.actors = Some(delegation.actors);
         issue.subject_expires = Some(delegation.grant.expires);
-        issue.agentic_context = Some(limits(&request.unverified_request_details, &active.class.name));
+        let details = delegation.grant.authority.details.only();
+        let mut limits = limits(&request.unverified_request_details, &active.class.name);
+        limits.authorization_details = details.map(token_exchange::authority::Details::to_value);
+        issue.agentic_context = Some(limits);
         issue.presented = vec![token];
         let issued = self.txn_tokens.issue(&issue, now)?;
         let event = Event::new("broker", "txn_token.issue", Decision::Allowed)

@@ -172,8 +172,10 @@ pub(super) async fn call_tool(
     tool: &SpiffeId,
     endpoint: &str,
     token: &str,
+    order: &str,
 ) -> Result<String, Failure> {
-    let request = Request::post(endpoint).header("txn-token", token).body(Vec::new())?;
+    let body = json!({"order": order}).to_string().into_bytes();
+    let request = Request::post(endpoint).header("txn-token", token).body(body)?;
     let response = world.towards(agent, tool)?.send(request).await?;
     Ok(read(&response, "done")?)
 }

@@ -139,7 +139,7 @@ async fn delegations(world: &World, story: &Story, report: &mut Report) -> Resul
     let result = gateway(research, call("web-search", None, &story.txn_token)).await;
     report.attack("a transaction token as an access token", "wrong_type", logged(world, "broker", result));
     let endpoint = "https://search.enterprise.example/search";
-    let result = call_tool(world, research, &world.search_tool.id, endpoint, &story.access_token).await;
+    let result = call_tool(world, research, &world.search_tool.id, endpoint, &story.access_token, "none").await;
     report.attack("an access token as a transaction token", "wrong_type", code(result));
 
     // The user logs in again, in a later second than the revocation, and delegates anew.
@@ -152,13 +152,13 @@ async fn delegations(world: &World, story: &Story, report: &mut Report) -> Resul
     let broker = world.towards_broker(research)?;
     let next = HandOver { to: &search.id, scope: "web.search", outcome: None };
     let handed = hand_over(&broker, &research.id, &own, &next).await?;
-    let result = call_tool(world, search, &world.search_tool.id, endpoint, &without_chain(&handed)?).await;
+    let result = call_tool(world, search, &world.search_tool.id, endpoint, &without_chain(&handed)?, "none").await;
     report.attack("an actor dropped from the chain", "invalid_signature", code(result));
     let next = HandOver { to: &search.id, scope: "web.search", outcome: None };
     let thief = world.towards_broker(reports)?;
     let result = hand_over(&thief, &reports.id, &own, &next).await;
     report.attack("a transaction handed over by somebody who is not its actor", "not_the_actor", logged(world, "broker", result));
-    let result = call_tool(world, reports, &world.search_tool.id, endpoint, &own).await;
+    let result = call_tool(world, reports, &world.search_tool.id, endpoint, &own, "none").await;
     report.attack("a stolen transaction token", "caller_mismatch", code(result));
 
     let result = gateway(reports, call("payroll", None, &delegation)).await;

@@ -59,7 +59,7 @@ impl FraudCheck {
         self.audit.append(event, now);
         let settlement = id("agents/advisor/settlement")?;
         let next = HandOver { to: &settlement, scope: "refund.write", outcome: Some("ok") };
-        Ok(hand_over(&self.client, &self.id, token.as_received(), &next).await?)
+        hand_over(&self.client, &self.id, token.as_received(), &next).await
     }
 }
 

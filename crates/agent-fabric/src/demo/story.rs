@@ -11,7 +11,7 @@ use txn_token::{TxnToken, TxnTokenRequest, TxnTokenVerifier};
 
 use super::agent::{HandOver, Shown, ToolCall, call_gateway, call_tool, exchange, get_delegation, hand_over, read};
 use super::report::{Line, Outcome, Report};
-use super::world::{BROKER, Failure, GATEWAY, INTENT, PATIENCE, SIGNALS, TRUST_DOMAIN, USER, Workload, World, audience};
+use super::world::{BROKER, Failure, GATEWAY, INTENT, ORDER, PATIENCE, SIGNALS, TRUST_DOMAIN, USER, Workload, World, audience};
 use crate::audit;
 use crate::broker::AGENT_CREDENTIAL;
 use crate::credential::AgentCredential;
@@ -83,7 +83,7 @@ impl Story {
         registered(world, report).await?;
 
         report.step("The user delegates: authorization code, PKCE, one resource, and the agent that may act");
-        let details = json!([{"type": "refund", "actions": ["create"], "identifier": "84729"}]);
+        let details = json!([{"type": "refund", "actions": ["create"], "identifier": ORDER}]);
         let delegate = |agent, scope, details| get_delegation(world, agent, scope, details);
         let what = "client = metadata document + JWT-SVID; access token bound to the gateway, may_act = the agent";
         let parts = (USER, "broker", "jwt-svid as client assertion");
@@ -179,7 +179,7 @@ async fn used(
 ) -> Result<(), Failure> {
     report.step("The tool: signature, type, audience, lifetime, scope, actor, call chain; no refund without fraud check");
     let parts = (short(payments), "refund", "txn-token, mutual TLS");
-    refused(report, parts, "call_chain", call_tool(world, payments, &world.refund.id, endpoint, token)).await;
+    refused(report, parts, "call_chain", call_tool(world, payments, &world.refund.id, endpoint, token, ORDER)).await;
 
     let broker = world.towards_broker(payments)?;
     let next = HandOver { to: &world.fraud.id, scope: "refund.write", outcome: None };
@@ -195,7 +195,10 @@ async fn used(
     let checked = told(report, (short(payments), "fraud check", "txn-token, mutual TLS"), what, check).await?;
     show(report, "transaction token after the check", &checked);
     let what = "the chain shows the check, in its place, with its outcome";
-    let call = call_tool(world, settlement, &world.refund.id, endpoint, &checked);
+    let other = call_tool(world, settlement, &world.refund.id, endpoint, &checked, "99999");
+    let parts = (short(settlement), "refund of another order", "txn-token, mutual TLS");
+    refused(report, parts, "detail_not_granted", other).await;
+    let call = call_tool(world, settlement, &world.refund.id, endpoint, &checked, ORDER);
     told(report, (short(settlement), "refund", "txn-token, mutual TLS"), what, call).await?;
     Ok(())
 }
@@ -229,7 +232,7 @@ async fn delegated(
         report.failure("the scope was not narrowed");
     }
     let what = "the tool sees who acts, for whom, through whom";
-    let call = call_tool(world, search, &world.search_tool.id, &endpoint, &handed);
+    let call = call_tool(world, search, &world.search_tool.id, &endpoint, &handed, "none");
     told(report, (short(search), "web-search", "txn-token, mutual TLS"), what, call).await?;
     Ok(own)
 }
@@ -342,6 +345,7 @@ fn audited(world: &World, report: &mut Report, first: &str) -> Result<(), Failur
         ("broker", audit::Decision::Allowed),
         ("check:fraud", audit::Decision::Allowed),
         ("broker", audit::Decision::Allowed),
+        ("tool:refund", audit::Decision::Refused),
         ("tool:refund", audit::Decision::Allowed),
     ];
     if path.iter().map(|(who, decision)| (who.as_str(), *decision)).ne(expected) {

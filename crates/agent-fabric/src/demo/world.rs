@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, StatusCode, header};
 use jose_x509::{Algorithm, CryptoProvider, KeySet, SigningKey, provider::ring};
 use oauth_spiffe_client_auth::{Method, RegisteredClient};
 use pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use spiffe_bundle::federation::{FetchStep, Relationship};
 use spiffe_bundle::{BundleSet, SharedBundleSet};
 use spiffe_id::{SpiffeId, SpiffeIdPattern, TrustDomain};
@@ -46,6 +46,7 @@ pub(super) const GATEWAY: &str = "https://gateway.enterprise.example";
 pub(super) const SIGNALS: &str = "https://signals.enterprise.example";
 pub(super) const USER: &str = "user-4821@enterprise.example";
 pub(super) const INTENT: &str = "process refund for order 84729";
+pub(super) const ORDER: &str = "84729";
 
 /// Who may call what, in Cedar.
 const POLICY: &str = r#"
@@ -231,7 +232,10 @@ impl World {
             requirements: Requirements::new(ScopeSet::parse("refund.write")?)
                 .with_actor(advisors)
                 .with_caller_bound(Vec::<String>::new())
+                .with_detail_types(detail_types())
                 .with_call_chain(CallChainPolicy::from_json(REFUND_CHAIN)?),
+            detail_types: detail_types(),
+            details: Some(refund_details),
             audit: Arc::clone(&audit),
         };
         let server = serve("refund.enterprise.example", 0, &hosts, spiffe(&refund.svid)?, Arc::new(refund_tool));
@@ -242,6 +246,8 @@ impl World {
             verifier: verifier(),
             keys: jwks.clone(),
             requirements: Requirements::new(ScopeSet::parse("web.search")?).with_caller_bound(Vec::<String>::new()),
+            detail_types: DetailTypes::default(),
+            details: None,
             audit: Arc::clone(&audit),
         };
         let server = serve("search.enterprise.example", 0, &hosts, spiffe(&search_tool.svid)?, Arc::new(web_tool));
@@ -400,6 +406,12 @@ fn clients() -> Result<Vec<RegisteredClient>, Failure> {
             Ok(client.with_methods(&[Method::SpiffeX509]))
         })
         .collect()
+}
+
+/// A refund of one order.
+fn refund_details(body: &Map<String, Value>) -> Option<Value> {
+    let order = body.get("order")?.as_str()?;
+    Some(json!([{"type": "refund", "actions": ["create"], "identifier": order}]))
 }
 
 fn detail_types() -> DetailTypes {
