@@ -280,6 +280,8 @@ fn claims_are_checked() {
         ("nbf", json!(NOW), "valid"),
         ("nbf", json!(NOW + 200), "not_yet_valid"),
         ("nbf", json!("x"), "claim_type"),
+        ("iat", json!(NOW + 3600), "valid"),
+        ("iat", json!("x"), "claim_type"),
         ("role", json!({"admin": [true, null, 1.5]}), "valid"),
     ];
     for (name, value, expected) in cases {

@@ -166,7 +166,7 @@ fn another_trust_domain_cannot_sign() {
 
 /// Covers: WIT-SVID-2.2-2, WIT-SVID-2.1-2, WIT-SVID-3.1-2, WIT-SVID-3.2-2, WIT-SVID-3.2-4, WIT-SVID-3.2-6, WIT-SVID-3.4-2
 /// Covers: WIT-SVID-3.4-3, WIT-SVID-3.5-2, WIT-SVID-3.8-2, WIT-SVID-3.8-4, WIT-SVID-A3, WIT-SVID-A5, WIT-SVID-A6
-/// Covers: WIT-SVID-A7, WIT-SVID-A8
+/// Covers: WIT-SVID-A7, WIT-SVID-A8, WIT-SVID-3.6-2, WIT-SVID-A14
 #[test]
 fn token_rules() {
     let (issuer, workload) = (key("i"), key("w"));
@@ -199,6 +199,8 @@ fn token_rules() {
         ("exp", json!(NOW - 30), "expired"),
         ("exp", json!(NOW - 29), "valid"),
         ("nbf", json!(NOW + 3000), "not_yet_valid"),
+        ("iat", json!(NOW + 3600), "valid"),
+        ("iat", json!("now"), "claim_type"),
         ("cnf", json!("DELETE"), "missing_claim"),
         ("cnf", json!({}), "unusable_confirmation"),
         ("cnf", json!({"kid": "x"}), "confirmation_key"),

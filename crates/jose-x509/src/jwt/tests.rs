@@ -238,6 +238,18 @@ fn times_are_exact_and_leeway_is_applied_once() {
     assert_eq!(error, Error::MissingClaim { claim: "iat" });
 }
 
+#[test]
+fn iat_can_be_informational() {
+    let lenient = validator().with_informational_iat();
+    assert_eq!(code(run(&lenient, json!({"iat": NOW + 1000}))), "valid");
+    assert_eq!(code(run(&lenient, json!({"iat": "now"}))), "claim_type");
+    let aged = lenient.with_max_age(Duration::from_secs(10));
+    assert_eq!(
+        code(run(&aged, json!({"iat": NOW + 1000, "exp": NOW + 2000}))),
+        "issued_in_future"
+    );
+}
+
 /// Covers: JWT-7519.4.1.1-2, JWT-7519.4.1.3-1, JWT-8725bis.3.9-2, JWT-7519.7.3-1, JWT-A4, JWT-A5
 #[test]
 fn issuer_and_audience_are_required_and_exact() {

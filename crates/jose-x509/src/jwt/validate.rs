@@ -104,6 +104,7 @@ pub struct Validator {
     kid_required: bool,
     required: Vec<&'static str>,
     leeway: u64,
+    informational_iat: bool,
     max_lifetime: Option<u64>,
     max_age: Option<u64>,
     header_rules: HeaderRules,
@@ -130,6 +131,7 @@ impl Validator {
             kid_required: false,
             required: Vec::new(),
             leeway: DEFAULT_LEEWAY,
+            informational_iat: false,
             max_lifetime: None,
             max_age: None,
             header_rules: HeaderRules::default(),
@@ -188,6 +190,14 @@ impl Validator {
         }
         self.leeway = leeway.as_secs();
         Ok(self)
+    }
+
+    /// Compares `iat` with no other time, for kinds of token whose standard gives it no meaning for
+    /// validity. It still has to be a number. Undone by a maximum lifetime or age.
+    #[must_use]
+    pub fn with_informational_iat(mut self) -> Self {
+        self.informational_iat = true;
+        self
     }
 
     /// Bounds `exp - iat`, and thereby demands `iat`.
@@ -269,7 +279,9 @@ impl Validator {
 
     fn check_times(&self, claims: &Registered, now: u64) -> Result<(), Error> {
         let exp = claims.exp.map(NumericDate::floor);
-        let iat = claims.iat.map(NumericDate::ceil);
+        let informational =
+            self.informational_iat && self.max_age.is_none() && self.max_lifetime.is_none();
+        let iat = claims.iat.map(NumericDate::ceil).filter(|_| !informational);
         let nbf = claims.nbf.map(NumericDate::ceil);
         match (self.expiry, exp) {
             (Expiry::Required, None) => return Err(Error::MissingClaim { claim: "exp" }),

@@ -153,6 +153,7 @@ fn validator(audience: Audience) -> Result<Validator, Error> {
     Ok(
         Validator::new(Type::AbsentOrOneOf(&TYPES), issuer, audience)
             .with_algorithms(TOKEN_ALGORITHMS)
+            .with_informational_iat()
             .with_required_claim("sub")
             .with_limits(limits, json::Limits::CLAIMS),
     )

@@ -70,6 +70,7 @@ impl WitVerifier {
         )
         .with_algorithms(Algorithms::ELLIPTIC)
         .with_confirmation(ConfirmationRule::Required)
+        .with_informational_iat()
         .with_required_claim("sub")
         .with_limits(limits, json::Limits::CLAIMS);
         Self {
