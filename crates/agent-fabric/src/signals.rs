@@ -6,12 +6,14 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use jose_x509::{CryptoProvider, KeySet, MemoryReplayGuard, SigningKey};
 use pki_types::{CertificateDer, UnixTime};
+use spiffe_id::SpiffeId;
 use ssf_set::caep::RiskLevel;
 use ssf_set::{SecurityEventToken, SetIssuer, SetRequest, SetVerifier, SignedSet, Subject, SubjectIdentifier};
 use ssf_stream::policy::{Action, ResponsePolicy, Trigger};
 use ssf_stream::poll::{self, PollRequest, PollResponse, PollTransmitter, Step};
 use ssf_stream::push::{self, Receipt, Transmitter as PushedBy};
 use ssf_stream::queue::{EventQueue, MemoryEventQueue};
+use svid::x509::spiffe_id_of;
 
 use crate::audit::{AuditLog, Decision, Event};
 use crate::net::{self, Answer, Client, Handler, NetError};
@@ -234,25 +236,36 @@ impl Transmitter {
         Ok(push::request(&set.compact, endpoint, None)?)
     }
 
-    /// Puts a SET into the stream of a component that polls.
+    /// Puts a SET into the stream of a workload that polls.
     ///
     /// # Errors
     ///
     /// [`SignalsError::Queue`].
-    pub async fn enqueue(&self, component: &str, set: SignedSet) -> Result<(), SignalsError> {
-        Ok(self.queue.push(component, set.into()).await?)
+    pub async fn enqueue(&self, workload: &SpiffeId, set: SignedSet) -> Result<(), SignalsError> {
+        Ok(self.queue.push(workload.as_str(), set.into()).await?)
     }
 }
 
-/// `POST /poll/COMPONENT`.
+/// `POST /poll`, by mutual TLS: each workload has a stream of its own, and nobody polls that of another.
 impl Handler for Transmitter {
-    fn handle<'a>(&'a self, parts: Parts, body: Vec<u8>, _: Vec<CertificateDer<'static>>) -> Answer<'a> {
+    fn handle<'a>(
+        &'a self,
+        parts: Parts,
+        body: Vec<u8>,
+        peer: Vec<CertificateDer<'static>>,
+    ) -> Answer<'a> {
         Box::pin(async move {
-            let Some(component) = parts.uri.path().strip_prefix("/poll/").filter(|_| parts.method == Method::POST) else {
+            if parts.method != Method::POST || parts.uri.path() != "/poll" {
                 return net::empty(StatusCode::NOT_FOUND);
+            }
+            // The TLS layer has verified the chain; here only its name is read.
+            let Some(workload) = peer.first().and_then(|leaf| spiffe_id_of(leaf).ok()) else {
+                return net::empty(StatusCode::UNAUTHORIZED);
             };
-            let Ok(request) = self.poll.read(&parts, &body) else { return poll::bad_request() };
-            match self.poll.step(&self.queue, component, &request, net::now()).await {
+            let Ok(request) = self.poll.read(&parts, &body) else {
+                return poll::bad_request();
+            };
+            match self.poll.step(&self.queue, workload.as_str(), &request, net::now()).await {
                 Ok(Step::Respond(response)) => poll::response(&response),
                 // Long polls are for deployments; here an empty answer comes at once.
                 Ok(Step::Wait) => poll::response(&PollResponse::new(Vec::new(), false)),

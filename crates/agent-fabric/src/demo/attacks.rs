@@ -149,13 +149,13 @@ async fn delegations(world: &World, story: &Story, report: &mut Report) -> Resul
     report.attack("a scope that widens at exchange", "invalid_scope", logged(world, "broker", result));
 
     let (_, own) = gateway(research, call("web-search", None, &delegation)).await?;
-    let broker = world.towards_broker(research)?;
+    let broker = world.web_with_svid(research)?;
     let next = HandOver { to: &search.id, scope: "web.search", outcome: None };
     let handed = hand_over(&broker, &research.id, &own, &next).await?;
     let result = call_tool(world, search, &world.search_tool.id, endpoint, &without_chain(&handed)?, "none").await;
     report.attack("an actor dropped from the chain", "invalid_signature", code(result));
     let next = HandOver { to: &search.id, scope: "web.search", outcome: None };
-    let thief = world.towards_broker(reports)?;
+    let thief = world.web_with_svid(reports)?;
     let result = hand_over(&thief, &reports.id, &own, &next).await;
     report.attack("a transaction handed over by somebody who is not its actor", "not_the_actor", logged(world, "broker", result));
     let result = call_tool(world, reports, &world.search_tool.id, endpoint, &own, "none").await;
@@ -214,6 +214,12 @@ async fn signals(world: &World, story: &Story, report: &mut Report) -> Result<()
     let response = gateway.send(evil.push_request(&set, &url)?).await?;
     let refused = read(&response, "none").map(drop).map_err(|_| last_reason(world));
     report.attack("a SET under the transmitter's name with another key", "unknown_key", refused);
+
+    // Nobody takes events out of the stream of another: without an SVID there is no stream at all.
+    let poll = Request::post(format!("{SIGNALS}/poll")).header(header::CONTENT_TYPE, "application/json");
+    let response = world.web()?.send(poll.body(b"{\"returnImmediately\":true}".to_vec())?).await?;
+    let refused = code(read(&response, "sets").map_err(Into::into));
+    report.attack("polling without being the receiver", "http_401", refused);
 
     // A repetition is answered like the first delivery, and is not acted upon.
     let before = world.audit.records().len();

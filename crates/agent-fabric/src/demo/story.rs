@@ -181,7 +181,7 @@ async fn used(
     let parts = (short(payments), "refund", "txn-token, mutual TLS");
     refused(report, parts, "call_chain", call_tool(world, payments, &world.refund.id, endpoint, token, ORDER)).await;
 
-    let broker = world.towards_broker(payments)?;
+    let broker = world.web_with_svid(payments)?;
     let next = HandOver { to: &world.fraud.id, scope: "refund.write", outcome: None };
     let what = "handed over to the fraud check: it acts now, the payments agent is in the chain";
     let handed = hand_over(&broker, &payments.id, token, &next);
@@ -216,7 +216,7 @@ async fn delegated(
     let what = "docs.read web.search for the research agent";
     let parts = (short(research), "gateway", "x509-svid, mutual TLS");
     let (endpoint, own) = told(report, parts, what, call_gateway(world, research, Shown::X509, &call)).await?;
-    let broker = world.towards_broker(research)?;
+    let broker = world.web_with_svid(research)?;
     let next = HandOver { to: &search.id, scope: "web.search", outcome: None };
     let what = "web.search alone for the search agent, on behalf of the research agent";
     let handed = hand_over(&broker, &research.id, &own, &next);
@@ -284,10 +284,11 @@ async fn revoked(
     let event = SignalEvent::SessionRevoked(SessionRevoked::new(Common::at(net::now().as_secs())));
     let set = world.transmitter.sign(&SetRequest::new(audience("broker"), subject, event), net::now())?;
     let signalled = Instant::now();
-    world.transmitter.enqueue("broker", set).await?;
+    world.transmitter.enqueue(&world.broker.id, set).await?;
     let poll = async {
-        let endpoint = format!("{SIGNALS}/poll/broker");
-        while world.poller.poll(&web, &endpoint).await? == 0 {
+        let endpoint = format!("{SIGNALS}/poll");
+        let poller = world.web_with_svid(&world.broker)?;
+        while world.poller.poll(&poller, &endpoint).await? == 0 {
             if signalled.elapsed() > PATIENCE {
                 return Err("the event did not arrive".into());
             }
@@ -308,7 +309,7 @@ async fn mint_as_gateway(world: &World, agent: &Workload, delegation: &str) -> R
     let mut request = TxnTokenRequest::new(TRUST_DOMAIN, subject, ScopeSet::parse("refund.write")?);
     let credential = AgentCredential::X509(agent.svid.chain().to_vec());
     request.unverified_request_details.insert(AGENT_CREDENTIAL, credential.to_value())?;
-    exchange(&world.towards_broker(&world.gateway)?, &world.gateway.id, request.to_form()?).await
+    exchange(&world.web_with_svid(&world.gateway)?, &world.gateway.id, request.to_form()?).await
 }
 
 /// Step 10.

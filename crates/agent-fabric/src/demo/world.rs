@@ -104,6 +104,8 @@ pub(super) struct World {
     pub(super) fraud: Workload,
     pub(super) transmitter: Arc<Transmitter>,
     pub(super) poller: Receiver,
+    /// The broker as a workload: it polls under its own name.
+    pub(super) broker: Workload,
     pub(super) token_keys: KeySet,
     /// The cookie of the user's browser.
     pub(super) user_session: String,
@@ -143,6 +145,7 @@ impl World {
         let workload = |path: &str| Workload::new(&home, &provider, path);
         let (gateway, refund) = (workload("gateway")?, workload("tools/payments/refund")?);
         let (search_tool, fraud) = (workload("tools/research/web")?, workload("checks/fraud")?);
+        let broker_workload = workload("broker")?;
         let apps = "apps.enterprise.example";
         let host = Arc::new(MetadataHost::default());
         let server = web.serve(apps, &hosts, None, Arc::clone(&host) as _).await?;
@@ -265,7 +268,7 @@ impl World {
         // The signals plane.
         let transmitter = Arc::new(Transmitter::new(SIGNALS, signals_key, provider)?);
         let name = "signals.enterprise.example";
-        servers.push(web.serve(name, &hosts, None, Arc::clone(&transmitter) as _).await?);
+        servers.push(web.serve(name, &hosts, Some(&bundles), Arc::clone(&transmitter) as _).await?);
         let poller = receiver("broker", &broker_registry)?;
 
         Ok(Self {
@@ -286,6 +289,7 @@ impl World {
             fraud,
             transmitter,
             poller,
+            broker: broker_workload,
             token_keys,
             user_session,
             _servers: servers,
@@ -302,8 +306,8 @@ impl World {
         Ok(Client::new(tls::web_client(&self.web_roots, None)?, Arc::clone(&self.hosts)))
     }
 
-    /// A client towards the broker that shows an SVID.
-    pub(super) fn towards_broker(&self, workload: &Workload) -> Result<Client, Failure> {
+    /// A client that knows servers by their names and shows an SVID.
+    pub(super) fn web_with_svid(&self, workload: &Workload) -> Result<Client, Failure> {
         Ok(Client::new(tls::web_client(&self.web_roots, Some(&workload.svid))?, Arc::clone(&self.hosts)))
     }
 
