@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use pki_types::UnixTime;
 
+mod checks;
 mod detect;
+mod place;
 mod report;
+mod trust;
 mod verify;
 
 pub use report::{Check, Refusal, Report};
@@ -55,15 +58,15 @@ pub enum Kind {
     JwtSvid,
     /// A WIT-SVID; needs --bundle.
     WitSvid,
-    /// A Workload Proof Token; needs --bundle, --wit and --audience.
+    /// A Workload Proof Token; needs --bundle, --wit and --audience, the target URI of the request.
     Wpt,
-    /// A transaction token; needs --jwks.
+    /// A transaction token; needs --jwks and --audience, the trust domain; --issuer if `iss` is to be checked.
     TxnToken,
-    /// An OAuth access token (RFC 9068); needs --jwks.
+    /// An OAuth access token (RFC 9068); needs --jwks, --issuer and --audience.
     AccessToken,
-    /// A security event token in the profile of Shared Signals; needs --jwks.
+    /// A security event token in the profile of Shared Signals; needs --jwks, --issuer and --audience.
     Set,
-    /// A security event token of RFC 8417; needs --jwks.
+    /// A security event token of RFC 8417; needs --jwks, --issuer and --audience.
     #[value(name = "rfc8417-set")]
     Rfc8417Set,
     /// A client assertion; --issuer is the client id, --audience the server's issuer; needs --jwks.
@@ -89,6 +92,19 @@ impl Kind {
             Self::Rfc8417Set => "rfc8417-set",
             Self::ClientAssertion => "client-assertion",
         }
+    }
+
+    /// The clauses that are checked for this kind and what they ask for, in order.
+    pub fn checks(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        checks::steps(self).iter().map(|(_, requirement, text)| (*requirement, *text))
+    }
+
+    /// Whether it is a compact token, and its content claims.
+    const fn is_token(self) -> bool {
+        !matches!(
+            self,
+            Self::SpiffeId | Self::SpiffeIdPattern | Self::Bundle | Self::Cimd | Self::X509Svid
+        )
     }
 }
 
@@ -122,8 +138,8 @@ pub enum UseError {
     },
 }
 
-/// Longest input in bytes.
-const MAX_INPUT: u64 = 4 * 1024 * 1024;
+/// Longest input in bytes: 4 MiB.
+pub const MAX_INPUT: usize = 4 * 1024 * 1024;
 
 /// Inspects.
 ///
@@ -140,28 +156,64 @@ pub fn run(options: &InspectOptions) -> Result<Report, UseError> {
         None => crate::net::now(),
         Some(text) => parse_time(text)?,
     };
-    // One newline at the end is not part of the thing.
-    let input = input.strip_suffix(b"\n").unwrap_or(&input);
-    let input = input.strip_suffix(b"\r").unwrap_or(input);
+    inspect(&input, options, now)
+}
+
+/// Inspects bytes that were read already, at the time `now`; `file` and `at` of the options are not used.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn inspect(input: &[u8], options: &InspectOptions, now: UnixTime) -> Result<Report, UseError> {
+    if input.len() > MAX_INPUT {
+        return Ok(too_large(options.kind));
+    }
+    let input = without_newline(input);
     match options.kind {
         None => Ok(detect::describe(input)),
         Some(kind) => verify::verify(kind, input, options, now),
     }
 }
 
+fn too_large(kind: Option<Kind>) -> Report {
+    let reason = format!("the input is longer than the limit of {MAX_INPUT} bytes");
+    let report = detect::malformed(kind.map_or("unknown", Kind::name), "too_large", &reason);
+    Report {
+        verified: kind.map(|_| false),
+        ..report
+    }
+}
+
+/// One newline at the end is not part of the thing.
+fn without_newline(input: &[u8]) -> &[u8] {
+    input
+        .strip_suffix(b"\r\n")
+        .or_else(|| input.strip_suffix(b"\n"))
+        .unwrap_or(input)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, UseError> {
-    let failed = |source| UseError::Read { path: path.display().to_string(), source };
+    let failed = |source| UseError::Read {
+        path: path.display().to_string(),
+        source,
+    };
     limited(std::fs::File::open(path).map_err(failed)?).map_err(failed)
 }
 
 fn read_stdin() -> Result<Vec<u8>, UseError> {
-    limited(std::io::stdin().lock()).map_err(|source| UseError::Read { path: "standard input".to_owned(), source })
+    limited(std::io::stdin().lock()).map_err(|source| UseError::Read {
+        path: "standard input".to_owned(),
+        source,
+    })
 }
 
 /// Reads a little more than the limit, so that what is too long is seen to be.
 fn limited(source: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    source.take(MAX_INPUT + 1).read_to_end(&mut bytes)?;
+    let limit = u64::try_from(MAX_INPUT)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    source.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -35,6 +35,8 @@ pub struct Report {
     pub verified: Option<bool>,
     /// Whom it is about.
     pub subject: Option<String>,
+    /// Decoded header of a token.
+    pub header: Option<Value>,
     /// Decoded claims of a token.
     pub claims: Option<Value>,
     /// Anything else, decoded.
@@ -43,7 +45,31 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// Why it is refused.
     pub error: Option<Refusal>,
+    /// What else there is to know, such as what was not checked.
+    pub notes: Vec<String>,
 }
+
+/// Kinds whose content is claims.
+const TOKENS: [&str; 18] = [
+    "jwt",
+    "jwt-svid",
+    "wit",
+    "wit-svid",
+    "wpt",
+    "txn-token",
+    "access-token",
+    "set",
+    "rfc8417-set",
+    "client-assertion",
+    "id-jag",
+    "dpop-proof",
+    "client-attestation",
+    "client-attestation-pop",
+    "logout-token",
+    "token",
+    "jwe",
+    "jws",
+];
 
 impl Report {
     /// Whether the thing was refused or is malformed.
@@ -55,19 +81,32 @@ impl Report {
     /// The report as one JSON object.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let checks: Vec<Value> =
-            self.checks.iter().map(|check| json!({"requirement": check.requirement, "ok": check.ok})).collect();
+        let checks: Vec<Value> = self
+            .checks
+            .iter()
+            .map(|check| json!({"requirement": check.requirement, "ok": check.ok}))
+            .collect();
         let error = self.error.as_ref().map(|error| {
             json!({"code": error.code, "requirement": error.requirement, "message": error.message})
         });
         let mut object = json!({
             "kind": self.kind, "verified": self.verified, "subject": self.subject, "checks": checks, "error": error,
         });
-        if let (Some(members), Some(claims)) = (object.as_object_mut(), &self.claims) {
-            members.insert("claims".to_owned(), claims.clone());
-        }
-        if let (Some(members), Some(document)) = (object.as_object_mut(), &self.document) {
-            members.insert("document".to_owned(), document.clone());
+        if let Some(members) = object.as_object_mut() {
+            // Exactly one of the two is there, with null if nothing could be decoded.
+            let (name, content) = match (&self.claims, &self.document) {
+                (Some(claims), _) => ("claims", claims.clone()),
+                (None, Some(document)) => ("document", document.clone()),
+                (None, None) if TOKENS.contains(&self.kind.as_str()) => ("claims", Value::Null),
+                (None, None) => ("document", Value::Null),
+            };
+            members.insert(name.to_owned(), content);
+            if let Some(header) = &self.header {
+                members.insert("header".to_owned(), header.clone());
+            }
+            if !self.notes.is_empty() {
+                members.insert("notes".to_owned(), self.notes.clone().into());
+            }
         }
         object
     }
@@ -84,17 +123,42 @@ impl Report {
         });
         text.push('\n');
         if let Some(subject) = &self.subject {
-            let _ = writeln!(text, "subject: {subject}");
+            let _ = writeln!(text, "subject: {}", subject.escape_debug());
         }
         for check in &self.checks {
-            let _ = writeln!(text, "  {} {:<24} {}", if check.ok { "ok  " } else { "FAIL" }, check.requirement, check.text);
+            let _ = writeln!(
+                text,
+                "  {} {:<24} {}",
+                if check.ok { "ok  " } else { "FAIL" },
+                check.requirement,
+                check.text
+            );
         }
         if let Some(error) = &self.error {
-            let clause = error.requirement.map(|id| format!(" [{id}]")).unwrap_or_default();
+            let clause = error
+                .requirement
+                .map(|id| format!(" [{id}]"))
+                .unwrap_or_default();
             let _ = writeln!(text, "{}{clause}: {}", error.code, error.message);
         }
-        for value in [&self.claims, &self.document].into_iter().flatten() {
-            let _ = writeln!(text, "{}", serde_json::to_string_pretty(value).unwrap_or_default());
+        for note in &self.notes {
+            let _ = writeln!(text, "note: {note}");
+        }
+        if self.verified == Some(false) && (self.claims.is_some() || self.document.is_some()) {
+            text.push_str("what it says, NOT verified: anybody can have written this\n");
+        }
+        for (name, value) in [
+            ("header", &self.header),
+            ("claims", &self.claims),
+            ("document", &self.document),
+        ] {
+            if let Some(value) = value {
+                let _ = writeln!(
+                    text,
+                    "{name}: {}",
+                    serde_json::to_string_pretty(value).unwrap_or_default()
+                );
+            }
         }
         text
     }
