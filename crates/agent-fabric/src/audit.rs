@@ -136,7 +136,9 @@ pub enum AuditError {
         seq: u64,
     },
     /// A record is missing, repeated or out of order.
-    #[error("record {seq} of the audit log does not follow its predecessor: one was dropped, added or moved")]
+    #[error(
+        "record {seq} of the audit log does not follow its predecessor: one was dropped, added or moved"
+    )]
     Broken {
         /// The record.
         seq: u64,
@@ -168,15 +170,26 @@ impl AuditLog {
     /// An empty log.
     #[must_use]
     pub fn new(provider: CryptoProvider) -> Self {
-        Self { provider, records: Mutex::default() }
+        Self {
+            provider,
+            records: Mutex::default(),
+        }
     }
 
     /// Appends an event.
     pub fn append(&self, event: Event, now: UnixTime) {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let previous = records.last().map_or_else(|| base64url::encode(&START), |last| last.hash.clone());
+        let previous = records
+            .last()
+            .map_or_else(|| base64url::encode(&START), |last| last.hash.clone());
         let seq = u64::try_from(records.len()).unwrap_or(u64::MAX);
-        let mut record = Record { seq, time: now.as_secs(), event, previous, hash: String::new() };
+        let mut record = Record {
+            seq,
+            time: now.as_secs(),
+            event,
+            previous,
+            hash: String::new(),
+        };
         record.hash = hash(&self.provider, &record);
         records.push(record);
     }
@@ -184,13 +197,19 @@ impl AuditLog {
     /// A copy of the records.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.records
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The log as JSON lines.
     #[must_use]
     pub fn to_lines(&self) -> String {
-        let lines = self.records().into_iter().filter_map(|record| serde_json::to_string(&record).ok());
+        let lines = self
+            .records()
+            .into_iter()
+            .filter_map(|record| serde_json::to_string(&record).ok());
         lines.map(|line| line + "\n").collect()
     }
 }
@@ -208,7 +227,9 @@ pub fn read_verified(provider: &CryptoProvider, lines: &str) -> Result<Vec<Recor
         if record.hash != hash(provider, &record) {
             return Err(AuditError::Altered { seq });
         }
-        let previous = records.last().map_or_else(|| base64url::encode(&START), |last| last.hash.clone());
+        let previous = records
+            .last()
+            .map_or_else(|| base64url::encode(&START), |last| last.hash.clone());
         if record.seq != seq || record.previous != previous {
             return Err(AuditError::Broken { seq });
         }
@@ -232,7 +253,12 @@ mod tests {
     fn log() -> String {
         let log = AuditLog::new(ring::provider());
         for txn in ["t1", "t1", "t2"] {
-            log.append(Event::new("gateway", "tool.call", Decision::Allowed).txn(txn).user("u"), crate::net::now());
+            log.append(
+                Event::new("gateway", "tool.call", Decision::Allowed)
+                    .txn(txn)
+                    .user("u"),
+                crate::net::now(),
+            );
         }
         log.to_lines()
     }
@@ -245,12 +271,27 @@ mod tests {
     fn every_change_of_a_record_is_noticed() {
         let good = log();
         assert_eq!(check(&good), Ok(3));
-        assert_eq!(check(&good.replacen("\"u\"", "\"v\"", 1)), Err(AuditError::Altered { seq: 0 }));
-        assert_eq!(check(&good.replacen("allowed", "refused", 1)), Err(AuditError::Altered { seq: 0 }));
+        assert_eq!(
+            check(&good.replacen("\"u\"", "\"v\"", 1)),
+            Err(AuditError::Altered { seq: 0 })
+        );
+        assert_eq!(
+            check(&good.replacen("allowed", "refused", 1)),
+            Err(AuditError::Altered { seq: 0 })
+        );
         let lines: Vec<&str> = good.lines().collect();
-        assert_eq!(check(&[lines[0], lines[2]].join("\n")), Err(AuditError::Broken { seq: 1 }));
-        assert_eq!(check(&[lines[1], lines[0], lines[2]].join("\n")), Err(AuditError::Broken { seq: 0 }));
-        assert_eq!(check(&[lines[0], lines[0]].join("\n")), Err(AuditError::Broken { seq: 1 }));
+        assert_eq!(
+            check(&[lines[0], lines[2]].join("\n")),
+            Err(AuditError::Broken { seq: 1 })
+        );
+        assert_eq!(
+            check(&[lines[1], lines[0], lines[2]].join("\n")),
+            Err(AuditError::Broken { seq: 0 })
+        );
+        assert_eq!(
+            check(&[lines[0], lines[0]].join("\n")),
+            Err(AuditError::Broken { seq: 1 })
+        );
         assert_eq!(check("{}"), Err(AuditError::Malformed { seq: 0 }));
     }
 }

@@ -98,14 +98,25 @@ impl Broker {
     ///
     /// [`BrokerError`] for keys or names that cannot work.
     pub fn new(parts: BrokerParts) -> Result<Self, BrokerError> {
-        let access_tokens =
-            AccessTokens::new(parts.issuer.clone(), parts.access_token_key.clone(), ACCESS_TOKEN_LIFETIME);
-        let txn_tokens = TxnTokenIssuer::new(parts.txn_token_key.clone(), parts.trust_domain.clone(), &parts.provider)?
-            .with_issuer(parts.issuer.clone())
-            .with_detail_types(parts.detail_types.clone());
+        let access_tokens = AccessTokens::new(
+            parts.issuer.clone(),
+            parts.access_token_key.clone(),
+            ACCESS_TOKEN_LIFETIME,
+        );
+        let txn_tokens = TxnTokenIssuer::new(
+            parts.txn_token_key.clone(),
+            parts.trust_domain.clone(),
+            &parts.provider,
+        )?
+        .with_issuer(parts.issuer.clone())
+        .with_detail_types(parts.detail_types.clone());
         let txn_token_keys = KeySet::new(vec![parts.txn_token_key.verifying_key()?])?;
         Ok(Self {
-            authenticator: ClientAuthenticator::new(parts.issuer.clone(), Arc::clone(&parts.bundles), parts.provider),
+            authenticator: ClientAuthenticator::new(
+                parts.issuer.clone(),
+                Arc::clone(&parts.bundles),
+                parts.provider,
+            ),
             access_token_keys: access_tokens.keys()?,
             access_tokens,
             txn_verifier: TxnTokenVerifier::new(parts.trust_domain.clone(), parts.issuer.clone()),
@@ -125,14 +136,32 @@ impl Broker {
         let issuer = &self.parts.issuer;
         let mut metadata = Map::from_iter([
             ("issuer".to_owned(), json!(issuer)),
-            ("authorization_endpoint".to_owned(), json!(format!("{issuer}/authorize"))),
-            ("token_endpoint".to_owned(), json!(format!("{issuer}/token"))),
+            (
+                "authorization_endpoint".to_owned(),
+                json!(format!("{issuer}/authorize")),
+            ),
+            (
+                "token_endpoint".to_owned(),
+                json!(format!("{issuer}/token")),
+            ),
             ("jwks_uri".to_owned(), json!(format!("{issuer}/jwks"))),
             ("response_types_supported".to_owned(), json!(["code"])),
-            ("grant_types_supported".to_owned(), json!(["authorization_code", GRANT_TYPE])),
-            ("code_challenge_methods_supported".to_owned(), json!(["S256"])),
-            ("client_id_metadata_document_supported".to_owned(), json!(true)),
-            ("authorization_response_iss_parameter_supported".to_owned(), json!(true)),
+            (
+                "grant_types_supported".to_owned(),
+                json!(["authorization_code", GRANT_TYPE]),
+            ),
+            (
+                "code_challenge_methods_supported".to_owned(),
+                json!(["S256"]),
+            ),
+            (
+                "client_id_metadata_document_supported".to_owned(),
+                json!(true),
+            ),
+            (
+                "authorization_response_iss_parameter_supported".to_owned(),
+                json!(true),
+            ),
         ]);
         method::advertise(&mut metadata, &Method::ALL);
         Value::Object(metadata)
@@ -143,9 +172,18 @@ impl Broker {
     }
 
     /// Takes a user's consent: the form of the authorization request, sent by the user's browser with the user's session.
-    async fn authorize(&self, parts: &Parts, body: &[u8], now: UnixTime) -> Result<Response<Vec<u8>>, BrokerError> {
+    async fn authorize(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        now: UnixTime,
+    ) -> Result<Response<Vec<u8>>, BrokerError> {
         let form = Form::from_request(parts, body)?;
-        let user = self.parts.sessions.user(&parts.headers).ok_or(BrokerError::NoSession)?;
+        let user = self
+            .parts
+            .sessions
+            .user(&parts.headers)
+            .ok_or(BrokerError::NoSession)?;
         let request = AuthorizationRequest::from_form(&form)?;
         let url = ClientIdUrl::parse(&request.client_id)?;
         let client = self.parts.documents.get(&url, now).await?;
@@ -159,17 +197,27 @@ impl Broker {
             Some(text) => Some(self.parts.detail_types.request(text)?.to_value()),
         };
         let (redirect, state) = (request.redirect_uri.clone(), request.state.clone());
-        let event = Event::new("broker", "user.consent", Decision::Allowed).user(&user).target(&request.client_id);
-        let consent = Consent { user, request, details };
+        let event = Event::new("broker", "user.consent", Decision::Allowed)
+            .user(&user)
+            .target(&request.client_id);
+        let consent = Consent {
+            user,
+            request,
+            details,
+        };
         let code = self.codes.issue(consent, now).ok_or(BrokerError::Busy)?;
         self.parts.audit.append(event, now);
         let mut location = url::Url::parse(&redirect).map_err(|_| BrokerError::Redirect)?;
-        location.query_pairs_mut().append_pair("code", &code).append_pair("iss", &self.parts.issuer);
+        location
+            .query_pairs_mut()
+            .append_pair("code", &code)
+            .append_pair("iss", &self.parts.issuer);
         if let Some(state) = state {
             location.query_pairs_mut().append_pair("state", &state);
         }
         let mut response = net::empty(StatusCode::SEE_OTHER);
-        let location = HeaderValue::from_str(location.as_str()).map_err(|_| BrokerError::Redirect)?;
+        let location =
+            HeaderValue::from_str(location.as_str()).map_err(|_| BrokerError::Redirect)?;
         response.headers_mut().insert(header::LOCATION, location);
         Ok(response)
     }
@@ -182,7 +230,10 @@ impl Broker {
         now: UnixTime,
     ) -> Result<Response<Vec<u8>>, BrokerError> {
         let form = Form::from_request(parts, body)?;
-        let pairs: Vec<(String, String)> = form.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let pairs: Vec<(String, String)> = form
+            .pairs()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         let request = TokenRequest::new(parts, &pairs, peer);
         let clients = self.clients(form.get("client_id"), now).await;
         let client = self
@@ -199,7 +250,9 @@ impl Broker {
     /// The configured clients, and the one that a metadata document describes.
     async fn clients(&self, client_id: Option<&str>, now: UnixTime) -> Vec<RegisteredClient> {
         let mut clients = self.parts.clients.clone();
-        let Some(url) = client_id.and_then(|client_id| ClientIdUrl::parse(client_id).ok()) else { return clients };
+        let Some(url) = client_id.and_then(|client_id| ClientIdUrl::parse(client_id).ok()) else {
+            return clients;
+        };
         // Whatever is wrong with the document, the client is then unknown.
         let document = self.parts.documents.get(&url, now).await.ok();
         if let Some(pattern) = document.as_ref().and_then(|document| document.spiffe_id()) {
@@ -210,7 +263,12 @@ impl Broker {
     }
 
     /// Trades a code for an access token that names who may act.
-    fn redeem(&self, form: &Form, client: &AuthenticatedClient, now: UnixTime) -> Result<Response<Vec<u8>>, BrokerError> {
+    fn redeem(
+        &self,
+        form: &Form,
+        client: &AuthenticatedClient,
+        now: UnixTime,
+    ) -> Result<Response<Vec<u8>>, BrokerError> {
         form.check_repeats(&[])?;
         let client_id = &client.client.client_id;
         let consent = self
@@ -245,13 +303,20 @@ impl Broker {
                 "scope": delegated.scopes.to_string(),
             }),
         );
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)
     }
 }
 
 impl Handler for Broker {
-    fn handle<'a>(&'a self, parts: Parts, body: Vec<u8>, peer: Vec<CertificateDer<'static>>) -> Answer<'a> {
+    fn handle<'a>(
+        &'a self,
+        parts: Parts,
+        body: Vec<u8>,
+        peer: Vec<CertificateDer<'static>>,
+    ) -> Answer<'a> {
         Box::pin(async move {
             let now = net::now();
             let result = match (&parts.method, parts.uri.path()) {
@@ -265,7 +330,8 @@ impl Handler for Broker {
                 _ => Ok(net::empty(StatusCode::NOT_FOUND)),
             };
             result.unwrap_or_else(|error| {
-                let event = Event::new("broker", parts.uri.path(), Decision::Refused).reason(error.code());
+                let event =
+                    Event::new("broker", parts.uri.path(), Decision::Refused).reason(error.code());
                 self.parts.audit.append(event, now);
                 error.to_response(&parts)
             })

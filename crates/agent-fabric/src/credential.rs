@@ -84,9 +84,20 @@ impl AgentCredential {
         let token = || value.get("token")?.as_str().map(str::to_owned);
         match value.get("kind")?.as_str()? {
             "x509-svid" => {
-                let chain = value.get("chain")?.as_array().filter(|chain| chain.len() <= MAX_CHAIN)?;
-                let der = |item: &Value| base64url::decode(item.as_str()?, "certificate").ok().map(CertificateDer::from);
-                chain.iter().map(der).collect::<Option<Vec<_>>>().map(Self::X509)
+                let chain = value
+                    .get("chain")?
+                    .as_array()
+                    .filter(|chain| chain.len() <= MAX_CHAIN)?;
+                let der = |item: &Value| {
+                    base64url::decode(item.as_str()?, "certificate")
+                        .ok()
+                        .map(CertificateDer::from)
+                };
+                chain
+                    .iter()
+                    .map(der)
+                    .collect::<Option<Vec<_>>>()
+                    .map(Self::X509)
             }
             "jwt-svid" => token().map(Self::Jwt),
             "wit-svid" => token().map(Self::Wit),
@@ -111,18 +122,33 @@ impl AgentCredential {
         Ok(match self {
             Self::X509(chain) => {
                 let options = VerifyOptions::new(PeerRole::Client);
-                let identity = svid::x509::verify(chain, bundles, &options, provider.certificate_algorithms, now)?;
-                AgentIdentity { spiffe_id: identity.spiffe_id().clone(), expires: identity.not_after().as_secs() }
+                let identity = svid::x509::verify(
+                    chain,
+                    bundles,
+                    &options,
+                    provider.certificate_algorithms,
+                    now,
+                )?;
+                AgentIdentity {
+                    spiffe_id: identity.spiffe_id().clone(),
+                    expires: identity.not_after().as_secs(),
+                }
             }
             Self::Jwt(token) => {
                 let verifier = JwtSvidVerifier::new(gateway)?.requiring_single_audience();
                 let svid = verifier.verify(token, bundles, now)?;
-                AgentIdentity { spiffe_id: svid.spiffe_id().clone(), expires: svid.expires().as_secs() }
+                AgentIdentity {
+                    spiffe_id: svid.spiffe_id().clone(),
+                    expires: svid.expires().as_secs(),
+                }
             }
             Self::Wit(token) => {
                 let svid = wit.verify_wit(token, bundles, now)?;
                 let expires = svid.wit().jwt().expires().unwrap_or_default();
-                AgentIdentity { spiffe_id: svid.unproven_spiffe_id().clone(), expires }
+                AgentIdentity {
+                    spiffe_id: svid.unproven_spiffe_id().clone(),
+                    expires,
+                }
             }
         })
     }

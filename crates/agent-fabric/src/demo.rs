@@ -2,9 +2,11 @@
 
 mod agent;
 mod attacks;
+mod inhabitants;
 mod report;
 mod services;
 mod story;
+mod web;
 mod world;
 
 use report::Report;

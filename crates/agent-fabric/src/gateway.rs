@@ -71,7 +71,9 @@ pub struct GatewayParts {
 #[non_exhaustive]
 pub enum GatewayError {
     /// No credential, or more than one.
-    #[error("show exactly one credential: an X509-SVID by mutual TLS, a JWT-SVID, or a WIT with its proof")]
+    #[error(
+        "show exactly one credential: an X509-SVID by mutual TLS, a JWT-SVID, or a WIT with its proof"
+    )]
     Credential,
     /// The X509-SVID or JWT-SVID is refused.
     #[error("the credential is refused: {0}")]
@@ -143,7 +145,11 @@ impl Gateway {
     /// When its URL cannot be the authority of proofs.
     pub fn new(parts: GatewayParts) -> Result<Self, svid::Error> {
         let wit = WitSvidVerifier::new(&parts.url)?.with_context_field(DELEGATION_TOKEN);
-        Ok(Self { parts, wit, replay: MemoryReplayGuard::new(MAX_PROOFS) })
+        Ok(Self {
+            parts,
+            wit,
+            replay: MemoryReplayGuard::new(MAX_PROOFS),
+        })
     }
 
     /// Who sends the request: exactly one kind of credential, verified.
@@ -158,18 +164,33 @@ impl Gateway {
         let bearer = bearer(&parts.headers);
         let credential = match (has_wit, bearer, peer.is_empty()) {
             (true, _, true) => {
-                let workload = self.wit.verify(&parts.headers, &parts.uri, &*bundles, &self.replay, now)?;
-                let wit = one_field(&parts.headers, &HeaderName::from_static(WORKLOAD_IDENTITY_TOKEN));
-                let credential = AgentCredential::Wit(wit.ok_or(GatewayError::Credential)?.to_owned());
+                let workload =
+                    self.wit
+                        .verify(&parts.headers, &parts.uri, &*bundles, &self.replay, now)?;
+                let wit = one_field(
+                    &parts.headers,
+                    &HeaderName::from_static(WORKLOAD_IDENTITY_TOKEN),
+                );
+                let credential =
+                    AgentCredential::Wit(wit.ok_or(GatewayError::Credential)?.to_owned());
                 let expires = workload.workload().wit().expires().unwrap_or_default();
-                return Ok((credential, AgentIdentity { spiffe_id: workload.spiffe_id().clone(), expires }));
+                return Ok((
+                    credential,
+                    AgentIdentity {
+                        spiffe_id: workload.spiffe_id().clone(),
+                        expires,
+                    },
+                ));
             }
             (false, Some(token), true) => AgentCredential::Jwt(token.to_owned()),
-            (false, None, false) if !parts.headers.contains_key(AUTHORIZATION) => AgentCredential::X509(peer),
+            (false, None, false) if !parts.headers.contains_key(AUTHORIZATION) => {
+                AgentCredential::X509(peer)
+            }
             _ => return Err(GatewayError::Credential),
         };
         let provider = &self.parts.provider;
-        let identity = credential.verify(&*bundles, self.parts.id.as_str(), &self.wit, provider, now)?;
+        let identity =
+            credential.verify(&*bundles, self.parts.id.as_str(), &self.wit, provider, now)?;
         Ok((credential, identity))
     }
 
@@ -187,11 +208,19 @@ impl Gateway {
         let call: ToolCall =
             json::from_slice(body, &json::Limits::CLAIMS).map_err(|_| GatewayError::Body)?;
         event.target = Some(call.tool.clone());
-        let delegation = one_field(&parts.headers, &DELEGATION_TOKEN).ok_or(GatewayError::Delegation)?;
-        let active = self.parts.registry.active_agent((&agent.spiffe_id).into())?;
+        let delegation =
+            one_field(&parts.headers, &DELEGATION_TOKEN).ok_or(GatewayError::Delegation)?;
+        let active = self
+            .parts
+            .registry
+            .active_agent((&agent.spiffe_id).into())?;
         let tool = self.parts.registry.tool(&call.tool)?;
         let ceiling = active.ceiling();
-        if !ceiling.namespaces.only().is_some_and(|bounds| bounds.contains((&tool.id).into())) {
+        if !ceiling
+            .namespaces
+            .only()
+            .is_some_and(|bounds| bounds.contains((&tool.id).into()))
+        {
             return Err(GatewayError::OutsideBounds);
         }
         self.parts.policy.check(&Call {
@@ -203,8 +232,13 @@ impl Gateway {
             credential: credential.kind().name(),
         })?;
         let scope = call.scope.as_deref().unwrap_or(&tool.scope);
-        let token = self.exchange(delegation, &credential, &call, scope, &tool).await?;
-        Ok(net::json(StatusCode::OK, &json!({"endpoint": tool.endpoint, "txn_token": token})))
+        let token = self
+            .exchange(delegation, &credential, &call, scope, &tool)
+            .await?;
+        Ok(net::json(
+            StatusCode::OK,
+            &json!({"endpoint": tool.endpoint, "txn_token": token}),
+        ))
     }
 
     /// Asks the broker for a transaction token, as the gateway itself.
@@ -217,14 +251,21 @@ impl Gateway {
         tool: &Tool,
     ) -> Result<String, GatewayError> {
         let refused = |code: &str| GatewayError::Broker(code.to_owned());
-        let subject =
-            SubjectToken { unverified_token: delegation.to_owned(), token_type: TokenType::AccessToken };
+        let subject = SubjectToken {
+            unverified_token: delegation.to_owned(),
+            token_type: TokenType::AccessToken,
+        };
         let scope = ScopeSet::parse(scope).map_err(|error| refused(error.code()))?;
         let mut request = TxnTokenRequest::new(&self.parts.trust_domain, subject, scope);
-        for (name, value) in
-            [(AGENT_CREDENTIAL, credential.to_value()), ("tool", json!(tool.name)), ("intent", json!(call.intent))]
-        {
-            request.unverified_request_details.insert(name, value).map_err(|error| refused(error.code()))?;
+        for (name, value) in [
+            (AGENT_CREDENTIAL, credential.to_value()),
+            ("tool", json!(tool.name)),
+            ("intent", json!(call.intent)),
+        ] {
+            request
+                .unverified_request_details
+                .insert(name, value)
+                .map_err(|error| refused(error.code()))?;
         }
         let mut form = request.to_form().map_err(|error| refused(error.code()))?;
         let mut client = Vec::new();
@@ -235,9 +276,14 @@ impl Gateway {
         let response = self.parts.client.send(request).await?;
         let (parts, body) = response.into_parts();
         let error = |_| refused(&oauth_code(&body));
-        TokenExchangeResponse::parse(parts.status, &parts.headers, &body, Some(&TokenType::TxnToken))
-            .map(|response| response.token)
-            .map_err(error)
+        TokenExchangeResponse::parse(
+            parts.status,
+            &parts.headers,
+            &body,
+            Some(&TokenType::TxnToken),
+        )
+        .map(|response| response.token)
+        .map_err(error)
     }
 }
 
@@ -248,7 +294,10 @@ impl Gateway {
 /// [`net::NetError::Uri`].
 pub fn token_request(broker: &str, form: String) -> Result<Request<Vec<u8>>, net::NetError> {
     Request::post(format!("{broker}/token"))
-        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(
+            http::header::CONTENT_TYPE,
+            "application/x-www-form-urlencoded",
+        )
         .body(form.into_bytes())
         .map_err(|_| net::NetError::Uri)
 }
@@ -256,7 +305,11 @@ pub fn token_request(broker: &str, form: String) -> Result<Request<Vec<u8>>, net
 /// `error` of an OAuth error response.
 fn oauth_code(body: &[u8]) -> String {
     let members = json::object(body, &json::Limits::CLAIMS).unwrap_or_default();
-    members.get("error").and_then(|code| code.as_str()).unwrap_or("invalid_response").to_owned()
+    members
+        .get("error")
+        .and_then(|code| code.as_str())
+        .unwrap_or("invalid_response")
+        .to_owned()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -274,7 +327,12 @@ fn one_field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 impl Handler for Gateway {
-    fn handle<'a>(&'a self, parts: Parts, body: Vec<u8>, peer: Vec<CertificateDer<'static>>) -> Answer<'a> {
+    fn handle<'a>(
+        &'a self,
+        parts: Parts,
+        body: Vec<u8>,
+        peer: Vec<CertificateDer<'static>>,
+    ) -> Answer<'a> {
         Box::pin(async move {
             let now = net::now();
             match (&parts.method, parts.uri.path()) {
@@ -286,7 +344,9 @@ impl Handler for Gateway {
                         event.reason = Some(error.code().to_owned());
                     }
                     self.parts.audit.append(event, now);
-                    result.unwrap_or_else(|error| net::json(error.status(), &json!({"error": error.code()})))
+                    result.unwrap_or_else(|error| {
+                        net::json(error.status(), &json!({"error": error.code()}))
+                    })
                 }
                 (&Method::POST, "/signals") => self.parts.signals.push(&parts, &body, now),
                 _ => net::empty(StatusCode::NOT_FOUND),

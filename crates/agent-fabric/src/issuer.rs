@@ -58,9 +58,12 @@ impl TrustDomainIssuer {
         authority: SigningKey,
         now: UnixTime,
     ) -> Result<Self, IssuerError> {
-        let key = || SigningKey::generate(&provider, Algorithm::Es256).map(SigningKey::with_thumbprint_kid);
+        let key = || {
+            SigningKey::generate(&provider, Algorithm::Es256).map(SigningKey::with_thumbprint_kid)
+        };
         let (jwt, wit) = (key()?, key()?);
-        let authority = CertificateAuthority::self_signed(trust_domain, authority, CA_LIFETIME, now)?;
+        let authority =
+            CertificateAuthority::self_signed(trust_domain, authority, CA_LIFETIME, now)?;
         let bundle = Bundle::builder(&provider, trust_domain.clone())
             .with_x509_authority(authority.certificate())
             .with_jwt_authority(&jwt.public_jwk())
@@ -94,8 +97,15 @@ impl TrustDomainIssuer {
     /// # Errors
     ///
     /// [`IssuerError`].
-    pub fn x509_svid(&self, id: &SpiffeId, key: &PublicKey, now: UnixTime) -> Result<CertificateDer<'static>, IssuerError> {
-        Ok(self.authority.issue_leaf(id, key, &[], SVID_LIFETIME, now)?)
+    pub fn x509_svid(
+        &self,
+        id: &SpiffeId,
+        key: &PublicKey,
+        now: UnixTime,
+    ) -> Result<CertificateDer<'static>, IssuerError> {
+        Ok(self
+            .authority
+            .issue_leaf(id, key, &[], SVID_LIFETIME, now)?)
     }
 
     /// Issues a JWT-SVID for one audience.
@@ -103,8 +113,15 @@ impl TrustDomainIssuer {
     /// # Errors
     ///
     /// [`IssuerError`].
-    pub fn jwt_svid(&self, id: &SpiffeId, audience: &str, now: UnixTime) -> Result<String, IssuerError> {
-        Ok(self.jwt.issue(id, audience, Duration::from_secs(300), now)?)
+    pub fn jwt_svid(
+        &self,
+        id: &SpiffeId,
+        audience: &str,
+        now: UnixTime,
+    ) -> Result<String, IssuerError> {
+        Ok(self
+            .jwt
+            .issue(id, audience, Duration::from_secs(300), now)?)
     }
 
     /// Issues a WIT-SVID for the workload's own key, whose private half the workload keeps.
@@ -113,20 +130,30 @@ impl TrustDomainIssuer {
     ///
     /// [`IssuerError`].
     pub fn wit_svid(&self, id: &SpiffeId, key: &Jwk, now: UnixTime) -> Result<String, IssuerError> {
-        Ok(self.wit.issue(id, key, Some(self.provider.random_id()?), now)?)
+        Ok(self
+            .wit
+            .issue(id, key, Some(self.provider.random_id()?), now)?)
     }
 }
 
 /// The SPIFFE bundle endpoint.
 impl Handler for TrustDomainIssuer {
-    fn handle<'a>(&'a self, parts: Parts, _: Vec<u8>, _: Vec<CertificateDer<'static>>) -> Answer<'a> {
+    fn handle<'a>(
+        &'a self,
+        parts: Parts,
+        _: Vec<u8>,
+        _: Vec<CertificateDer<'static>>,
+    ) -> Answer<'a> {
         Box::pin(async move {
             if parts.method != Method::GET || parts.uri.path() != "/bundle.json" {
                 return net::empty(StatusCode::NOT_FOUND);
             }
             let mut response = net::empty(StatusCode::OK);
             *response.body_mut() = self.document.clone().into_bytes();
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
             response
         })
     }

@@ -37,7 +37,12 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Response<Vec<u8>>> + Send + 'a
 /// verified it; it is empty when the caller showed none.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
-    fn handle<'a>(&'a self, parts: Parts, body: Vec<u8>, peer: Vec<CertificateDer<'static>>) -> Answer<'a>;
+    fn handle<'a>(
+        &'a self,
+        parts: Parts,
+        body: Vec<u8>,
+        peer: Vec<CertificateDer<'static>>,
+    ) -> Answer<'a>;
 }
 
 /// A response with a JSON body.
@@ -45,7 +50,10 @@ pub trait Handler: Send + Sync + 'static {
 pub fn json(status: StatusCode, body: &serde_json::Value) -> Response<Vec<u8>> {
     let mut response = Response::new(body.to_string().into_bytes());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }
 
@@ -70,13 +78,19 @@ impl Server {
     /// # Errors
     ///
     /// When the listener has no address.
-    pub fn start(listener: TcpListener, tls: Arc<ServerConfig>, handler: Arc<dyn Handler>) -> std::io::Result<Self> {
+    pub fn start(
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        handler: Arc<dyn Handler>,
+    ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let acceptor = TlsAcceptor::from(tls);
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let task = tokio::spawn(async move {
             loop {
-                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                    return;
+                };
                 let Ok((stream, _)) = listener.accept().await else {
                     // Out of descriptors, most likely: let connections end first.
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -109,9 +123,17 @@ impl Drop for Server {
 
 /// Serves one connection. A peer that breaks TLS or HTTP loses its connection, and nothing else.
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, handler: Arc<dyn Handler>) {
-    let Ok(Ok(stream)) = tokio::time::timeout(TIMEOUT, acceptor.accept(stream)).await else { return };
-    let peer: Vec<CertificateDer<'static>> =
-        stream.get_ref().1.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
+    let Ok(Ok(stream)) = tokio::time::timeout(TIMEOUT, acceptor.accept(stream)).await else {
+        return;
+    };
+    let peer: Vec<CertificateDer<'static>> = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .unwrap_or_default()
+        .iter()
+        .map(|c| c.clone().into_owned())
+        .collect();
     let service = service_fn(move |request: Request<Incoming>| {
         let (handler, peer) = (Arc::clone(&handler), peer.clone());
         async move {
@@ -140,13 +162,20 @@ pub struct Hosts(Mutex<HashMap<String, SocketAddr>>);
 impl Hosts {
     /// Leads a name to an address.
     pub fn insert(&self, name: &str, address: SocketAddr) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), address);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), address);
     }
 
     /// The address of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<SocketAddr> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .copied()
     }
 }
 
@@ -197,28 +226,44 @@ impl Client {
     ///
     /// [`NetError`].
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, NetError> {
-        tokio::time::timeout(TIMEOUT, self.exchange(request)).await.map_err(|_| NetError::Timeout)?
+        tokio::time::timeout(TIMEOUT, self.exchange(request))
+            .await
+            .map_err(|_| NetError::Timeout)?
     }
 
     async fn exchange(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, NetError> {
         let uri = request.uri().clone();
-        let (Some("https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(NetError::Uri) };
+        let (Some("https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(NetError::Uri);
+        };
         let host = authority.host();
-        let address = self.hosts.get(host).ok_or_else(|| NetError::UnknownHost(host.to_owned()))?;
+        let address = self
+            .hosts
+            .get(host)
+            .ok_or_else(|| NetError::UnknownHost(host.to_owned()))?;
         let name = ServerName::try_from(host.to_owned()).map_err(|_| NetError::Uri)?;
-        let stream = TcpStream::connect(address).await.map_err(NetError::Connect)?;
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(NetError::Connect)?;
         stream.set_nodelay(true).map_err(NetError::Connect)?;
         let tls = TlsConnector::from(Arc::clone(&self.tls));
         let stream = tls.connect(name, stream).await.map_err(NetError::Tls)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
         let value = HeaderValue::from_str(authority.as_str()).map_err(|_| NetError::Uri)?;
         request.headers_mut().insert(header::HOST, value);
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         *request.uri_mut() = path.parse::<Uri>().map_err(|_| NetError::Uri)?;
-        let response = sender.send_request(request.map(|body| Full::new(Bytes::from(body)))).await?;
+        let response = sender
+            .send_request(request.map(|body| Full::new(Bytes::from(body))))
+            .await?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| NetError::Body)?.to_bytes();
+        let body = Limited::new(body, MAX_BODY)
+            .collect()
+            .await
+            .map_err(|_| NetError::Body)?
+            .to_bytes();
         connection.abort();
         Ok(Response::from_parts(parts, body.into()))
     }

@@ -1,6 +1,8 @@
 //! Whether an agent may call a tool: Cedar policies over facts that other rooms have verified.
 
-use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request, RestrictedExpression};
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request, RestrictedExpression,
+};
 
 /// The facts of one call. Every one of them comes from a verified credential or the registry.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +63,13 @@ impl Policy {
     ///
     /// [`PolicyError::Syntax`].
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let policies = text.parse().map_err(|errors| PolicyError::Syntax(Box::new(errors)))?;
-        Ok(Self { policies, authorizer: Authorizer::new() })
+        let policies = text
+            .parse()
+            .map_err(|errors| PolicyError::Syntax(Box::new(errors)))?;
+        Ok(Self {
+            policies,
+            authorizer: Authorizer::new(),
+        })
     }
 
     /// Decides on a call. A policy that fails to evaluate permits nothing.
@@ -83,9 +90,16 @@ impl Policy {
             ("credential".to_owned(), text(call.credential)),
         ])
         .map_err(|_| PolicyError::Fact)?;
-        let (agent, action, tool) = (uid("Agent", call.agent)?, uid("Action", "call")?, uid("Tool", call.tool)?);
-        let request = Request::new(agent, action, tool, context, None).map_err(|_| PolicyError::Fact)?;
-        let response = self.authorizer.is_authorized(&request, &self.policies, &Entities::empty());
+        let (agent, action, tool) = (
+            uid("Agent", call.agent)?,
+            uid("Action", "call")?,
+            uid("Tool", call.tool)?,
+        );
+        let request =
+            Request::new(agent, action, tool, context, None).map_err(|_| PolicyError::Fact)?;
+        let response = self
+            .authorizer
+            .is_authorized(&request, &self.policies, &Entities::empty());
         let failed = response.diagnostics().errors().next().is_some();
         match response.decision() {
             Decision::Allow if !failed => Ok(()),
@@ -116,13 +130,35 @@ mod tests {
         let permit = r#"permit(principal, action == Action::"call", resource == Tool::"refund") when { context.class == "payments" };"#;
         assert!(decide(permit, &CALL));
         assert!(!decide("", &CALL));
-        assert!(!decide(permit, &Call { tool: "export", ..CALL }));
-        assert!(!decide(permit, &Call { class: "research", ..CALL }));
-        let forbid = format!("{permit} forbid(principal, action, resource) when {{ context.credential == \"jwt-svid\" }};");
+        assert!(!decide(
+            permit,
+            &Call {
+                tool: "export",
+                ..CALL
+            }
+        ));
+        assert!(!decide(
+            permit,
+            &Call {
+                class: "research",
+                ..CALL
+            }
+        ));
+        let forbid = format!(
+            "{permit} forbid(principal, action, resource) when {{ context.credential == \"jwt-svid\" }};"
+        );
         assert!(decide(&forbid, &CALL));
-        assert!(!decide(&forbid, &Call { credential: "jwt-svid", ..CALL }));
+        assert!(!decide(
+            &forbid,
+            &Call {
+                credential: "jwt-svid",
+                ..CALL
+            }
+        ));
         // A policy that cannot be evaluated fails closed, even beside one that permits.
-        let broken = format!("{permit} forbid(principal, action, resource) when {{ context.nothing == 1 }};");
+        let broken = format!(
+            "{permit} forbid(principal, action, resource) when {{ context.nothing == 1 }};"
+        );
         assert!(!decide(&broken, &CALL));
         assert!(Policy::parse("permit(").is_err());
     }

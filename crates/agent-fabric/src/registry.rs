@@ -133,7 +133,11 @@ impl Registry {
 
     /// Registers an instance, or replaces it.
     pub fn add_instance(&self, instance: AgentInstance) {
-        self.write(|inner| inner.instances.insert(instance.id.as_str().to_owned(), instance));
+        self.write(|inner| {
+            inner
+                .instances
+                .insert(instance.id.as_str().to_owned(), instance)
+        });
     }
 
     /// Registers a tool.
@@ -148,13 +152,22 @@ impl Registry {
     /// [`RegistryError`].
     pub fn active_agent(&self, id: SpiffeIdRef<'_>) -> Result<ActiveAgent, RegistryError> {
         self.read(|inner| {
-            let instance = inner.instances.get(id.as_str()).ok_or(RegistryError::UnknownAgent)?;
-            let class = inner.classes.get(&instance.class).ok_or(RegistryError::ClassMismatch)?;
+            let instance = inner
+                .instances
+                .get(id.as_str())
+                .ok_or(RegistryError::UnknownAgent)?;
+            let class = inner
+                .classes
+                .get(&instance.class)
+                .ok_or(RegistryError::ClassMismatch)?;
             if !class.members.matches(id) {
                 return Err(RegistryError::ClassMismatch);
             }
             match instance.status {
-                Status::Active => Ok(ActiveAgent { instance: instance.clone(), class: class.clone() }),
+                Status::Active => Ok(ActiveAgent {
+                    instance: instance.clone(),
+                    class: class.clone(),
+                }),
                 Status::Quarantined => Err(RegistryError::Quarantined),
             }
         })
@@ -166,7 +179,13 @@ impl Registry {
     ///
     /// [`RegistryError::UnknownTool`].
     pub fn tool(&self, name: &str) -> Result<Tool, RegistryError> {
-        self.read(|inner| inner.tools.get(name).cloned().ok_or(RegistryError::UnknownTool))
+        self.read(|inner| {
+            inner
+                .tools
+                .get(name)
+                .cloned()
+                .ok_or(RegistryError::UnknownTool)
+        })
     }
 
     /// Quarantines one instance; its class goes on. Tells whether there was such an instance.
@@ -194,8 +213,17 @@ impl Registry {
     ///
     /// [`RegistryError::SessionRevoked`].
     pub fn check_user(&self, user: &str, issued_at: u64) -> Result<(), RegistryError> {
-        let revoked = self.read(|inner| inner.revoked_users.get(user).is_some_and(|until| issued_at <= *until));
-        if revoked { Err(RegistryError::SessionRevoked) } else { Ok(()) }
+        let revoked = self.read(|inner| {
+            inner
+                .revoked_users
+                .get(user)
+                .is_some_and(|until| issued_at <= *until)
+        });
+        if revoked {
+            Err(RegistryError::SessionRevoked)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -207,10 +235,15 @@ mod tests {
         let registry = Registry::default();
         registry.add_class(AgentClass {
             name: "payments".into(),
-            members: SpiffeIdPattern::parse("spiffe://enterprise.example/agents/advisor/*").unwrap(),
+            members: SpiffeIdPattern::parse("spiffe://enterprise.example/agents/advisor/*")
+                .unwrap(),
             ceiling: Authority::unbounded(),
         });
-        for (id, class) in [("agents/advisor/payments", "payments"), ("agents/search", "payments"), ("agents/advisor/x", "none")] {
+        for (id, class) in [
+            ("agents/advisor/payments", "payments"),
+            ("agents/search", "payments"),
+            ("agents/advisor/x", "none"),
+        ] {
             registry.add_instance(AgentInstance {
                 id: SpiffeId::parse(&format!("spiffe://enterprise.example/{id}")).unwrap(),
                 class: class.into(),
@@ -224,13 +257,29 @@ mod tests {
     #[test]
     fn an_instance_has_to_be_active_and_of_its_class() {
         let registry = registry();
-        let active = |id: &str| registry.active_agent(SpiffeIdRef::parse(id).unwrap()).map(|agent| agent.class.name);
+        let active = |id: &str| {
+            registry
+                .active_agent(SpiffeIdRef::parse(id).unwrap())
+                .map(|agent| agent.class.name)
+        };
         let payments = "spiffe://enterprise.example/agents/advisor/payments";
         assert_eq!(active(payments).as_deref(), Ok("payments"));
-        assert_eq!(active("spiffe://enterprise.example/agents/search"), Err(RegistryError::ClassMismatch));
-        assert_eq!(active("spiffe://enterprise.example/agents/advisor/x"), Err(RegistryError::ClassMismatch));
-        assert_eq!(active("spiffe://enterprise.example/agents/advisor/y"), Err(RegistryError::UnknownAgent));
-        assert!(registry.quarantine(payments) && !registry.quarantine("spiffe://enterprise.example/none"));
+        assert_eq!(
+            active("spiffe://enterprise.example/agents/search"),
+            Err(RegistryError::ClassMismatch)
+        );
+        assert_eq!(
+            active("spiffe://enterprise.example/agents/advisor/x"),
+            Err(RegistryError::ClassMismatch)
+        );
+        assert_eq!(
+            active("spiffe://enterprise.example/agents/advisor/y"),
+            Err(RegistryError::UnknownAgent)
+        );
+        assert!(
+            registry.quarantine(payments)
+                && !registry.quarantine("spiffe://enterprise.example/none")
+        );
         assert_eq!(active(payments), Err(RegistryError::Quarantined));
     }
 
@@ -239,7 +288,10 @@ mod tests {
         let registry = registry();
         registry.revoke_user("u", 100);
         registry.revoke_user("u", 50);
-        assert_eq!(registry.check_user("u", 100), Err(RegistryError::SessionRevoked));
+        assert_eq!(
+            registry.check_user("u", 100),
+            Err(RegistryError::SessionRevoked)
+        );
         assert_eq!(registry.check_user("u", 101), Ok(()));
         assert_eq!(registry.check_user("v", 1), Ok(()));
     }

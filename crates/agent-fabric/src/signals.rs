@@ -8,7 +8,9 @@ use jose_x509::{CryptoProvider, KeySet, MemoryReplayGuard, SigningKey};
 use pki_types::{CertificateDer, UnixTime};
 use spiffe_id::SpiffeId;
 use ssf_set::caep::RiskLevel;
-use ssf_set::{SecurityEventToken, SetIssuer, SetRequest, SetVerifier, SignedSet, Subject, SubjectIdentifier};
+use ssf_set::{
+    SecurityEventToken, SetIssuer, SetRequest, SetVerifier, SignedSet, Subject, SubjectIdentifier,
+};
 use ssf_stream::policy::{Action, ResponsePolicy, Trigger};
 use ssf_stream::poll::{self, PollRequest, PollResponse, PollTransmitter, Step};
 use ssf_stream::push::{self, Receipt, Transmitter as PushedBy};
@@ -59,7 +61,10 @@ impl Default for ResponseRules {
     fn default() -> Self {
         Self(
             ResponsePolicy::new()
-                .with_rule(Trigger::RiskAtLeast(RiskLevel::High), Action::QuarantineInstance)
+                .with_rule(
+                    Trigger::RiskAtLeast(RiskLevel::High),
+                    Action::QuarantineInstance,
+                )
                 .with_rule(Trigger::SessionRevoked, Action::Revoke),
         )
     }
@@ -112,12 +117,16 @@ impl Receiver {
             Ok(receipt) => {
                 match &receipt {
                     Receipt::New(set) => self.apply(set, now),
-                    Receipt::Repeated(_) => self.note("signal.repeated", Decision::Noted, "replayed", None, now),
+                    Receipt::Repeated(_) => {
+                        self.note("signal.repeated", Decision::Noted, "replayed", None, now)
+                    }
                 }
                 receipt.response()
             }
             Err(rejection) => {
-                let code = rejection.error().map_or("invalid_request", ssf_set::Error::code);
+                let code = rejection
+                    .error()
+                    .map_or("invalid_request", ssf_set::Error::code);
                 self.note("signal.refused", Decision::Refused, code, None, now);
                 rejection.response()
             }
@@ -155,7 +164,13 @@ impl Receiver {
     fn apply(&self, set: &SecurityEventToken, now: UnixTime) {
         let subject = set.subject().map(names).unwrap_or_default();
         let ssf_stream::policy::Decision::Act(actions) = self.rules.0.decide(set) else {
-            self.note("signal.received", Decision::Noted, "no_rule", subject.first(), now);
+            self.note(
+                "signal.received",
+                Decision::Noted,
+                "no_rule",
+                subject.first(),
+                now,
+            );
             return;
         };
         for action in actions {
@@ -168,13 +183,24 @@ impl Receiver {
                     }
                     _ => (false, "unsupported_action"),
                 };
-                let decision = if done { Decision::Allowed } else { Decision::Noted };
+                let decision = if done {
+                    Decision::Allowed
+                } else {
+                    Decision::Noted
+                };
                 self.note("signal.applied", decision, what, Some(name), now);
             }
         }
     }
 
-    fn note(&self, action: &str, decision: Decision, reason: &str, target: Option<&String>, now: UnixTime) {
+    fn note(
+        &self,
+        action: &str,
+        decision: Decision,
+        reason: &str,
+        target: Option<&String>,
+        now: UnixTime,
+    ) {
         let mut event = Event::new(&self.component, action, decision).reason(reason);
         event.target = target.cloned();
         self.audit.append(event, now);
@@ -190,7 +216,10 @@ fn names(subject: &Subject) -> Vec<String> {
         _ => None,
     };
     match subject {
-        Subject::Complex(complex) => complex.members().filter_map(|(_, identifier)| of(identifier)).collect(),
+        Subject::Complex(complex) => complex
+            .members()
+            .filter_map(|(_, identifier)| of(identifier))
+            .collect(),
         simple => simple.as_simple().and_then(of).into_iter().collect(),
     }
 }
@@ -210,7 +239,11 @@ impl Transmitter {
     /// # Errors
     ///
     /// [`SignalsError::Set`].
-    pub fn new(issuer: &str, key: SigningKey, provider: CryptoProvider) -> Result<Self, SignalsError> {
+    pub fn new(
+        issuer: &str,
+        key: SigningKey,
+        provider: CryptoProvider,
+    ) -> Result<Self, SignalsError> {
         Ok(Self {
             issuer: SetIssuer::new(key, provider, issuer)?,
             queue: MemoryEventQueue::new(QUEUE),
@@ -232,7 +265,11 @@ impl Transmitter {
     /// # Errors
     ///
     /// [`SignalsError::Stream`].
-    pub fn push_request(&self, set: &SignedSet, endpoint: &str) -> Result<Request<Vec<u8>>, SignalsError> {
+    pub fn push_request(
+        &self,
+        set: &SignedSet,
+        endpoint: &str,
+    ) -> Result<Request<Vec<u8>>, SignalsError> {
         Ok(push::request(&set.compact, endpoint, None)?)
     }
 
@@ -265,7 +302,11 @@ impl Handler for Transmitter {
             let Ok(request) = self.poll.read(&parts, &body) else {
                 return poll::bad_request();
             };
-            match self.poll.step(&self.queue, workload.as_str(), &request, net::now()).await {
+            match self
+                .poll
+                .step(&self.queue, workload.as_str(), &request, net::now())
+                .await
+            {
                 Ok(Step::Respond(response)) => poll::response(&response),
                 // Long polls are for deployments; here an empty answer comes at once.
                 Ok(Step::Wait) => poll::response(&PollResponse::new(Vec::new(), false)),

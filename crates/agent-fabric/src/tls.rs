@@ -6,7 +6,10 @@ use pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme,
+};
 use spiffe_bundle::SharedBundleSet;
 use spiffe_id::SpiffeId;
 use svid::x509::X509Svid;
@@ -41,7 +44,11 @@ pub fn spiffe_client(
     let provider = provider();
     let resolver = Arc::new(SvidResolver::new(Arc::clone(&provider), svid)?);
     let verifier = SvidVerifier::new(&provider, Arc::clone(bundles) as _, server.clone());
-    Ok(Arc::new(svid_rustls::client_config(provider, resolver, Arc::new(verifier))?))
+    Ok(Arc::new(svid_rustls::client_config(
+        provider,
+        resolver,
+        Arc::new(verifier),
+    )?))
 }
 
 /// A client that shows nothing and speaks to this one workload: for agents that authenticate by a token.
@@ -49,7 +56,10 @@ pub fn spiffe_client(
 /// # Errors
 ///
 /// [`TlsError`].
-pub fn anonymous_client(bundles: &Arc<SharedBundleSet>, server: &SpiffeId) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn anonymous_client(
+    bundles: &Arc<SharedBundleSet>,
+    server: &SpiffeId,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = provider();
     let verifier = SvidVerifier::new(&provider, Arc::clone(bundles) as _, server.clone());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -68,7 +78,10 @@ pub fn anonymous_client(bundles: &Arc<SharedBundleSet>, server: &SpiffeId) -> Re
 /// # Errors
 ///
 /// [`TlsError`].
-pub fn spiffe_server(svid: &X509Svid, bundles: &Arc<SharedBundleSet>) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn spiffe_server(
+    svid: &X509Svid,
+    bundles: &Arc<SharedBundleSet>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
     let resolver = Arc::new(SvidResolver::new(Arc::clone(&provider), svid)?);
     let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -89,13 +102,15 @@ pub fn web_server(
     workloads: Option<&Arc<SharedBundleSet>>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
-    let builder =
-        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
     let builder = match workloads {
         Some(bundles) => builder.with_client_cert_verifier(optional_workloads(&provider, bundles)),
         None => builder.with_no_client_auth(),
     };
-    Ok(Arc::new(without_resumption(builder.with_single_cert(chain, key)?)))
+    Ok(Arc::new(without_resumption(
+        builder.with_single_cert(chain, key)?,
+    )))
 }
 
 /// A client that verifies servers by their names against `roots`, and shows an SVID if it has one.
@@ -103,7 +118,10 @@ pub fn web_server(
 /// # Errors
 ///
 /// [`TlsError`].
-pub fn web_client(roots: &[CertificateDer<'static>], svid: Option<&X509Svid>) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn web_client(
+    roots: &[CertificateDer<'static>],
+    svid: Option<&X509Svid>,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = provider();
     let mut store = RootCertStore::empty();
     for root in roots {
@@ -113,7 +131,9 @@ pub fn web_client(roots: &[CertificateDer<'static>], svid: Option<&X509Svid>) ->
         .with_safe_default_protocol_versions()?
         .with_root_certificates(store);
     let mut config = match svid {
-        Some(svid) => builder.with_client_cert_resolver(Arc::new(SvidResolver::new(provider, svid)?)),
+        Some(svid) => {
+            builder.with_client_cert_resolver(Arc::new(SvidResolver::new(provider, svid)?))
+        }
         None => builder.with_no_client_auth(),
     };
     config.resumption = rustls::client::Resumption::disabled();
@@ -126,7 +146,10 @@ fn without_resumption(mut config: ServerConfig) -> ServerConfig {
     config
 }
 
-fn optional_workloads(provider: &CryptoProvider, bundles: &Arc<SharedBundleSet>) -> Arc<dyn ClientCertVerifier> {
+fn optional_workloads(
+    provider: &CryptoProvider,
+    bundles: &Arc<SharedBundleSet>,
+) -> Arc<dyn ClientCertVerifier> {
     // Every workload of a trust domain with a bundle may connect; the handler authorises requests.
     let verifier = SvidVerifier::new(provider, Arc::clone(bundles) as _, |_: &SpiffeId| true);
     Arc::new(Optional(verifier))

@@ -47,19 +47,37 @@ impl ToolService {
         peer: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<TxnToken, (String, Box<Event>)> {
-        let event = Event::new(&format!("tool:{}", self.name), "tool.call", Decision::Refused)
-            .target(&self.name)
-            .credential("txn-token");
-        let token = match self.verifier.verify_request(&parts.headers, &self.keys, now) {
+        let event = Event::new(
+            &format!("tool:{}", self.name),
+            "tool.call",
+            Decision::Refused,
+        )
+        .target(&self.name)
+        .credential("txn-token");
+        let token = match self
+            .verifier
+            .verify_request(&parts.headers, &self.keys, now)
+        {
             Ok(token) => token,
-            Err(error) => return Err((error.code().to_owned(), Box::new(event.reason(error.code())))),
+            Err(error) => {
+                return Err((
+                    error.code().to_owned(),
+                    Box::new(event.reason(error.code())),
+                ));
+            }
         };
-        let event = event.txn(token.txn()).user(token.subject()).actors(actors(&token));
+        let event = event
+            .txn(token.txn())
+            .user(token.subject())
+            .actors(actors(&token));
         // The TLS layer has verified the chain; here only its name is read.
         let caller = peer.first().and_then(|leaf| spiffe_id_of(leaf).ok());
         let asked = self.asked(body);
         let mut call = Call::new().with_action(&self.name);
-        if let Some(detail) = asked.as_ref().and_then(|details| details.as_slice().first()) {
+        if let Some(detail) = asked
+            .as_ref()
+            .and_then(|details| details.as_slice().first())
+        {
             call = call.with_detail(detail);
         }
         if let Some(caller) = &caller {
@@ -67,10 +85,19 @@ impl ToolService {
         }
         match self.requirements.check(&token, &call, now) {
             Ok(()) => {
-                self.audit.append(Event { decision: Decision::Allowed, ..event }, now);
+                self.audit.append(
+                    Event {
+                        decision: Decision::Allowed,
+                        ..event
+                    },
+                    now,
+                );
                 Ok(token)
             }
-            Err(error) => Err((error.code().to_owned(), Box::new(event.reason(error.code())))),
+            Err(error) => Err((
+                error.code().to_owned(),
+                Box::new(event.reason(error.code())),
+            )),
         }
     }
 }
@@ -85,20 +112,31 @@ impl ToolService {
 /// Everybody who acts or acted, the current actor first.
 fn actors(token: &TxnToken) -> Vec<String> {
     let earlier = token.act_chain().iter().rev().map(|link| link.actor());
-    token.actor().into_iter().chain(earlier).map(|actor| actor.party().subject().to_owned()).collect()
+    token
+        .actor()
+        .into_iter()
+        .chain(earlier)
+        .map(|actor| actor.party().subject().to_owned())
+        .collect()
 }
 
 impl Handler for ToolService {
-    fn handle<'a>(&'a self, parts: Parts, body: Vec<u8>, peer: Vec<CertificateDer<'static>>) -> Answer<'a> {
+    fn handle<'a>(
+        &'a self,
+        parts: Parts,
+        body: Vec<u8>,
+        peer: Vec<CertificateDer<'static>>,
+    ) -> Answer<'a> {
         Box::pin(async move {
             let now = net::now();
             if parts.method != Method::POST || parts.uri.path() != self.path {
                 return net::empty(StatusCode::NOT_FOUND);
             }
             match self.check(&parts, &body, &peer, now) {
-                Ok(token) => {
-                    net::json(StatusCode::OK, &serde_json::json!({"done": self.name, "txn": token.txn(), "for": token.subject()}))
-                }
+                Ok(token) => net::json(
+                    StatusCode::OK,
+                    &serde_json::json!({"done": self.name, "txn": token.txn(), "for": token.subject()}),
+                ),
                 Err((code, event)) => {
                     self.audit.append(*event, now);
                     net::json(StatusCode::FORBIDDEN, &serde_json::json!({"error": code}))

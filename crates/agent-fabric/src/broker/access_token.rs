@@ -41,7 +41,11 @@ impl AccessTokens {
     /// An issuer, named by its URL.
     #[must_use]
     pub fn new(issuer: impl Into<String>, signer: SigningKey, lifetime: Duration) -> Self {
-        Self { issuer: issuer.into(), signer, lifetime }
+        Self {
+            issuer: issuer.into(),
+            signer,
+            lifetime,
+        }
     }
 
     /// Issues a token.
@@ -57,14 +61,24 @@ impl AccessTokens {
         put("aud", delegated.resource.as_str().into());
         put("client_id", delegated.client_id.as_str().into());
         put("iat", now.as_secs().into());
-        put("exp", now.as_secs().saturating_add(self.lifetime.as_secs()).into());
+        put(
+            "exp",
+            now.as_secs().saturating_add(self.lifetime.as_secs()).into(),
+        );
         put("jti", self.signer.provider().random_id()?.into());
         put("scope", delegated.scopes.to_string().into());
-        put("may_act", token_exchange::MayAct::new(&delegated.may_act).to_value());
+        put(
+            "may_act",
+            token_exchange::MayAct::new(&delegated.may_act).to_value(),
+        );
         if let Some(details) = &delegated.details {
             put("authorization_details", details.clone());
         }
-        jwt::sign(&self.signer, &ProtectedHeader::new(ACCESS_TOKEN_TYPE), &claims)
+        jwt::sign(
+            &self.signer,
+            &ProtectedHeader::new(ACCESS_TOKEN_TYPE),
+            &claims,
+        )
     }
 
     /// How long a token lives, in seconds.
@@ -103,6 +117,12 @@ pub fn validator(issuer: &str, resource: &str) -> Validator {
 /// # Errors
 ///
 /// [`Error`].
-pub fn validate(token: &str, issuer: &str, resource: &str, keys: &KeySet, now: UnixTime) -> Result<Jwt, Error> {
+pub fn validate(
+    token: &str,
+    issuer: &str,
+    resource: &str,
+    keys: &KeySet,
+    now: UnixTime,
+) -> Result<Jwt, Error> {
     validator(issuer, resource).validate(token, keys, now)
 }

@@ -37,13 +37,19 @@ impl AuthorizationRequest {
     pub fn from_form(form: &Form) -> Result<Self, ExchangeError> {
         form.check_repeats(&["resource"])?;
         if form.required("response_type")? != "code" {
-            return Err(ExchangeError::InvalidParameter { name: "response_type" });
+            return Err(ExchangeError::InvalidParameter {
+                name: "response_type",
+            });
         }
         if form.required("code_challenge_method")? != "S256" {
-            return Err(ExchangeError::InvalidParameter { name: "code_challenge_method" });
+            return Err(ExchangeError::InvalidParameter {
+                name: "code_challenge_method",
+            });
         }
         let challenge = base64url::decode_array(form.required("code_challenge")?, "code_challenge")
-            .map_err(|_| ExchangeError::InvalidParameter { name: "code_challenge" })?;
+            .map_err(|_| ExchangeError::InvalidParameter {
+                name: "code_challenge",
+            })?;
         let mut resources = form.get_all("resource");
         let (Some(resource), None) = (resources.next(), resources.next()) else {
             return Err(ExchangeError::InvalidTarget);
@@ -85,7 +91,10 @@ impl Codes {
     /// No codes yet.
     #[must_use]
     pub fn new(provider: CryptoProvider) -> Self {
-        Self { provider, waiting: Mutex::default() }
+        Self {
+            provider,
+            waiting: Mutex::default(),
+        }
     }
 
     /// Issues a code for a consent; `None` when too many wait or the random source fails.
@@ -146,21 +155,41 @@ mod tests {
 
     #[test]
     fn a_request_needs_pkce_and_one_resource() {
-        let read = |method, resource| AuthorizationRequest::from_form(&form(method, resource)).map_err(|e| e.code());
+        let read = |method, resource| {
+            AuthorizationRequest::from_form(&form(method, resource)).map_err(|e| e.code())
+        };
         assert!(read("S256", "resource=https%3A%2F%2Fr.example").is_ok());
-        assert_eq!(read("plain", "resource=https%3A%2F%2Fr.example").unwrap_err(), "invalid_parameter");
+        assert_eq!(
+            read("plain", "resource=https%3A%2F%2Fr.example").unwrap_err(),
+            "invalid_parameter"
+        );
         assert_eq!(read("S256", "").unwrap_err(), "invalid_target");
-        assert_eq!(read("S256", "resource=https%3A%2F%2Fr.example&resource=https%3A%2F%2Fs.example").unwrap_err(), "invalid_target");
+        assert_eq!(
+            read(
+                "S256",
+                "resource=https%3A%2F%2Fr.example&resource=https%3A%2F%2Fs.example"
+            )
+            .unwrap_err(),
+            "invalid_target"
+        );
     }
 
     #[test]
     fn a_code_is_good_once_for_its_client_and_verifier() {
         let codes = Codes::new(ring::provider());
-        let request = AuthorizationRequest::from_form(&form("S256", "resource=https%3A%2F%2Fr.example")).unwrap();
-        let consent = Consent { user: "u".into(), request, details: None };
+        let request =
+            AuthorizationRequest::from_form(&form("S256", "resource=https%3A%2F%2Fr.example"))
+                .unwrap();
+        let consent = Consent {
+            user: "u".into(),
+            request,
+            details: None,
+        };
         let code = || codes.issue(consent.clone(), at(100)).unwrap();
         let redeem = |code: &str, client, verifier, now| {
-            codes.redeem(code, client, "https://c.example/cb", verifier, at(now)).is_some()
+            codes
+                .redeem(code, client, "https://c.example/cb", verifier, at(now))
+                .is_some()
         };
         let good = code();
         assert!(redeem(&good, "c", VERIFIER, 159));
@@ -169,6 +198,10 @@ mod tests {
         let other = VERIFIER.replace('d', "e");
         assert!(!redeem(&code(), "c", &other, 100), "another verifier");
         assert!(!redeem(&code(), "c", VERIFIER, 160), "too late");
-        assert!(codes.redeem(&code(), "c", "https://evil.example", VERIFIER, at(100)).is_none());
+        assert!(
+            codes
+                .redeem(&code(), "c", "https://evil.example", VERIFIER, at(100))
+                .is_none()
+        );
     }
 }

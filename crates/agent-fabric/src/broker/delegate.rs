@@ -7,10 +7,13 @@ use oauth_spiffe_client_auth::AuthenticatedClient;
 use pki_types::UnixTime;
 use spiffe_id::SpiffeIdRef;
 use token_exchange::{
-    Authority, Error as ExchangeError, ExchangePolicy, Form, Party, PartyKind, TokenExchangeResponse, TokenType,
-    TokenUse, VerifiedActor, VerifiedSubject,
+    Authority, Error as ExchangeError, ExchangePolicy, Form, Party, PartyKind,
+    TokenExchangeResponse, TokenType, TokenUse, VerifiedActor, VerifiedSubject,
 };
-use txn_token::{Actor, AgenticContext, Context, IssueRequest, IssuedTxnToken, Outcome, ReplaceRequest, TxnTokenRequest};
+use txn_token::{
+    Actor, AgenticContext, Context, IssueRequest, IssuedTxnToken, Outcome, ReplaceRequest,
+    TxnTokenRequest,
+};
 
 use super::{Broker, BrokerError, access_token};
 use crate::audit::{Decision, Event};
@@ -37,11 +40,20 @@ impl Broker {
         let issued = match request.subject.token_type {
             TokenType::AccessToken => self.mint(&request, client, now)?,
             TokenType::TxnToken => self.hand_over(&request, client, now)?,
-            _ => return Err(ExchangeError::UnsupportedTokenType { name: "subject_token_type" }.into()),
+            _ => {
+                return Err(ExchangeError::UnsupportedTokenType {
+                    name: "subject_token_type",
+                }
+                .into());
+            }
         };
-        let response = TokenExchangeResponse::new(issued.as_str(), TokenType::TxnToken, TokenUse::NotApplicable)
-            .with_expires_in(issued.expires_in())
-            .with_scope(issued.scope().clone());
+        let response = TokenExchangeResponse::new(
+            issued.as_str(),
+            TokenType::TxnToken,
+            TokenUse::NotApplicable,
+        )
+        .with_expires_in(issued.expires_in())
+        .with_scope(issued.scope().clone());
         Ok(response.to_response())
     }
 
@@ -57,27 +69,47 @@ impl Broker {
             return Err(BrokerError::NotAGateway);
         }
         let credential = request.unverified_request_details.get(AGENT_CREDENTIAL);
-        let credential = credential.as_ref().and_then(AgentCredential::from_value).ok_or(BrokerError::NoAgentCredential)?;
+        let credential = credential
+            .as_ref()
+            .and_then(AgentCredential::from_value)
+            .ok_or(BrokerError::NoAgentCredential)?;
         let agent = credential
-            .verify(&*self.parts.bundles, gateway, &self.wit, &self.parts.provider, now)
+            .verify(
+                &*self.parts.bundles,
+                gateway,
+                &self.wit,
+                &self.parts.provider,
+                now,
+            )
             .map_err(BrokerError::AgentCredential)?;
-        let active = self.parts.registry.active_agent((&agent.spiffe_id).into())?;
+        let active = self
+            .parts
+            .registry
+            .active_agent((&agent.spiffe_id).into())?;
 
         let (issuer, resource) = (&self.parts.issuer, &self.parts.resource);
         let token = &request.subject.unverified_token;
-        let refused = |source| ExchangeError::Token { which: "subject", source };
-        let jwt = access_token::validate(token, issuer, resource, &self.access_token_keys, now).map_err(refused)?;
+        let refused = |source| ExchangeError::Token {
+            which: "subject",
+            source,
+        };
+        let jwt = access_token::validate(token, issuer, resource, &self.access_token_keys, now)
+            .map_err(refused)?;
         let subject = VerifiedSubject::from_jwt(&jwt, PartyKind::User, &self.parts.detail_types)?;
         let user = subject.party().subject().to_owned();
-        self.parts.registry.check_user(&user, jwt.issued_at().unwrap_or_default())?;
+        self.parts
+            .registry
+            .check_user(&user, jwt.issued_at().unwrap_or_default())?;
 
-        let actor = VerifiedActor::client(Party::new(agent.spiffe_id.as_str()), PartyKind::Workload)
-            .with_expiry(agent.expires);
+        let actor =
+            VerifiedActor::client(Party::new(agent.spiffe_id.as_str()), PartyKind::Workload)
+                .with_expiry(agent.expires);
         let wanted = Authority::unbounded()
             .with_scopes(request.scope.clone())
             .with_targets([self.parts.trust_domain.as_str()]);
         let policy = ExchangePolicy::new(MAX_LIFETIME);
-        let delegation = policy.delegate(&subject, &actor, &[&active.ceiling()], &wanted, false, now)?;
+        let delegation =
+            policy.delegate(&subject, &actor, &[&active.ceiling()], &wanted, false, now)?;
         // The intersection has already cut what was asked for too much. An agent that asks for more than it can have
         // is told so, instead of finding out at the tool.
         if delegation.grant.scopes != request.scope {
@@ -110,18 +142,37 @@ impl Broker {
         client: &AuthenticatedClient,
         now: UnixTime,
     ) -> Result<IssuedTxnToken, BrokerError> {
-        let token = self.txn_verifier.verify(&request.subject.unverified_token, &self.txn_token_keys, now)?;
+        let token = self.txn_verifier.verify(
+            &request.subject.unverified_token,
+            &self.txn_token_keys,
+            now,
+        )?;
         let current = client.spiffe_id.as_str();
-        if token.actor().is_none_or(|actor| actor.party().subject() != current) {
+        if token
+            .actor()
+            .is_none_or(|actor| actor.party().subject() != current)
+        {
             return Err(BrokerError::NotTheActor);
         }
         let details = &request.unverified_request_details;
-        let text = |name: &str| details.get(name).and_then(|value| value.as_str().map(str::to_owned));
-        let next = text(HAND_OVER_TO).ok_or(ExchangeError::MissingParameter { name: "request_details" })?;
-        let next = SpiffeIdRef::parse(&next).map_err(|_| ExchangeError::InvalidParameter { name: "request_details" })?;
-        self.parts.registry.active_agent((&client.spiffe_id).into())?;
+        let text = |name: &str| {
+            details
+                .get(name)
+                .and_then(|value| value.as_str().map(str::to_owned))
+        };
+        let next = text(HAND_OVER_TO).ok_or(ExchangeError::MissingParameter {
+            name: "request_details",
+        })?;
+        let next = SpiffeIdRef::parse(&next).map_err(|_| ExchangeError::InvalidParameter {
+            name: "request_details",
+        })?;
+        self.parts
+            .registry
+            .active_agent((&client.spiffe_id).into())?;
         let active = self.parts.registry.active_agent(next)?;
-        self.parts.registry.check_user(token.subject(), token.issued_at())?;
+        self.parts
+            .registry
+            .check_user(token.subject(), token.issued_at())?;
         // What the next agent's class and instance may not do is not handed to it.
         let ceiling = active.ceiling();
         let granted = Authority::unbounded().with_scopes(request.scope.clone());
@@ -132,14 +183,23 @@ impl Broker {
             None => None,
             Some("ok") => Some(Outcome::Ok),
             Some("denied") => Some(Outcome::Denied),
-            Some(_) => return Err(ExchangeError::InvalidParameter { name: "request_details" }.into()),
+            Some(_) => {
+                return Err(ExchangeError::InvalidParameter {
+                    name: "request_details",
+                }
+                .into());
+            }
         };
         let mut replace = ReplaceRequest::new(current);
         replace.scope = Some(request.scope.clone());
         replace.actor = Some(Actor::new(Party::new(next.as_str())));
         replace.outcome = outcome;
         let issued = self.txn_tokens.replace(&token, &replace, now)?;
-        let earlier = token.act_chain().iter().rev().map(|link| link.actor().party().subject());
+        let earlier = token
+            .act_chain()
+            .iter()
+            .rev()
+            .map(|link| link.actor().party().subject());
         let event = Event::new("broker", "txn_token.hand_over", Decision::Allowed)
             .txn(issued.txn())
             .user(token.subject())
@@ -153,11 +213,14 @@ impl Broker {
 
 /// The limits of the agent's token: the one tool that the gateway resolved. The intent is a note, no ground for access.
 fn limits(details: &Context, class: &str) -> AgenticContext {
-    let text = |name: &str| details.get(name).and_then(|value| value.as_str().map(str::to_owned));
+    let text = |name: &str| {
+        details
+            .get(name)
+            .and_then(|value| value.as_str().map(str::to_owned))
+    };
     let mut context = AgenticContext::new();
     context.agent_type = Some(class.to_owned());
     context.intent = text("intent");
     context.allowed_actions = Some(text("tool").into_iter().collect());
     context
 }
-

@@ -19,7 +19,10 @@ impl Documents {
     /// An empty cache over a fetcher.
     #[must_use]
     pub fn new(fetcher: Fetcher) -> Self {
-        Self { fetcher, cache: Mutex::new(DocumentCache::new(CAPACITY)) }
+        Self {
+            fetcher,
+            cache: Mutex::new(DocumentCache::new(CAPACITY)),
+        }
     }
 
     /// The document of a client.
@@ -27,8 +30,17 @@ impl Documents {
     /// # Errors
     ///
     /// [`Error`] of the fetch or of the document.
-    pub async fn get(&self, url: &ClientIdUrl, now: UnixTime) -> Result<Arc<ClientMetadata>, Error> {
-        if let Some(document) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(url.as_str(), now) {
+    pub async fn get(
+        &self,
+        url: &ClientIdUrl,
+        now: UnixTime,
+    ) -> Result<Arc<ClientMetadata>, Error> {
+        if let Some(document) = self
+            .cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(url.as_str(), now)
+        {
             return Ok(document);
         }
         let fetched = self.fetcher.fetch(url, now).await?;

@@ -42,7 +42,9 @@ pub enum BrokerError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The code is unknown, spent, or not this client's.
-    #[error("the authorization code is unknown, spent, expired, or belongs to another client, redirect or verifier")]
+    #[error(
+        "the authorization code is unknown, spent, expired, or belongs to another client, redirect or verifier"
+    )]
     InvalidGrant,
     /// Nobody is logged in.
     #[error("the request has no user session")]
@@ -81,7 +83,9 @@ impl BrokerError {
     #[must_use]
     pub fn to_response(&self, parts: &Parts) -> Response<Vec<u8>> {
         let (status, error) = match self {
-            Self::Client(error) => return error.to_response(parts.headers.contains_key(header::AUTHORIZATION)),
+            Self::Client(error) => {
+                return error.to_response(parts.headers.contains_key(header::AUTHORIZATION));
+            }
             Self::Exchange(error) => return error.oauth_error().to_response(),
             Self::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::Document(_) => (StatusCode::BAD_REQUEST, "invalid_client"),
@@ -90,7 +94,10 @@ impl BrokerError {
             _ => (StatusCode::BAD_REQUEST, "invalid_request"),
         };
         let mut response = net::json(status, &json!({"error": error}));
-        response.headers_mut().insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(
+            header::CACHE_CONTROL,
+            http::HeaderValue::from_static("no-store"),
+        );
         response
     }
 }

@@ -27,21 +27,36 @@ impl MemorySessions {
     pub fn log_in(&self, provider: &CryptoProvider, user: &str) -> Result<String, Error> {
         let id = base64url::encode(&provider.random::<32>()?);
         let cookie = format!("{COOKIE}={id}");
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, user.to_owned());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, user.to_owned());
         Ok(cookie)
     }
 }
 
 impl UserSessions for MemorySessions {
     fn user(&self, headers: &HeaderMap) -> Option<String> {
-        let mut cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut ids = cookies.by_ref().flat_map(|cookies| cookies.split("; ")).filter_map(|cookie| {
-            let (name, value) = cookie.split_once('=')?;
-            (name == COOKIE).then_some(value)
-        });
+        let mut cookies = headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let mut ids = cookies
+            .by_ref()
+            .flat_map(|cookies| cookies.split("; "))
+            .filter_map(|cookie| {
+                let (name, value) = cookie.split_once('=')?;
+                (name == COOKIE).then_some(value)
+            });
         // Two such cookies are a sign that somebody planted one.
-        let (Some(id), None) = (ids.next(), ids.next()) else { return None };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        let (Some(id), None) = (ids.next(), ids.next()) else {
+            return None;
+        };
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 }
 
@@ -55,7 +70,10 @@ mod tests {
     #[test]
     fn a_session_is_found_by_its_one_cookie() {
         let sessions = MemorySessions::default();
-        let (a, b) = (sessions.log_in(&ring::provider(), "a").unwrap(), sessions.log_in(&ring::provider(), "b").unwrap());
+        let (a, b) = (
+            sessions.log_in(&ring::provider(), "a").unwrap(),
+            sessions.log_in(&ring::provider(), "b").unwrap(),
+        );
         let user = |cookies: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::COOKIE, HeaderValue::from_str(cookies).unwrap());

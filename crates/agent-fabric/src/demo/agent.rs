@@ -25,7 +25,9 @@ pub(super) fn read(response: &Response<Vec<u8>>, member: &str) -> Result<String,
     let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
     match (response.status(), text(member)) {
         (StatusCode::OK, Some(text)) => Ok(text),
-        (status, _) => Err(Refused(text("error").unwrap_or_else(|| format!("http_{}", status.as_u16())))),
+        (status, _) => Err(Refused(
+            text("error").unwrap_or_else(|| format!("http_{}", status.as_u16())),
+        )),
     }
 }
 
@@ -50,20 +52,38 @@ pub(super) async fn get_delegation(
         ("code_challenge_method", "S256"),
     ];
     let details = details.map(ToString::to_string);
-    form.extend(details.as_deref().map(|details| ("authorization_details", details)));
+    form.extend(
+        details
+            .as_deref()
+            .map(|details| ("authorization_details", details)),
+    );
     let own = |form: &[(&str, &str)]| -> Vec<(String, String)> {
-        form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        form.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     };
     let mut request = Request::post(format!("{BROKER}/authorize"))
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(client::encode(&own(&form)).into_bytes())?;
-    request.headers_mut().insert(header::COOKIE, HeaderValue::from_str(&world.user_session)?);
+    request
+        .headers_mut()
+        .insert(header::COOKIE, HeaderValue::from_str(&world.user_session)?);
     let web = world.web()?;
     let response = web.send(request).await?;
-    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let location = location.ok_or_else(|| read(&response, "none").err().map_or("no code".into(), |error| error.0))?;
+    let location = response
+        .headers()
+        .get(header::LOCATION)
+        .and_then(|value| value.to_str().ok());
+    let location = location.ok_or_else(|| {
+        read(&response, "none")
+            .err()
+            .map_or("no code".into(), |error| error.0)
+    })?;
     let location = url::Url::parse(location)?;
-    let code = location.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned());
+    let code = location
+        .query_pairs()
+        .find(|(name, _)| name == "code")
+        .map(|(_, code)| code.into_owned());
 
     let code = code.ok_or("the redirect has no code")?;
     let form = [
@@ -75,7 +95,9 @@ pub(super) async fn get_delegation(
     let mut form = own(&form);
     let svid = world.home.jwt_svid(&agent.id, BROKER, net::now())?;
     client::with_jwt_svid(&mut form, Some(&world.client_id), &svid);
-    let response = web.send(token_request(BROKER, client::encode(&form))?).await?;
+    let response = web
+        .send(token_request(BROKER, client::encode(&form))?)
+        .await?;
     Ok(read(&response, "access_token")?)
 }
 
@@ -107,24 +129,28 @@ pub(super) async fn call_gateway(
     }
     let url = format!("{GATEWAY}/call");
     let mut request = Request::post(&url).body(body.to_string().into_bytes())?;
-    request.headers_mut().insert(DELEGATION_TOKEN, HeaderValue::from_str(call.delegation)?);
+    request
+        .headers_mut()
+        .insert(DELEGATION_TOKEN, HeaderValue::from_str(call.delegation)?);
     let now = net::now();
     let client = match shown {
         Shown::X509 => world.towards(agent, &world.gateway.id)?,
         Shown::Jwt => {
-            let svid = world.home.jwt_svid(&agent.id, world.gateway.id.as_str(), now)?;
-            request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {svid}"))?);
+            let svid = world
+                .home
+                .jwt_svid(&agent.id, world.gateway.id.as_str(), now)?;
+            request.headers_mut().insert(
+                header::AUTHORIZATION,
+                HeaderValue::from_str(&format!("Bearer {svid}"))?,
+            );
             world.towards_anonymously(&world.gateway.id)?
         }
         Shown::Wit => {
             let key = SigningKey::generate(&world.provider, Algorithm::Es256)?;
             let wit = world.home.wit_svid(&agent.id, &key.public_jwk(), now)?;
-            WptBuilder::new(&wit, &url).with_other_token(DELEGATION_TOKEN, call.delegation).apply(
-                request.headers_mut(),
-                &key,
-                &world.provider,
-                now,
-            )?;
+            WptBuilder::new(&wit, &url)
+                .with_other_token(DELEGATION_TOKEN, call.delegation)
+                .apply(request.headers_mut(), &key, &world.provider, now)?;
             world.towards_anonymously(&world.gateway.id)?
         }
     };
@@ -146,17 +172,28 @@ pub(super) async fn hand_over(
     token: &str,
     next: &HandOver<'_>,
 ) -> Result<String, Failure> {
-    let subject = SubjectToken { unverified_token: token.to_owned(), token_type: TokenType::TxnToken };
+    let subject = SubjectToken {
+        unverified_token: token.to_owned(),
+        token_type: TokenType::TxnToken,
+    };
     let mut request = TxnTokenRequest::new(TRUST_DOMAIN, subject, ScopeSet::parse(next.scope)?);
-    request.unverified_request_details.insert(HAND_OVER_TO, next.to.as_str())?;
+    request
+        .unverified_request_details
+        .insert(HAND_OVER_TO, next.to.as_str())?;
     if let Some(outcome) = next.outcome {
-        request.unverified_request_details.insert(OUTCOME, outcome)?;
+        request
+            .unverified_request_details
+            .insert(OUTCOME, outcome)?;
     }
     exchange(client, from, request.to_form()?).await
 }
 
 /// Sends a token exchange, authenticated by mutual TLS.
-pub(super) async fn exchange(http: &Client, from: &SpiffeId, mut form: String) -> Result<String, Failure> {
+pub(super) async fn exchange(
+    http: &Client,
+    from: &SpiffeId,
+    mut form: String,
+) -> Result<String, Failure> {
     let mut authentication = Vec::new();
     client::with_x509_svid(&mut authentication, from);
     form.push('&');
@@ -175,12 +212,22 @@ pub(super) async fn call_tool(
     order: &str,
 ) -> Result<String, Failure> {
     let body = json!({"order": order}).to_string().into_bytes();
-    let request = Request::post(endpoint).header("txn-token", token).body(body)?;
+    let request = Request::post(endpoint)
+        .header("txn-token", token)
+        .body(body)?;
     let response = world.towards(agent, tool)?.send(request).await?;
     Ok(read(&response, "done")?)
 }
 
 /// Signs claims as an attacker would: with a key of one's own choice.
-pub(super) fn forge(signer: &impl Signer, typ: &'static str, claims: &Value) -> Result<String, Failure> {
-    Ok(jose_x509::jwt::sign(signer, &jose_x509::jws::ProtectedHeader::new(typ), claims)?)
+pub(super) fn forge(
+    signer: &impl Signer,
+    typ: &'static str,
+    claims: &Value,
+) -> Result<String, Failure> {
+    Ok(jose_x509::jwt::sign(
+        signer,
+        &jose_x509::jws::ProtectedHeader::new(typ),
+        claims,
+    )?)
 }

@@ -64,7 +64,9 @@ impl Report {
     pub(super) fn step(&mut self, title: &str) {
         self.steps += 1;
         let number = self.steps;
-        self.print(&json!({"step": number, "title": title}), || format!("\n{number:>2}  {title}"));
+        self.print(&json!({"step": number, "title": title}), || {
+            format!("\n{number:>2}  {title}")
+        });
     }
 
     /// Prints a heading that is no step.
@@ -85,8 +87,15 @@ impl Report {
         });
         self.print(&value, || {
             // What is told after the fact has no time of its own.
-            let took = if line.took.is_zero() { String::new() } else { format!(" ({})", millis(line.took)) };
-            format!("    {} → {} [{}]\n      {outcome}: {}{took}", line.who, line.to, line.credential, line.check)
+            let took = if line.took.is_zero() {
+                String::new()
+            } else {
+                format!(" ({})", millis(line.took))
+            };
+            format!(
+                "    {} → {} [{}]\n      {outcome}: {}{took}",
+                line.who, line.to, line.credential, line.check
+            )
         });
     }
 
@@ -94,9 +103,10 @@ impl Report {
     pub(super) fn token(&mut self, name: &str, header: &Value, claims: &Value) {
         if self.verbose {
             let step = self.steps;
-            self.print(&json!({"step": step, "token": name, "header": header, "claims": claims}), || {
-                format!("      {name}\n        {header}\n        {claims}")
-            });
+            self.print(
+                &json!({"step": step, "token": name, "header": header, "claims": claims}),
+                || format!("      {name}\n        {header}\n        {claims}"),
+            );
         }
     }
 
@@ -110,11 +120,16 @@ impl Report {
         if refused {
             self.refused += 1;
         } else {
-            self.failures.push(format!("attack '{name}': expected {expected}, got {reason}"));
+            self.failures.push(format!(
+                "attack '{name}': expected {expected}, got {reason}"
+            ));
         }
         let value = json!({"attack": name, "refused": refused, "error": reason});
         self.print(&value, || {
-            format!("    {} {name}: {reason}", if refused { "refused " } else { "NOT REFUSED" })
+            format!(
+                "    {} {name}: {reason}",
+                if refused { "refused " } else { "NOT REFUSED" }
+            )
         });
     }
 
@@ -132,7 +147,8 @@ impl Report {
 
     /// Prints the end; tells whether every expectation held.
     pub(super) fn finish(&mut self) -> bool {
-        let ok = self.failures.is_empty() && self.attacks == self.refused && self.revocation.is_some();
+        let ok =
+            self.failures.is_empty() && self.attacks == self.refused && self.revocation.is_some();
         let (steps, attacks, refused) = (self.steps, self.attacks, self.refused);
         let revocation = self.revocation.unwrap_or_default();
         let duration = self.started.elapsed();

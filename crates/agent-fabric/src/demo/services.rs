@@ -12,7 +12,8 @@ use spiffe_id::SpiffeId;
 use txn_token::TxnTokenVerifier;
 
 use super::agent::{HandOver, hand_over};
-use super::world::{Failure, id, json_text};
+use super::web::json_text;
+use super::world::{Failure, id};
 use crate::audit::{AuditLog, Decision, Event};
 use crate::net::{self, Answer, Client, Handler};
 
@@ -22,13 +23,26 @@ pub(super) struct MetadataHost(Mutex<HashMap<String, String>>);
 
 impl MetadataHost {
     pub(super) fn publish(&self, path: &str, document: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), document.to_owned());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.to_owned(), document.to_owned());
     }
 }
 
 impl Handler for MetadataHost {
-    fn handle<'a>(&'a self, parts: Parts, _: Vec<u8>, _: Vec<CertificateDer<'static>>) -> Answer<'a> {
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(parts.uri.path()).cloned();
+    fn handle<'a>(
+        &'a self,
+        parts: Parts,
+        _: Vec<u8>,
+        _: Vec<CertificateDer<'static>>,
+    ) -> Answer<'a> {
+        let text = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(parts.uri.path())
+            .cloned();
         Box::pin(async move { json_text(&parts, text) })
     }
 }
@@ -46,8 +60,13 @@ pub(super) struct FraudCheck {
 impl FraudCheck {
     async fn check(&self, parts: &Parts) -> Result<String, Failure> {
         let now = net::now();
-        let token = self.verifier.verify_request(&parts.headers, &self.keys, now)?;
-        if token.actor().is_none_or(|actor| actor.party().subject() != self.id.as_str()) {
+        let token = self
+            .verifier
+            .verify_request(&parts.headers, &self.keys, now)?;
+        if token
+            .actor()
+            .is_none_or(|actor| actor.party().subject() != self.id.as_str())
+        {
             return Err("the transaction was not handed over to the fraud check".into());
         }
         // What a real check would look at is its own business; who asked for whom is in the token.
@@ -58,13 +77,22 @@ impl FraudCheck {
             .credential("txn-token");
         self.audit.append(event, now);
         let settlement = id("agents/advisor/settlement")?;
-        let next = HandOver { to: &settlement, scope: "refund.write", outcome: Some("ok") };
+        let next = HandOver {
+            to: &settlement,
+            scope: "refund.write",
+            outcome: Some("ok"),
+        };
         hand_over(&self.client, &self.id, token.as_received(), &next).await
     }
 }
 
 impl Handler for FraudCheck {
-    fn handle<'a>(&'a self, parts: Parts, _: Vec<u8>, _: Vec<CertificateDer<'static>>) -> Answer<'a> {
+    fn handle<'a>(
+        &'a self,
+        parts: Parts,
+        _: Vec<u8>,
+        _: Vec<CertificateDer<'static>>,
+    ) -> Answer<'a> {
         Box::pin(async move {
             if parts.method != Method::POST || parts.uri.path() != "/check" {
                 return net::empty(StatusCode::NOT_FOUND);

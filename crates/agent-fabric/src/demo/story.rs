@@ -9,9 +9,14 @@ use ssf_set::{Event as SignalEvent, SetRequest, SignedSet, SubjectIdentifier};
 use token_exchange::{ScopeSet, SubjectToken, TokenType};
 use txn_token::{TxnToken, TxnTokenRequest, TxnTokenVerifier};
 
-use super::agent::{HandOver, Shown, ToolCall, call_gateway, call_tool, exchange, get_delegation, hand_over, read};
+use super::agent::{
+    HandOver, Shown, ToolCall, call_gateway, call_tool, exchange, get_delegation, hand_over, read,
+};
 use super::report::{Line, Outcome, Report};
-use super::world::{BROKER, Failure, GATEWAY, INTENT, ORDER, PATIENCE, SIGNALS, TRUST_DOMAIN, USER, Workload, World, audience};
+use super::world::{
+    BROKER, Failure, GATEWAY, INTENT, ORDER, PATIENCE, SIGNALS, TRUST_DOMAIN, USER, Workload,
+    World, audience,
+};
 use crate::audit;
 use crate::broker::AGENT_CREDENTIAL;
 use crate::credential::AgentCredential;
@@ -41,7 +46,14 @@ async fn told<T>(
     let result = action.await;
     let took = started.elapsed();
     match &result {
-        Ok(_) => report.line(&Line { who, to, credential, check, outcome: Outcome::Done, took }),
+        Ok(_) => report.line(&Line {
+            who,
+            to,
+            credential,
+            check,
+            outcome: Outcome::Done,
+            took,
+        }),
         Err(error) => report.failure(format!("{who} → {to}: {check}: {error}")),
     }
     result
@@ -61,7 +73,14 @@ async fn refused<T>(
     };
     let took = started.elapsed();
     if code == expected {
-        report.line(&Line { who, to, credential, check: &code, outcome: Outcome::Refused, took });
+        report.line(&Line {
+            who,
+            to,
+            credential,
+            check: &code,
+            outcome: Outcome::Refused,
+            took,
+        });
     } else {
         report.failure(format!("{who} → {to}: expected {expected}, got {code}"));
     }
@@ -91,16 +110,36 @@ impl Story {
         let delegation = told(report, parts, what, delegation).await?;
         show(report, "access token", &delegation);
         let what = "another delegation, to the research agent";
-        let research_token = told(report, parts, what, delegate(&research, "docs.read web.search", None)).await?;
+        let research_token = told(
+            report,
+            parts,
+            what,
+            delegate(&research, "docs.read web.search", None),
+        )
+        .await?;
         let what = "another delegation, to a second agent of the payments class";
-        let reports_token = told(report, parts, what, delegate(&reports, "refund.write", None)).await?;
+        let reports_token = told(
+            report,
+            parts,
+            what,
+            delegate(&reports, "refund.write", None),
+        )
+        .await?;
 
-        report.step(&format!("The payments agent asks the gateway for `refund`: {INTENT}"));
-        let call = ToolCall { tool: "refund", scope: None, delegation: &delegation };
+        report.step(&format!(
+            "The payments agent asks the gateway for `refund`: {INTENT}"
+        ));
+        let call = ToolCall {
+            tool: "refund",
+            scope: None,
+            delegation: &delegation,
+        };
         let mut got = None;
-        for (shown, name) in
-            [(Shown::X509, "x509-svid, mutual TLS"), (Shown::Jwt, "jwt-svid"), (Shown::Wit, "wit-svid + wpt")]
-        {
+        for (shown, name) in [
+            (Shown::X509, "x509-svid, mutual TLS"),
+            (Shown::Jwt, "jwt-svid"),
+            (Shown::Wit, "wit-svid + wpt"),
+        ] {
             let what = "identity proven by its own trust domain's bundle";
             let action = call_gateway(world, &payments, shown, &call);
             got = Some(told(report, (short(&payments), "gateway", name), what, action).await?);
@@ -114,7 +153,14 @@ impl Story {
         let agents = (&payments, &reports);
         let signal = revoked(world, report, agents, (&delegation, &reports_token)).await?;
         audited(world, report, &first)?;
-        Ok(Self { reports, research, search, access_token: reports_token, txn_token, signal })
+        Ok(Self {
+            reports,
+            research,
+            search,
+            access_token: reports_token,
+            txn_token,
+            signal,
+        })
     }
 }
 
@@ -124,42 +170,95 @@ fn trust(world: &World, report: &mut Report) {
     let took = Duration::ZERO;
     for (who, to) in [(&world.home, &world.partner), (&world.partner, &world.home)] {
         let (who, to) = (who.trust_domain().as_str(), to.trust_domain().as_str());
-        let check = "CA, JWT and WIT keys; federated by https_web: bundle kept under its own trust domain";
-        report.line(&Line { who, to, credential: "web certificate", check, outcome: Outcome::Done, took });
+        let check =
+            "CA, JWT and WIT keys; federated by https_web: bundle kept under its own trust domain";
+        report.line(&Line {
+            who,
+            to,
+            credential: "web certificate",
+            check,
+            outcome: Outcome::Done,
+            took,
+        });
     }
 }
 
 /// Step 2.
 async fn registered(world: &World, report: &mut Report) -> Result<(), Failure> {
-    report.step("Agents, gateway, broker and tools have SVIDs; the agents' client is a metadata document");
+    report.step(
+        "Agents, gateway, broker and tools have SVIDs; the agents' client is a metadata document",
+    );
     let url = cimd::ClientIdUrl::parse(&world.client_id)?;
     let what = "client_id = its URL, addresses checked and pinned, spiffe_id = spiffe://enterprise.example/agents/*";
     let fetch = async { Ok(world.documents.fetch(&url, net::now()).await?) };
-    let document = told(report, ("broker", "apps.enterprise.example", "web certificate"), what, fetch).await?;
+    let document = told(
+        report,
+        ("broker", "apps.enterprise.example", "web certificate"),
+        what,
+        fetch,
+    )
+    .await?;
     if document.metadata.spiffe_id().is_none() {
         report.failure("the metadata document names no spiffe_id");
     }
-    for workload in [&world.gateway, &world.refund, &world.search_tool, &world.fraud] {
+    for workload in [
+        &world.gateway,
+        &world.refund,
+        &world.search_tool,
+        &world.fraud,
+    ] {
         let check = "X509-SVID for one hour, key made by the workload";
         let (who, to, took) = (workload.id.as_str(), "issuer", Duration::ZERO);
-        report.line(&Line { who, to, credential: "x509-svid", check, outcome: Outcome::Done, took });
+        report.line(&Line {
+            who,
+            to,
+            credential: "x509-svid",
+            check,
+            outcome: Outcome::Done,
+            took,
+        });
     }
     Ok(())
 }
 
 /// Steps 5 and 6: the gateway's and the broker's part in the calls above.
-fn resolved(world: &World, report: &mut Report, endpoint: &str, token: &str) -> Result<(), Failure> {
+fn resolved(
+    world: &World,
+    report: &mut Report,
+    endpoint: &str,
+    token: &str,
+) -> Result<(), Failure> {
     report.step("The gateway: registered and active, tool within the namespace bounds, Cedar permits, endpoint resolved");
     let took = Duration::ZERO;
     let line = |report: &mut Report, who, to, credential, check| {
-        report.line(&Line { who, to, credential, check, outcome: Outcome::Done, took });
+        report.line(&Line {
+            who,
+            to,
+            credential,
+            check,
+            outcome: Outcome::Done,
+            took,
+        });
     };
     let check = format!("class payments; bounds tools/payments/*; endpoint {endpoint}");
-    line(report, "gateway", "registry, policy", "verified above", &check);
+    line(
+        report,
+        "gateway",
+        "registry, policy",
+        "verified above",
+        &check,
+    );
 
-    report.step("The broker: gateway's own SVID, user's token, agent's credential, then the intersection");
+    report.step(
+        "The broker: gateway's own SVID, user's token, agent's credential, then the intersection",
+    );
     let verified = verify(world, token)?;
-    let check = format!("txn {}; scope {}; for {}", verified.txn(), verified.scope(), verified.subject());
+    let check = format!(
+        "txn {}; scope {}; for {}",
+        verified.txn(),
+        verified.scope(),
+        verified.subject()
+    );
     line(report, "gateway", "broker", "x509-svid, mutual TLS", &check);
     if verified.subject() != USER || verified.scope() != &ScopeSet::parse("refund.write")? {
         report.failure("the transaction token does not say what was delegated");
@@ -179,27 +278,77 @@ async fn used(
 ) -> Result<(), Failure> {
     report.step("The tool: signature, type, audience, lifetime, scope, actor, call chain; no refund without fraud check");
     let parts = (short(payments), "refund", "txn-token, mutual TLS");
-    refused(report, parts, "call_chain", call_tool(world, payments, &world.refund.id, endpoint, token, ORDER)).await;
+    refused(
+        report,
+        parts,
+        "call_chain",
+        call_tool(world, payments, &world.refund.id, endpoint, token, ORDER),
+    )
+    .await;
 
     let broker = world.web_with_svid(payments)?;
-    let next = HandOver { to: &world.fraud.id, scope: "refund.write", outcome: None };
+    let next = HandOver {
+        to: &world.fraud.id,
+        scope: "refund.write",
+        outcome: None,
+    };
     let what = "handed over to the fraud check: it acts now, the payments agent is in the chain";
     let handed = hand_over(&broker, &payments.id, token, &next);
-    let handed = told(report, (short(payments), "broker", "x509-svid, mutual TLS"), what, handed).await?;
+    let handed = told(
+        report,
+        (short(payments), "broker", "x509-svid, mutual TLS"),
+        what,
+        handed,
+    )
+    .await?;
     let check = async {
-        let request = http::Request::post("https://fraud.enterprise.example/check").header("txn-token", &handed);
-        let response = world.towards(payments, &world.fraud.id)?.send(request.body(Vec::new())?).await?;
+        let request = http::Request::post("https://fraud.enterprise.example/check")
+            .header("txn-token", &handed);
+        let response = world
+            .towards(payments, &world.fraud.id)?
+            .send(request.body(Vec::new())?)
+            .await?;
         Ok(read(&response, "txn_token")?)
     };
     let what = "outcome ok, said by the check itself; handed on to the settlement agent";
-    let checked = told(report, (short(payments), "fraud check", "txn-token, mutual TLS"), what, check).await?;
+    let checked = told(
+        report,
+        (short(payments), "fraud check", "txn-token, mutual TLS"),
+        what,
+        check,
+    )
+    .await?;
     show(report, "transaction token after the check", &checked);
     let what = "the chain shows the check, in its place, with its outcome";
-    let other = call_tool(world, settlement, &world.refund.id, endpoint, &checked, "99999");
-    let parts = (short(settlement), "refund of another order", "txn-token, mutual TLS");
+    let other = call_tool(
+        world,
+        settlement,
+        &world.refund.id,
+        endpoint,
+        &checked,
+        "99999",
+    );
+    let parts = (
+        short(settlement),
+        "refund of another order",
+        "txn-token, mutual TLS",
+    );
     refused(report, parts, "detail_not_granted", other).await;
-    let call = call_tool(world, settlement, &world.refund.id, endpoint, &checked, ORDER);
-    told(report, (short(settlement), "refund", "txn-token, mutual TLS"), what, call).await?;
+    let call = call_tool(
+        world,
+        settlement,
+        &world.refund.id,
+        endpoint,
+        &checked,
+        ORDER,
+    );
+    told(
+        report,
+        (short(settlement), "refund", "txn-token, mutual TLS"),
+        what,
+        call,
+    )
+    .await?;
     Ok(())
 }
 
@@ -212,17 +361,41 @@ async fn delegated(
     delegation: &str,
 ) -> Result<String, Failure> {
     report.step("The research agent delegates to the search agent: both actors, narrower scope, same transaction");
-    let call = ToolCall { tool: "web-search", scope: Some("docs.read web.search"), delegation };
+    let call = ToolCall {
+        tool: "web-search",
+        scope: Some("docs.read web.search"),
+        delegation,
+    };
     let what = "docs.read web.search for the research agent";
     let parts = (short(research), "gateway", "x509-svid, mutual TLS");
-    let (endpoint, own) = told(report, parts, what, call_gateway(world, research, Shown::X509, &call)).await?;
+    let (endpoint, own) = told(
+        report,
+        parts,
+        what,
+        call_gateway(world, research, Shown::X509, &call),
+    )
+    .await?;
     let broker = world.web_with_svid(research)?;
-    let next = HandOver { to: &search.id, scope: "web.search", outcome: None };
+    let next = HandOver {
+        to: &search.id,
+        scope: "web.search",
+        outcome: None,
+    };
     let what = "web.search alone for the search agent, on behalf of the research agent";
     let handed = hand_over(&broker, &research.id, &own, &next);
-    let handed = told(report, (short(research), "broker", "x509-svid, mutual TLS"), what, handed).await?;
+    let handed = told(
+        report,
+        (short(research), "broker", "x509-svid, mutual TLS"),
+        what,
+        handed,
+    )
+    .await?;
     let (before, after) = (verify(world, &own)?, verify(world, &handed)?);
-    let chain: Vec<_> = after.act_chain().iter().map(|link| link.actor().party().subject().to_owned()).collect();
+    let chain: Vec<_> = after
+        .act_chain()
+        .iter()
+        .map(|link| link.actor().party().subject().to_owned())
+        .collect();
     let actor = after.actor().map(|actor| actor.party().subject());
     let kept = before.txn() == after.txn() && before.subject() == after.subject();
     if !kept || chain != [research.id.as_str()] || actor != Some(search.id.as_str()) {
@@ -232,8 +405,21 @@ async fn delegated(
         report.failure("the scope was not narrowed");
     }
     let what = "the tool sees who acts, for whom, through whom";
-    let call = call_tool(world, search, &world.search_tool.id, &endpoint, &handed, "none");
-    told(report, (short(search), "web-search", "txn-token, mutual TLS"), what, call).await?;
+    let call = call_tool(
+        world,
+        search,
+        &world.search_tool.id,
+        &endpoint,
+        &handed,
+        "none",
+    );
+    told(
+        report,
+        (short(search), "web-search", "txn-token, mutual TLS"),
+        what,
+        call,
+    )
+    .await?;
     Ok(own)
 }
 
@@ -251,7 +437,11 @@ async fn revoked(
     let mut sets = Vec::new();
     for component in ["gateway", "broker"] {
         let subject = SubjectIdentifier::uri(payments.id.as_str())?;
-        let request = SetRequest::new(audience(component), subject, SignalEvent::RiskLevelChange(event.clone()));
+        let request = SetRequest::new(
+            audience(component),
+            subject,
+            SignalEvent::RiskLevelChange(event.clone()),
+        );
         sets.push((component, world.transmitter.sign(&request, now)?));
     }
     let gateway = world.towards_anonymously(&world.gateway.id)?;
@@ -262,27 +452,57 @@ async fn revoked(
             _ => (&web, format!("{BROKER}/signals")),
         };
         let push = async {
-            let response = client.send(world.transmitter.push_request(set, &url)?).await?;
-            if response.status() == 202 { Ok(()) } else { Err(format!("http_{}", response.status()).into()) }
+            let response = client
+                .send(world.transmitter.push_request(set, &url)?)
+                .await?;
+            if response.status() == 202 {
+                Ok(())
+            } else {
+                Err(format!("http_{}", response.status()).into())
+            }
         };
-        let what = "risk-level-change HIGH for one instance: signature, issuer, audience, first delivery";
+        let what =
+            "risk-level-change HIGH for one instance: signature, issuer, audience, first delivery";
         told(report, ("signals", component, "set, push"), what, push).await?;
     }
-    let call = ToolCall { tool: "refund", scope: None, delegation };
+    let call = ToolCall {
+        tool: "refund",
+        scope: None,
+        delegation,
+    };
     let parts = (short(payments), "gateway", "x509-svid, mutual TLS");
-    refused(report, parts, "agent_quarantined", call_gateway(world, payments, Shown::X509, &call)).await;
+    refused(
+        report,
+        parts,
+        "agent_quarantined",
+        call_gateway(world, payments, Shown::X509, &call),
+    )
+    .await;
     report.revocation(signalled.elapsed());
     let mint = mint_as_gateway(world, payments, delegation);
     let parts = ("gateway", "broker", "x509-svid, mutual TLS");
     refused(report, parts, "invalid_request", mint).await;
-    let call = ToolCall { tool: "refund", scope: None, delegation: reports_token };
+    let call = ToolCall {
+        tool: "refund",
+        scope: None,
+        delegation: reports_token,
+    };
     let what = "another agent of the same class goes on working";
     let action = call_gateway(world, reports, Shown::X509, &call);
-    told(report, (short(reports), "gateway", "x509-svid, mutual TLS"), what, action).await?;
+    told(
+        report,
+        (short(reports), "gateway", "x509-svid, mutual TLS"),
+        what,
+        action,
+    )
+    .await?;
 
     let subject = SubjectIdentifier::email(USER)?;
     let event = SignalEvent::SessionRevoked(SessionRevoked::new(Common::at(net::now().as_secs())));
-    let set = world.transmitter.sign(&SetRequest::new(audience("broker"), subject, event), net::now())?;
+    let set = world.transmitter.sign(
+        &SetRequest::new(audience("broker"), subject, event),
+        net::now(),
+    )?;
     let signalled = Instant::now();
     world.transmitter.enqueue(&world.broker.id, set).await?;
     let poll = async {
@@ -295,21 +515,49 @@ async fn revoked(
         }
         Ok(())
     };
-    told(report, ("broker", "signals", "set, poll"), "session-revoked for the user: polled, applied, acknowledged", poll)
-        .await?;
+    told(
+        report,
+        ("broker", "signals", "set, poll"),
+        "session-revoked for the user: polled, applied, acknowledged",
+        poll,
+    )
+    .await?;
     let parts = (short(reports), "gateway", "x509-svid, mutual TLS");
-    refused(report, parts, "invalid_request", call_gateway(world, reports, Shown::X509, &call)).await;
+    refused(
+        report,
+        parts,
+        "invalid_request",
+        call_gateway(world, reports, Shown::X509, &call),
+    )
+    .await;
     report.revocation(signalled.elapsed());
-    sets.into_iter().next().map(|(_, set)| set).ok_or_else(|| "no signal".into())
+    sets.into_iter()
+        .next()
+        .map(|(_, set)| set)
+        .ok_or_else(|| "no signal".into())
 }
 
 /// What a gateway that has not heard of the quarantine would ask of the broker.
-async fn mint_as_gateway(world: &World, agent: &Workload, delegation: &str) -> Result<String, Failure> {
-    let subject = SubjectToken { unverified_token: delegation.to_owned(), token_type: TokenType::AccessToken };
+async fn mint_as_gateway(
+    world: &World,
+    agent: &Workload,
+    delegation: &str,
+) -> Result<String, Failure> {
+    let subject = SubjectToken {
+        unverified_token: delegation.to_owned(),
+        token_type: TokenType::AccessToken,
+    };
     let mut request = TxnTokenRequest::new(TRUST_DOMAIN, subject, ScopeSet::parse("refund.write")?);
     let credential = AgentCredential::X509(agent.svid.chain().to_vec());
-    request.unverified_request_details.insert(AGENT_CREDENTIAL, credential.to_value())?;
-    exchange(&world.web_with_svid(&world.gateway)?, &world.gateway.id, request.to_form()?).await
+    request
+        .unverified_request_details
+        .insert(AGENT_CREDENTIAL, credential.to_value())?;
+    exchange(
+        &world.web_with_svid(&world.gateway)?,
+        &world.gateway.id,
+        request.to_form()?,
+    )
+    .await
 }
 
 /// Step 10.
@@ -319,9 +567,16 @@ fn audited(world: &World, report: &mut Report, first: &str) -> Result<(), Failur
     let records = audit::read_verified(&world.provider, &lines)?;
     let txn = verify(world, first)?.txn().to_owned();
     let mut path = Vec::new();
-    for record in records.iter().filter(|record| record.event.txn.as_deref() == Some(&txn)) {
+    for record in records
+        .iter()
+        .filter(|record| record.event.txn.as_deref() == Some(&txn))
+    {
         let event = &record.event;
-        let actors = event.actors.iter().rev().map(|actor| actor.rsplit('/').next().unwrap_or(actor));
+        let actors = event
+            .actors
+            .iter()
+            .rev()
+            .map(|actor| actor.rsplit('/').next().unwrap_or(actor));
         let chain: Vec<&str> = event.user.as_deref().into_iter().chain(actors).collect();
         let decision = match event.decision {
             audit::Decision::Refused => "refused",
@@ -331,13 +586,28 @@ fn audited(world: &World, report: &mut Report, first: &str) -> Result<(), Failur
             "{} {}: {decision}{}",
             chain.join(" → "),
             event.action,
-            event.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default()
+            event
+                .reason
+                .as_deref()
+                .map(|reason| format!(" ({reason})"))
+                .unwrap_or_default()
         );
         let to = event.target.as_deref().unwrap_or("-");
         let credential = event.credential.as_deref().unwrap_or("-");
         let (who, took) = (event.component.as_str(), Duration::ZERO);
-        let outcome = if decision == "refused" { Outcome::Refused } else { Outcome::Done };
-        report.line(&Line { who, to, credential, check: &check, outcome, took });
+        let outcome = if decision == "refused" {
+            Outcome::Refused
+        } else {
+            Outcome::Done
+        };
+        report.line(&Line {
+            who,
+            to,
+            credential,
+            check: &check,
+            outcome,
+            took,
+        });
         path.push((event.component.clone(), event.decision));
     }
     let expected = [
@@ -349,12 +619,25 @@ fn audited(world: &World, report: &mut Report, first: &str) -> Result<(), Failur
         ("tool:refund", audit::Decision::Refused),
         ("tool:refund", audit::Decision::Allowed),
     ];
-    if path.iter().map(|(who, decision)| (who.as_str(), *decision)).ne(expected) {
-        report.failure(format!("the trace of transaction {txn} is not the one that was played"));
+    if path
+        .iter()
+        .map(|(who, decision)| (who.as_str(), *decision))
+        .ne(expected)
+    {
+        report.failure(format!(
+            "the trace of transaction {txn} is not the one that was played"
+        ));
     }
     let check = format!("hash chain of {} records verified", records.len());
     let took = Duration::ZERO;
-    report.line(&Line { who: "auditor", to: "audit log", credential: "-", check: &check, outcome: Outcome::Done, took });
+    report.line(&Line {
+        who: "auditor",
+        to: "audit log",
+        credential: "-",
+        check: &check,
+        outcome: Outcome::Done,
+        took,
+    });
     Ok(())
 }
 
@@ -363,13 +646,15 @@ fn verify(world: &World, token: &str) -> Result<TxnToken, Failure> {
     Ok(TxnTokenVerifier::new(TRUST_DOMAIN, BROKER).verify(token, &world.token_keys, net::now())?)
 }
 
-
 /// Shows header and claims; the signature is cut.
 fn show(report: &mut Report, name: &str, token: &str) {
     let mut segments = token.split('.').map(|segment| {
         let bytes = base64url::decode(segment, "token").unwrap_or_default();
         json::object(&bytes, &json::Limits::CLAIMS).map_or(Value::Null, Value::Object)
     });
-    let (header, claims) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+    let (header, claims) = (
+        segments.next().unwrap_or_default(),
+        segments.next().unwrap_or_default(),
+    );
     report.token(name, &header, &claims);
 }

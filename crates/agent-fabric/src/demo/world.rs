@@ -1,37 +1,36 @@
 //! The world of the demo: two trust domains, a broker, a gateway, agents, tools and a signals transmitter.
 
 use std::error::Error;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cimd::client::{Fetcher, Resolve, Resolving};
-use cimd::guard::AddressPolicy;
 use cimd::FetchPolicy;
-use http::request::Parts;
-use http::{HeaderValue, Request, StatusCode, header};
+use cimd::client::Fetcher;
+use cimd::guard::AddressPolicy;
+use http::Request;
 use jose_x509::{Algorithm, CryptoProvider, KeySet, SigningKey, provider::ring};
-use oauth_spiffe_client_auth::{Method, RegisteredClient};
-use pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use serde_json::{Map, Value, json};
+use pki_types::CertificateDer;
+use serde_json::json;
 use spiffe_bundle::federation::{FetchStep, Relationship};
 use spiffe_bundle::{BundleSet, SharedBundleSet};
 use spiffe_id::{SpiffeId, SpiffeIdPattern, TrustDomain};
 use svid::x509::X509Svid;
-use token_exchange::{Authority, DetailType, DetailTypes, Namespace, ScopeSet};
-use tokio::net::TcpListener;
+use token_exchange::{DetailTypes, ScopeSet};
 use txn_token::{CallChainPolicy, Requirements, TxnTokenVerifier};
 
+use super::inhabitants::{POLICY, REFUND_CHAIN, clients, detail_types, refund_details, registry};
+use super::services::{FraudCheck, MetadataHost};
+use super::web::{LoopbackNames, WebAuthority, serve};
 use crate::audit::AuditLog;
 use crate::broker::documents::Documents;
 use crate::broker::session::MemorySessions;
 use crate::broker::{Broker, BrokerParts};
-use crate::demo::services::{FraudCheck, MetadataHost};
 use crate::gateway::{Gateway, GatewayParts};
 use crate::issuer::TrustDomainIssuer;
-use crate::net::{self, Client, Handler, Hosts, Server};
+use crate::net::{self, Client, Hosts, Server};
 use crate::policy::Policy;
-use crate::registry::{AgentClass, AgentInstance, Registry, Status, Tool};
+use crate::registry::Registry;
 use crate::signals::{Receiver, ResponseRules, Transmitter};
 use crate::tls;
 use crate::tool::ToolService;
@@ -48,27 +47,6 @@ pub(super) const USER: &str = "user-4821@enterprise.example";
 pub(super) const INTENT: &str = "process refund for order 84729";
 pub(super) const ORDER: &str = "84729";
 
-/// Who may call what, in Cedar.
-const POLICY: &str = r#"
-permit(principal, action == Action::"call", resource == Tool::"refund") when { context.class == "payments" };
-permit(principal, action == Action::"call", resource == Tool::"web-search") when { context.class == "research" };
-// Nothing outside the home trust domain calls tools here, whatever else permits it.
-forbid(principal, action, resource) unless { context.trust_domain == "enterprise.example" };
-"#;
-
-/// The refund tool acts only after the fraud check approved, and not through more than four hands.
-const REFUND_CHAIN: &[u8] = br#"{
-    "roles": {
-        "fraud-validation": {"ids": ["spiffe://enterprise.example/checks/fraud"], "kind": "check"},
-        "settlement": ["spiffe://enterprise.example/agents/advisor/settlement"]
-    },
-    "rules": [
-        {"rule": "require", "role": "fraud-validation"},
-        {"rule": "order", "first": "fraud-validation", "then": "settlement"},
-        {"rule": "max_hops", "limit": 4}
-    ]
-}"#;
-
 /// A workload with its X509-SVID.
 pub(super) struct Workload {
     pub(super) id: SpiffeId,
@@ -77,11 +55,18 @@ pub(super) struct Workload {
 
 impl Workload {
     /// Makes a key, and has the issuer certify it.
-    fn new(issuer: &TrustDomainIssuer, provider: &CryptoProvider, path: &str) -> Result<Self, Failure> {
+    fn new(
+        issuer: &TrustDomainIssuer,
+        provider: &CryptoProvider,
+        path: &str,
+    ) -> Result<Self, Failure> {
         let id = id(path)?;
         let key = SigningKey::generate(provider, Algorithm::Es256)?;
         let leaf = issuer.x509_svid(&id, key.public_key(), net::now())?;
-        Ok(Self { svid: X509Svid::new(vec![leaf], key)?, id })
+        Ok(Self {
+            svid: X509Svid::new(vec![leaf], key)?,
+            id,
+        })
     }
 }
 
@@ -129,13 +114,20 @@ impl World {
         let ca_key = || SigningKey::generate(&provider, Algorithm::Es256);
         let (home_ca_key, partner_ca_key) = (ca_key()?, ca_key()?);
         let issuer = |name, key: &SigningKey| {
-            let issuer = TrustDomainIssuer::new(provider, &TrustDomain::parse(name)?, key.clone(), now)?;
+            let issuer =
+                TrustDomainIssuer::new(provider, &TrustDomain::parse(name)?, key.clone(), now)?;
             Ok::<_, Failure>(Arc::new(issuer))
         };
-        let (home, partner) = (issuer(TRUST_DOMAIN, &home_ca_key)?, issuer(PARTNER, &partner_ca_key)?);
+        let (home, partner) = (
+            issuer(TRUST_DOMAIN, &home_ca_key)?,
+            issuer(PARTNER, &partner_ca_key)?,
+        );
         for issuer in [&home, &partner] {
             let name = format!("issuer.{}", issuer.trust_domain());
-            servers.push(web.serve(&name, &hosts, None, Arc::clone(issuer) as _).await?);
+            servers.push(
+                web.serve(&name, &hosts, None, Arc::clone(issuer) as _)
+                    .await?,
+            );
         }
         let plain = Client::new(tls::web_client(&web.roots(), None)?, Arc::clone(&hosts));
         let bundles = federate(&provider, &plain, &home, &partner).await?;
@@ -148,19 +140,29 @@ impl World {
         let broker_workload = workload("broker")?;
         let apps = "apps.enterprise.example";
         let host = Arc::new(MetadataHost::default());
-        let server = web.serve(apps, &hosts, None, Arc::clone(&host) as _).await?;
+        let server = web
+            .serve(apps, &hosts, None, Arc::clone(&host) as _)
+            .await?;
         let client_id = format!("https://{apps}:{}/agents.json", server.address().port());
         host.publish("/agents.json", &client_document(&client_id));
-        host.publish("/wrong-id.json", &client_document("https://apps.enterprise.example/other.json"));
+        host.publish(
+            "/wrong-id.json",
+            &client_document("https://apps.enterprise.example/other.json"),
+        );
         servers.push(server);
         let documents = Fetcher::new(tls::web_client(&web.roots(), None)?)
             .resolver(Arc::new(LoopbackNames(Arc::clone(&hosts))))
-            .fetch_policy(FetchPolicy::new().addresses(
-                AddressPolicy::for_development().dangerous_allow_loopback(IpAddr::V4(Ipv4Addr::LOCALHOST))?,
-            ));
+            .fetch_policy(
+                FetchPolicy::new().addresses(
+                    AddressPolicy::for_development()
+                        .dangerous_allow_loopback(IpAddr::V4(Ipv4Addr::LOCALHOST))?,
+                ),
+            );
 
         let audit = Arc::new(AuditLog::new(provider));
-        let signing_key = || SigningKey::generate(&provider, Algorithm::Es256).map(SigningKey::with_thumbprint_kid);
+        let signing_key = || {
+            SigningKey::generate(&provider, Algorithm::Es256).map(SigningKey::with_thumbprint_kid)
+        };
         let signals_key = signing_key()?;
         let signals_keys = Arc::new(KeySet::new(vec![signals_key.verifying_key()?])?);
         let receiver = |component: &str, registry: &Arc<Registry>| {
@@ -180,8 +182,10 @@ impl World {
         let (access_token_key, txn_token_key) = (signing_key()?, signing_key()?);
         let sessions = Arc::new(MemorySessions::default());
         let user_session = sessions.log_in(&provider, USER)?;
-        let token_keys =
-            KeySet::new(vec![access_token_key.verifying_key()?, txn_token_key.verifying_key()?])?;
+        let token_keys = KeySet::new(vec![
+            access_token_key.verifying_key()?,
+            txn_token_key.verifying_key()?,
+        ])?;
         let broker = Broker::new(BrokerParts {
             issuer: BROKER.to_owned(),
             trust_domain: TRUST_DOMAIN.to_owned(),
@@ -200,12 +204,18 @@ impl World {
             provider,
         })?;
         let name = "broker.enterprise.example";
-        servers.push(web.serve(name, &hosts, Some(&bundles), Arc::new(broker)).await?);
+        servers.push(
+            web.serve(name, &hosts, Some(&bundles), Arc::new(broker))
+                .await?,
+        );
 
         // The gateway and the tools, known to workloads by their SPIFFE IDs.
         let gateway_registry = Arc::new(registry()?);
         let broker_client = |svid: &X509Svid| {
-            Ok::<_, Failure>(Client::new(tls::web_client(&web.roots(), Some(svid))?, Arc::clone(&hosts)))
+            Ok::<_, Failure>(Client::new(
+                tls::web_client(&web.roots(), Some(svid))?,
+                Arc::clone(&hosts),
+            ))
         };
         let handler = Gateway::new(GatewayParts {
             id: gateway.id.clone(),
@@ -221,7 +231,13 @@ impl World {
             provider,
         })?;
         let spiffe = |svid: &X509Svid| tls::spiffe_server(svid, &bundles);
-        let server = serve("gateway.enterprise.example", gateway_port, &hosts, spiffe(&gateway.svid)?, Arc::new(handler));
+        let server = serve(
+            "gateway.enterprise.example",
+            gateway_port,
+            &hosts,
+            spiffe(&gateway.svid)?,
+            Arc::new(handler),
+        );
         servers.push(server.await?);
 
         let jwks = get_jwks(&plain, &provider).await?;
@@ -241,19 +257,32 @@ impl World {
             details: Some(refund_details),
             audit: Arc::clone(&audit),
         };
-        let server = serve("refund.enterprise.example", 0, &hosts, spiffe(&refund.svid)?, Arc::new(refund_tool));
+        let server = serve(
+            "refund.enterprise.example",
+            0,
+            &hosts,
+            spiffe(&refund.svid)?,
+            Arc::new(refund_tool),
+        );
         servers.push(server.await?);
         let web_tool = ToolService {
             name: "web-search".to_owned(),
             path: "/search".to_owned(),
             verifier: verifier(),
             keys: jwks.clone(),
-            requirements: Requirements::new(ScopeSet::parse("web.search")?).with_caller_bound(Vec::<String>::new()),
+            requirements: Requirements::new(ScopeSet::parse("web.search")?)
+                .with_caller_bound(Vec::<String>::new()),
             detail_types: DetailTypes::default(),
             details: None,
             audit: Arc::clone(&audit),
         };
-        let server = serve("search.enterprise.example", 0, &hosts, spiffe(&search_tool.svid)?, Arc::new(web_tool));
+        let server = serve(
+            "search.enterprise.example",
+            0,
+            &hosts,
+            spiffe(&search_tool.svid)?,
+            Arc::new(web_tool),
+        );
         servers.push(server.await?);
         let check = FraudCheck {
             id: fraud.id.clone(),
@@ -262,13 +291,22 @@ impl World {
             client: broker_client(&fraud.svid)?,
             audit: Arc::clone(&audit),
         };
-        let server = serve("fraud.enterprise.example", 0, &hosts, spiffe(&fraud.svid)?, Arc::new(check));
+        let server = serve(
+            "fraud.enterprise.example",
+            0,
+            &hosts,
+            spiffe(&fraud.svid)?,
+            Arc::new(check),
+        );
         servers.push(server.await?);
 
         // The signals plane.
         let transmitter = Arc::new(Transmitter::new(SIGNALS, signals_key, provider)?);
         let name = "signals.enterprise.example";
-        servers.push(web.serve(name, &hosts, Some(&bundles), Arc::clone(&transmitter) as _).await?);
+        servers.push(
+            web.serve(name, &hosts, Some(&bundles), Arc::clone(&transmitter) as _)
+                .await?,
+        );
         let poller = receiver("broker", &broker_registry)?;
 
         Ok(Self {
@@ -303,22 +341,38 @@ impl World {
 
     /// A client that shows nothing and knows servers by their names.
     pub(super) fn web(&self) -> Result<Client, Failure> {
-        Ok(Client::new(tls::web_client(&self.web_roots, None)?, Arc::clone(&self.hosts)))
+        Ok(Client::new(
+            tls::web_client(&self.web_roots, None)?,
+            Arc::clone(&self.hosts),
+        ))
     }
 
     /// A client that knows servers by their names and shows an SVID.
     pub(super) fn web_with_svid(&self, workload: &Workload) -> Result<Client, Failure> {
-        Ok(Client::new(tls::web_client(&self.web_roots, Some(&workload.svid))?, Arc::clone(&self.hosts)))
+        Ok(Client::new(
+            tls::web_client(&self.web_roots, Some(&workload.svid))?,
+            Arc::clone(&self.hosts),
+        ))
     }
 
     /// A client towards another workload, by mutual TLS.
-    pub(super) fn towards(&self, workload: &Workload, server: &SpiffeId) -> Result<Client, Failure> {
-        Ok(Client::new(tls::spiffe_client(&workload.svid, &self.bundles, server)?, Arc::clone(&self.hosts)))
+    pub(super) fn towards(
+        &self,
+        workload: &Workload,
+        server: &SpiffeId,
+    ) -> Result<Client, Failure> {
+        Ok(Client::new(
+            tls::spiffe_client(&workload.svid, &self.bundles, server)?,
+            Arc::clone(&self.hosts),
+        ))
     }
 
     /// A client towards another workload that shows nothing.
     pub(super) fn towards_anonymously(&self, server: &SpiffeId) -> Result<Client, Failure> {
-        Ok(Client::new(tls::anonymous_client(&self.bundles, server)?, Arc::clone(&self.hosts)))
+        Ok(Client::new(
+            tls::anonymous_client(&self.bundles, server)?,
+            Arc::clone(&self.hosts),
+        ))
     }
 }
 
@@ -334,7 +388,9 @@ async fn federate(
     let plan = relationship.fetch();
     let response = client.send(plan.request()?.map(|()| Vec::new())).await?;
     let (parts, body) = response.into_parts();
-    let FetchStep::Fetched(bundle) = plan.response(provider, parts.status, &parts.headers, &body)? else {
+    let FetchStep::Fetched(bundle) =
+        plan.response(provider, parts.status, &parts.headers, &body)?
+    else {
         return Err("the bundle endpoint redirects".into());
     };
     let bundles = Arc::new(SharedBundleSet::new(BundleSet::new()));
@@ -345,86 +401,17 @@ async fn federate(
 
 /// The broker's published keys.
 async fn get_jwks(client: &Client, provider: &CryptoProvider) -> Result<KeySet, Failure> {
-    let response = client.send(Request::get(format!("{BROKER}/jwks")).body(Vec::new())?).await?;
+    let response = client
+        .send(Request::get(format!("{BROKER}/jwks")).body(Vec::new())?)
+        .await?;
     Ok(KeySet::from_jwks_slice(provider, response.body())?)
-}
-
-/// The same agents and tools for gateway and broker, each of which keeps its own state of them.
-fn registry() -> Result<Registry, Failure> {
-    let registry = Registry::default();
-    let pattern = |text: &str| SpiffeIdPattern::parse(&format!("spiffe://{TRUST_DOMAIN}/{text}"));
-    let classes = [
-        ("payments", pattern("agents/advisor/*")?, "refund.write payment.read", "tools/payments/*"),
-        (
-            "research",
-            SpiffeIdPattern::one_of([pattern("agents/research")?, pattern("agents/search")?]),
-            "docs.read web.search",
-            "tools/research/*",
-        ),
-        ("checks", pattern("checks/*")?, "refund.write payment.read", "checks/none"),
-    ];
-    for (name, members, scopes, tools) in classes {
-        let tools = Namespace::parse(&format!("spiffe://{TRUST_DOMAIN}/{tools}"))?;
-        let ceiling = Authority::unbounded().with_scopes(ScopeSet::parse(scopes)?).with_namespaces([tools]);
-        registry.add_class(AgentClass { name: name.to_owned(), members, ceiling });
-    }
-    for (path, class) in AGENTS {
-        registry.add_instance(AgentInstance {
-            id: id(path)?,
-            class: (*class).to_owned(),
-            ceiling: Authority::unbounded(),
-            status: Status::Active,
-        });
-    }
-    for (name, path, endpoint, scope) in [
-        ("refund", "tools/payments/refund", "https://refund.enterprise.example/refund", "refund.write"),
-        ("web-search", "tools/research/web", "https://search.enterprise.example/search", "web.search"),
-        ("payroll", "tools/hr/payroll", "https://payroll.enterprise.example/run", "payroll.write"),
-    ] {
-        registry.add_tool(Tool {
-            name: name.to_owned(),
-            id: id(path)?,
-            endpoint: endpoint.to_owned(),
-            scope: scope.to_owned(),
-        });
-    }
-    Ok(registry)
-}
-
-const AGENTS: &[(&str, &str)] = &[
-    ("agents/advisor/payments", "payments"),
-    ("agents/advisor/settlement", "payments"),
-    ("agents/advisor/reports", "payments"),
-    ("agents/research", "research"),
-    ("agents/search", "research"),
-    ("checks/fraud", "checks"),
-];
-
-/// The gateway and the agents as OAuth clients under their own SPIFFE IDs, by mutual TLS alone.
-fn clients() -> Result<Vec<RegisteredClient>, Failure> {
-    let paths = AGENTS.iter().map(|(path, _)| *path).chain(["gateway"]);
-    paths
-        .map(|path| {
-            let id = id(path)?;
-            let client = RegisteredClient::new(id.as_str(), SpiffeIdPattern::exact(id.clone()));
-            Ok(client.with_methods(&[Method::SpiffeX509]))
-        })
-        .collect()
-}
-
-/// A refund of one order.
-fn refund_details(body: &Map<String, Value>) -> Option<Value> {
-    let order = body.get("order")?.as_str()?;
-    Some(json!([{"type": "refund", "actions": ["create"], "identifier": order}]))
-}
-
-fn detail_types() -> DetailTypes {
-    DetailTypes::new([DetailType::new("refund").with_unrestricted_field("locations")])
 }
 
 /// Where the agents' user comes back with a code: at the same origin as the metadata document.
 pub(super) fn redirect_uri(client_id: &str) -> String {
-    client_id.replace("/agents.json", "/callback").replace("/other.json", "/callback")
+    client_id
+        .replace("/agents.json", "/callback")
+        .replace("/other.json", "/callback")
 }
 
 fn client_document(client_id: &str) -> String {
@@ -438,86 +425,6 @@ fn client_document(client_id: &str) -> String {
         "spiffe_id": format!("spiffe://{TRUST_DOMAIN}/agents/*"),
     })
     .to_string()
-}
-
-async fn serve(
-    name: &str,
-    port: u16,
-    hosts: &Hosts,
-    tls: Arc<rustls::ServerConfig>,
-    handler: Arc<dyn Handler>,
-) -> Result<Server, Failure> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(|error| format!("cannot listen on 127.0.0.1:{port} for {name}: {error}"))?;
-    let server = Server::start(listener, tls, handler)?;
-    hosts.insert(name, server.address());
-    Ok(server)
-}
-
-/// The certificate authority of the demo's web, which has nothing to do with any trust domain.
-struct WebAuthority {
-    issuer: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
-}
-
-impl WebAuthority {
-    fn new() -> Result<Self, Failure> {
-        let mut params = rcgen::CertificateParams::default();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
-        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
-        params.distinguished_name.push(rcgen::DnType::CommonName, "Demo Web CA");
-        let key = rcgen::KeyPair::generate()?;
-        Ok(Self { issuer: rcgen::CertifiedIssuer::self_signed(params, key)? })
-    }
-
-    fn roots(&self) -> Vec<CertificateDer<'static>> {
-        vec![self.issuer.der().clone()]
-    }
-
-    async fn serve(
-        &self,
-        name: &str,
-        hosts: &Hosts,
-        workloads: Option<&Arc<SharedBundleSet>>,
-        handler: Arc<dyn Handler>,
-    ) -> Result<Server, Failure> {
-        let key = rcgen::KeyPair::generate()?;
-        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()])?;
-        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let tls = tls::web_server(vec![certificate.der().clone()], key, workloads)?;
-        serve(name, 0, hosts, tls, handler).await
-    }
-}
-
-/// Resolves the demo's names; whatever else is asked for has the address that its name says, or none.
-struct LoopbackNames(Arc<Hosts>);
-
-impl Resolve for LoopbackNames {
-    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
-        let address = match host {
-            // What a hostile document would point to.
-            "internal.evil.example" => Some(SocketAddr::from(([10, 0, 0, 5], port))),
-            known => self.0.get(known),
-        };
-        Box::pin(async move {
-            address.map(|address| vec![address]).ok_or_else(|| std::io::Error::other("no such name"))
-        })
-    }
-}
-
-/// A served text as JSON.
-pub(super) fn json_text(parts: &Parts, text: Option<String>) -> http::Response<Vec<u8>> {
-    let Some(text) = text.filter(|_| parts.method == http::Method::GET) else {
-        return net::empty(StatusCode::NOT_FOUND);
-    };
-    let mut response = net::empty(StatusCode::OK);
-    *response.body_mut() = text.into_bytes();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
-    response
 }
 
 /// The audience of a component's stream of events.
