@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jose_x509::jws::ProtectedHeader;
 use jose_x509::jwt::{self, Audience, Issuer, Jwt, Type, Validator};
-use jose_x509::{CryptoProvider, KeySource, ReplayGuard, ReplayKey, Signer};
+use jose_x509::{CryptoProvider, Error as JoseError, KeySource, ReplayGuard, ReplayKey, Signer};
 use pki_types::UnixTime;
 use serde_json::json;
 
@@ -17,7 +17,8 @@ pub const CLIENT_ASSERTION_TYPE: &str = "client-authentication+jwt";
 const MAX_AHEAD: u64 = 300;
 const LEEWAY: u64 = 30;
 
-/// Verifies the assertion of a client with registered keys, and spends its `jti`.
+/// Verifies the assertion of a client with registered keys, and spends its `jti`, which has to be there if
+/// there is a guard. It must end, and have been issued, within 300 seconds of `now`.
 ///
 /// # Errors
 ///
@@ -30,15 +31,17 @@ pub fn verify_client_assertion(
     replay: Option<&dyn ReplayGuard>,
     now: UnixTime,
 ) -> Result<Jwt, Error> {
-    let validator = Validator::new(
+    let mut validator = Validator::new(
         Type::AbsentOrOneOf(&[CLIENT_ASSERTION_TYPE, "JWT"]),
         Issuer::Exactly(client_id.to_owned()),
         Audience::Only(vec![server_issuer.to_owned()]),
     )
     .with_required_claim("sub")
-    .with_required_claim("jti")
     .with_leeway(Duration::from_secs(LEEWAY))
     .map_err(Error::Assertion)?;
+    if replay.is_some() {
+        validator = validator.with_required_claim("jti");
+    }
     let jwt = validator
         .validate(assertion, keys, now)
         .map_err(Error::Assertion)?;
@@ -48,6 +51,13 @@ pub fn verify_client_assertion(
     let expires = jwt.expires().unwrap_or_default();
     if expires > now.as_secs().saturating_add(MAX_AHEAD + LEEWAY) {
         return Err(Error::LivesTooLong { limit: MAX_AHEAD });
+    }
+    let age = |issued: u64| now.as_secs().saturating_sub(issued);
+    if jwt
+        .issued_at()
+        .is_some_and(|issued| age(issued) > MAX_AHEAD + LEEWAY)
+    {
+        return Err(Error::Assertion(JoseError::TooOld { limit: MAX_AHEAD }));
     }
     if let (Some(replay), Some(id)) = (replay, jwt.id()) {
         let key = ReplayKey::new(

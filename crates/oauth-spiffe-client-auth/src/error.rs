@@ -106,6 +106,18 @@ impl Error {
         }
     }
 
+    /// Whether fetching the bundle of the workload's trust domain anew may help.
+    #[must_use]
+    pub fn refresh_may_help(&self) -> bool {
+        match self {
+            Self::JwtSvid(source) | Self::X509Svid(source) | Self::WitSvid(source) => {
+                source.refresh_may_help()
+            }
+            Self::Assertion(source) => source.refresh_may_help(),
+            _ => false,
+        }
+    }
+
     /// The requirement (an id of `docs/conformance`) that this refusal enforces.
     #[must_use]
     pub fn requirement(&self) -> Option<&'static str> {
@@ -118,7 +130,7 @@ impl Error {
             }
             Self::Proof(_) | Self::ProofAlgorithm => "OAUTH-SPIFFE-3.3.1-4",
             Self::Assertion(source) => return source.requirement(),
-            Self::AssertionSubject => "RFC7523-3-3",
+            Self::AssertionSubject => "RFC7523-3-4",
             Self::LivesTooLong { .. } => "OAUTH-SPIFFE-3.1-6",
             Self::UnknownClient | Self::AmbiguousClient => "OAUTH-SPIFFE-3.1-9",
             Self::NoCommonMethod => "OAUTH-SPIFFE-4-5",
@@ -153,7 +165,9 @@ impl Error {
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if used_authorization && status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            // The one scheme of RFC 6749 that authenticates clients in this field.
+            let challenge = HeaderValue::from_static("Basic realm=\"client authentication\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -6,17 +6,17 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Method {
-    /// A WIT-SVID with a proof of possession.
-    SpiffeWit,
     /// An X509-SVID over mutual TLS.
     SpiffeX509,
+    /// A WIT-SVID with a proof of possession.
+    SpiffeWit,
     /// A JWT-SVID as client assertion.
     SpiffeJwt,
 }
 
 impl Method {
-    /// All methods, the strongest first: those that prove possession of a key before the one that does not.
-    pub const ALL: [Self; 3] = [Self::SpiffeWit, Self::SpiffeX509, Self::SpiffeJwt];
+    /// All methods, the strongest first: possession of a key proven by the connection, by a token, and not at all.
+    pub const ALL: [Self; 3] = [Self::SpiffeX509, Self::SpiffeWit, Self::SpiffeJwt];
 
     /// The value in `token_endpoint_auth_methods_supported`.
     #[must_use]

@@ -269,15 +269,20 @@ fn registration(
     client_id: Option<&str>,
     method: Method,
 ) -> Result<RegisteredClient, Error> {
-    if let Some(client_id) = client_id {
-        let client = clients
-            .by_client_id(client_id)
-            .ok_or(Error::UnknownClient)?;
-        return if client.accepts(id.into(), method) {
-            Ok(client)
-        } else {
-            Err(Error::UnknownClient)
-        };
+    let named = client_id.map(|name| (name, clients.by_client_id(name)));
+    match named {
+        Some((_, Some(client))) => {
+            return if client.accepts(id.into(), method) {
+                Ok(client)
+            } else {
+                Err(Error::UnknownClient)
+            };
+        }
+        // With these methods `client_id` may be the SPIFFE ID itself, which then stands for the registration
+        // that it is associated with.
+        Some((name, None)) if method != Method::SpiffeJwt && name == id.as_str() => {}
+        Some(_) => return Err(Error::UnknownClient),
+        None => {}
     }
     let mut fitting = clients
         .by_spiffe_id(id.into())
