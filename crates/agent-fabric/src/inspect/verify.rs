@@ -22,7 +22,7 @@ use wimse::{TrustAnchors, WitAnchors, WitVerifier, WorkloadIdentifier, WptVerifi
 
 use super::checks::{self, Place};
 use super::detect::{self, MAX_CERTIFICATES, without_secrets};
-use super::report::{Check, Refusal, Report};
+use super::report::{Refusal, Report};
 use super::{InspectOptions, Kind, UseError, place, trust};
 use crate::broker::access_token;
 
@@ -133,19 +133,10 @@ fn report(kind: Kind, input: &[u8], options: &InspectOptions, verdict: Verdict) 
             report.document = passed.document.or(report.document);
             report.notes = passed.notes;
             report.checks = checks::passed(kind);
-            if kind == Kind::TxnToken && options.issuer.is_none() {
-                report
-                    .checks
-                    .retain(|check| check.requirement != EXPECTED_ISSUER);
-            }
         }
         Err(refused) => {
             report.verified = Some(false);
-            let (mut checks, requirement) =
-                checks::failed(kind, refused.place, refused.requirement);
-            if kind == Kind::TxnToken && options.issuer.is_none() {
-                checks.retain(|check: &Check| check.requirement != EXPECTED_ISSUER);
-            }
+            let (checks, requirement) = checks::failed(kind, refused.place, refused.requirement);
             report.checks = checks;
             report.error = Some(Refusal {
                 code: refused.code.to_owned(),
@@ -154,11 +145,21 @@ fn report(kind: Kind, input: &[u8], options: &InspectOptions, verdict: Verdict) 
             });
         }
     }
+    // What does not apply to this input was not checked.
+    let not_applied = match kind {
+        Kind::TxnToken if options.issuer.is_none() => Some("JWT-7519.4.1.1-2"),
+        Kind::X509Svid if is_der(input) => Some("X509-profile.pem-1"),
+        _ => None,
+    };
+    report
+        .checks
+        .retain(|check| !check.ok || Some(check.requirement) != not_applied);
     report
 }
 
-/// Without `--issuer` it is not checked.
-const EXPECTED_ISSUER: &str = "JWT-7519.4.1.1-2";
+fn is_der(input: &[u8]) -> bool {
+    input.first() == Some(&0x30)
+}
 
 fn spiffe_id(input: &[u8]) -> Verdict {
     let text = lossless(input);
@@ -245,7 +246,7 @@ fn cimd_document(input: &[u8], url: &str) -> Verdict {
 
 fn x509_svid(input: &[u8], bundles: &BundleSet, now: UnixTime) -> Verdict {
     let refused = refused!(place::svid);
-    let chain = if input.first() == Some(&0x30) {
+    let chain = if is_der(input) {
         vec![CertificateDer::from(input.to_vec())]
     } else {
         pem::certificates(input, MAX_CERTIFICATES)
