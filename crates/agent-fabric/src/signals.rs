@@ -118,7 +118,7 @@ impl Receiver {
                 match &receipt {
                     Receipt::New(set) => self.apply(set, now),
                     Receipt::Repeated(_) => {
-                        self.note("signal.repeated", Decision::Noted, "replayed", None, now)
+                        self.note("signal.repeated", Decision::Noted, "replayed", None, now);
                     }
                 }
                 receipt.response()
