@@ -321,6 +321,12 @@ fn spiffe_ids_and_patterns() {
             "CIMD-SPIFFE-5.1-2",
             5,
         ),
+        (
+            "spiffe-id-pattern",
+            "spiffe://example.org//a*",
+            "SPIFFE-ID-2.2-2",
+            5,
+        ),
     ] {
         let output = run(&["--json", "--as", kind], text.as_bytes());
         let report = output.json();
@@ -408,21 +414,15 @@ fn wrong_use() {
 fn published_examples() {
     let vector = |table: &str, name: &str| -> String {
         let text = std::fs::read_to_string(root().join("docs/conformance").join(table)).unwrap();
-        let at = text.find(&format!("name = \"{name}\"\n")).unwrap();
-        let data = text[at..].split_once("\ndata = ").unwrap().1;
-        let quote = if data.starts_with("'''") {
-            "'''"
-        } else if data.starts_with("\"\"\"") {
-            "\"\"\""
-        } else {
-            &data[..1]
-        };
-        data[quote.len()..]
-            .split_once(quote)
-            .unwrap()
-            .0
-            .trim()
-            .to_owned()
+        let entry = text.split_once(&format!("name = \"{name}\"\n")).unwrap().1;
+        let data = entry.split_once("\ndata = ").unwrap().1;
+        let quotes = ["'''", "\"\"\"", "'", "\""];
+        let quote = quotes
+            .iter()
+            .find(|quote| data.starts_with(**quote))
+            .unwrap();
+        let content = data.strip_prefix(*quote).unwrap();
+        content.split_once(*quote).unwrap().0.trim().to_owned()
     };
     let folder = std::env::temp_dir().join(format!("agent-fabric-inspect-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

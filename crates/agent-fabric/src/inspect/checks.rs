@@ -76,7 +76,6 @@ pub(super) enum Place {
     DomainEmpty,
     DomainLength,
     Path,
-    Wildcard,
     // Documents.
     Url,
     Size,
@@ -271,7 +270,7 @@ const SPIFFE_ID_PATTERN: [Step; 11] = [
         "a trust domain of at most 255 bytes",
     ),
     (
-        P::Wildcard,
+        P::Path,
         "CIMD-SPIFFE-5.1-2",
         "a wildcard only as the final `/*`",
     ),

@@ -298,24 +298,26 @@ fn compact(text: &str) -> Report {
             ),
         };
     };
+    let refusal = |code: &str, message: String| Refusal {
+        code: code.to_owned(),
+        requirement: None,
+        message,
+    };
     let decode = |segment: &str, what: &'static str, limits: &json::Limits| {
         let bytes = base64url::decode(segment, what)
-            .map_err(|error| malformed("token", error.code(), &error.to_string()))?;
+            .map_err(|error| refusal(error.code(), error.to_string()))?;
         json::object(&bytes, limits).map_err(|error| {
-            malformed(
-                "token",
+            refusal(
                 error.kind().code(),
-                &format!("the {what} is refused: {error}"),
+                format!("the {what} is refused: {error}"),
             )
         })
     };
-    let header = match decode(header, "header", &json::Limits::HEADER) {
-        Ok(header) => header,
-        Err(report) => return report,
-    };
-    let claims = match decode(payload, "payload", &json::Limits::CLAIMS) {
-        Ok(claims) => claims,
-        Err(report) => return report,
+    let decoded = decode(header, "header", &json::Limits::HEADER)
+        .and_then(|header| Ok((header, decode(payload, "payload", &json::Limits::CLAIMS)?)));
+    let (header, claims) = match decoded {
+        Ok(decoded) => decoded,
+        Err(error) => return malformed("token", &error.code, &error.message),
     };
     let of_spiffe = claims
         .get("sub")

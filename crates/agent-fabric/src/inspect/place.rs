@@ -211,7 +211,6 @@ pub(super) fn spiffe_id(error: &spiffe_id::Error, input: &str) -> Place {
             Place::DomainCharacters
         }
         E::Wildcard { .. } if in_domain => Place::DomainCharacters,
-        E::Wildcard { .. } | E::PrefixWithoutSegment => Place::Wildcard,
         _ => Place::Path,
     }
 }
