@@ -153,13 +153,44 @@ impl Report {
             ("document", &self.document),
         ] {
             if let Some(value) = value {
-                let _ = writeln!(
-                    text,
-                    "{name}: {}",
-                    serde_json::to_string_pretty(value).unwrap_or_default()
-                );
+                let _ = writeln!(text, "{name}: {}", printable(value));
             }
         }
         text
+    }
+}
+
+/// Indented JSON in which nothing can move the cursor, change colours or reverse the text of a terminal.
+fn printable(value: &Value) -> String {
+    let mut text = String::new();
+    for char in serde_json::to_string_pretty(value)
+        .unwrap_or_default()
+        .chars()
+    {
+        let hidden = matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if hidden || (char.is_control() && char != '\n') {
+            let _ = write!(text, "\\u{:04x}", u32::from(char));
+        } else {
+            text.push(char);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn claims_cannot_steer_a_terminal() {
+        let value = json!({"a\u{9b}b": "x\u{202e}y\u{1b}[31m\u{feff}\u{85}é"});
+        let text = printable(&value);
+        assert!(
+            text.chars().all(|char| char == '\n' || !char.is_control())
+                && !text.contains('\u{202e}')
+        );
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 }
