@@ -54,7 +54,7 @@ fn jwt_svid_authenticates() {
 /// Every claim of the token, one at a time.
 ///
 /// Covers: OAUTH-SPIFFE-3.1-5, OAUTH-SPIFFE-3.1-6, OAUTH-SPIFFE-3.1-7, OAUTH-SPIFFE-A1, OAUTH-SPIFFE-A2
-/// Covers: OAUTH-SPIFFE-A3, OAUTH-SPIFFE-A7, OAUTH-SPIFFE-8.1-1
+/// Covers: OAUTH-SPIFFE-A3, OAUTH-SPIFFE-A7, OAUTH-SPIFFE-8.1-1, SPIFFE-ID-2.1.1-2, SPIFFE-ID-3.3-2
 #[test]
 fn claims() {
     let domain = Domain::new(DOMAIN);
@@ -131,7 +131,7 @@ fn claims() {
 /// Who may sign: the `jwt-svid` keys of the trust domain in `sub`.
 ///
 /// Covers: OAUTH-SPIFFE-3.1-8, OAUTH-SPIFFE-6-1, OAUTH-SPIFFE-5-1, OAUTH-SPIFFE-5.1-5, OAUTH-SPIFFE-A4, OAUTH-SPIFFE-A5
-/// Covers: OAUTH-SPIFFE-8.1-4
+/// Covers: OAUTH-SPIFFE-8.1-4, SPIFFE-ID-3-1
 #[test]
 fn keys_of_the_own_trust_domain() {
     let (home, partner) = (Domain::new(DOMAIN), Domain::new("partner.example"));

@@ -1,4 +1,4 @@
-//! Evaluates `#[cfg(..)]` the way `cargo test --workspace` would on this machine.
+//! Evaluates `#[cfg(..)]` the way `cargo test --workspace --all-features` would on this machine.
 
 use std::collections::BTreeSet;
 use std::process::Command;

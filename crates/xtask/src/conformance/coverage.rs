@@ -153,7 +153,7 @@ fn test_coverage(scans: &[Scan], known: &BTreeSet<&str>, report: &mut Report) ->
                 .failures
                 .push(format!("{place} claims {ids} but is not a test")),
             Status::SwitchedOff => report.notes.push(format!(
-                "{place} claims {ids} but is switched off in `cargo test --workspace`: not counted"
+                "{place} claims {ids} but is switched off in `cargo test --workspace --all-features`: not counted"
             )),
         }
     }

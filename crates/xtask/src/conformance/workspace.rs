@@ -1,4 +1,4 @@
-//! Which targets `cargo test --workspace` builds and runs, and with which features.
+//! Which targets `cargo test --workspace --all-features` builds and runs, and with which features.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ struct Node {
 /// Asks cargo for the test targets of the workspace at `root`.
 pub(crate) fn targets(root: &Path) -> Result<Vec<Target>> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["metadata", "--format-version", "1"])
+        .args(["metadata", "--all-features", "--format-version", "1"])
         .current_dir(root)
         .output()
         .context("cannot run cargo metadata")?;
