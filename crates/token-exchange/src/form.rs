@@ -94,7 +94,10 @@ impl Form {
     /// The value of a parameter; an empty one counts as absent (RFC 6749 section 3.2).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(other, value)| other == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(other, value)| other == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
     }
 
     /// Every value of a repeatable parameter that is not empty.
@@ -107,7 +110,9 @@ impl Form {
 
     /// Every parameter with its value, in order.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The value of a required parameter.
