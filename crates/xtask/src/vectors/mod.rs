@@ -15,6 +15,16 @@ mod file;
 mod jose_x509;
 #[cfg(feature = "oracle")]
 mod oracle;
+#[cfg(feature = "oracle")]
+mod ssf_set;
+#[cfg(feature = "oracle")]
+mod svid;
+#[cfg(feature = "oracle")]
+mod tokens;
+#[cfg(feature = "oracle")]
+mod txn_token;
+#[cfg(feature = "oracle")]
+mod wimse;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -51,7 +61,14 @@ type Generator = fn(&mut oracle::Oracle) -> Result<Vec<file::VectorFile>>;
 
 /// Every generator. A crate's generator is one file in this directory; add it here.
 #[cfg(feature = "oracle")]
-const GENERATORS: &[Generator] = &[jose_x509::generate, claims::generate];
+const GENERATORS: &[Generator] = &[
+    jose_x509::generate,
+    claims::generate,
+    svid::generate,
+    wimse::generate,
+    txn_token::generate,
+    ssf_set::generate,
+];
 
 #[cfg(feature = "oracle")]
 pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {

@@ -142,6 +142,11 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>> {
     Ok(URL_SAFE_NO_PAD.decode(text)?)
 }
 
+/// SHA-256 by OpenSSL.
+pub(crate) fn sha256(text: impl AsRef<[u8]>) -> [u8; 32] {
+    openssl::sha::sha256(text.as_ref())
+}
+
 /// Splits a compact token into header, payload and signature, all still encoded.
 pub(crate) fn split(token: &str) -> Result<(&str, &str, &str)> {
     let mut segments = token.split('.');
