@@ -74,6 +74,10 @@ impl Tokens<'_> {
     }
 
     /// Any text as the token.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a case was pushed in the line before"
+    )]
     pub(super) fn token(
         &mut self,
         name: &str,
@@ -83,7 +87,6 @@ impl Tokens<'_> {
     ) -> &mut Case {
         let case = Case::new(name, "", token, self.now, expected, covers);
         self.cases.push(case);
-        // One was pushed in the line before.
         let last = self.cases.len() - 1;
         &mut self.cases[last]
     }
