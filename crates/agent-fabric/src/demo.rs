@@ -42,7 +42,9 @@ pub fn run(options: &DemoOptions) -> Result<bool, DemoError> {
         .map_err(|error| DemoError(error.to_string()))?;
     runtime.block_on(async {
         let mut report = Report::new(options.json, options.verbose);
-        let world = World::start(options.gateway_port).await.map_err(|error| DemoError(error.to_string()))?;
+        let world = World::start(options.gateway_port)
+            .await
+            .map_err(|error| DemoError(error.to_string()))?;
         if let Err(error) = play(&world, &mut report).await {
             report.failure(format!("the story stopped: {error}"));
         }

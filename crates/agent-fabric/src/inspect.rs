@@ -96,7 +96,9 @@ impl Kind {
 
     /// The clauses that are checked for this kind and what they ask for, in order.
     pub fn checks(self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        checks::steps(self).iter().map(|(_, requirement, text)| (*requirement, *text))
+        checks::steps(self)
+            .iter()
+            .map(|(_, requirement, text)| (*requirement, *text))
     }
 
     /// Whether it is a compact token, and its content claims.

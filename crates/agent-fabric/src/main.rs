@@ -75,7 +75,11 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() => {
             // One line that says what is wrong; `--help` has the rest.
             let text = error.to_string();
-            let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("error: wrong use");
+            let line = text
+                .lines()
+                .map(str::trim)
+                .find(|line| !line.is_empty())
+                .unwrap_or("error: wrong use");
             eprintln!("{line} (see `agent-fabric --help`)");
             return ExitCode::from(2);
         }
@@ -86,7 +90,11 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Demo(args) => {
-            let options = DemoOptions { verbose: args.verbose, json: args.json, gateway_port: args.gateway_port };
+            let options = DemoOptions {
+                verbose: args.verbose,
+                json: args.json,
+                gateway_port: args.gateway_port,
+            };
             match demo::run(&options) {
                 Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => ExitCode::FAILURE,
@@ -113,7 +121,11 @@ fn main() -> ExitCode {
                     } else {
                         print!("{}", report.to_text());
                     }
-                    if report.refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+                    if report.refused() {
+                        ExitCode::FAILURE
+                    } else {
+                        ExitCode::SUCCESS
+                    }
                 }
                 Err(error) => wrong_use(&error.to_string()),
             }
