@@ -4,6 +4,7 @@ mod agent;
 mod attacks;
 mod inhabitants;
 mod report;
+mod revocation;
 mod services;
 mod story;
 mod web;
