@@ -6,13 +6,13 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JsonErrorKind {
-    /// Longer than [`Limits::bytes`].
+    /// Longer than [`Limits::bytes`](super::Limits::bytes).
     TooLarge,
-    /// Deeper than [`Limits::depth`].
+    /// Deeper than [`Limits::depth`](super::Limits::depth).
     TooDeep,
-    /// More members in one object than [`Limits::members`].
+    /// More members in one object than [`Limits::members`](super::Limits::members).
     TooManyMembers,
-    /// A number token longer than [`MAX_NUMBER_LEN`].
+    /// A number token longer than [`MAX_NUMBER_LEN`](super::MAX_NUMBER_LEN).
     NumberTooLong,
     /// A member name occurs twice in one object.
     DuplicateMember,
