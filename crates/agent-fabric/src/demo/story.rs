@@ -1,6 +1,7 @@
 //! The ten steps.
 
 use std::time::{Duration, Instant};
+use svid::x509::VerifyOptions;
 
 use jose_x509::{base64url, json};
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use super::agent::{
 use super::report::{Line, Outcome, Report};
 use super::revocation::{audited, revoked};
 use super::world::{BROKER, Failure, INTENT, ORDER, TRUST_DOMAIN, USER, Workload, World};
+use crate::audit;
 use crate::net;
 
 /// What the attacks need of the story.
@@ -129,6 +131,7 @@ impl Story {
             delegation: &delegation,
         };
         let mut got = None;
+        let mut took = Vec::new();
         for (shown, name) in [
             (Shown::X509, "x509-svid, mutual TLS"),
             (Shown::Jwt, "jwt-svid"),
@@ -136,11 +139,13 @@ impl Story {
         ] {
             let what = "identity proven by its own trust domain's bundle";
             let action = call_gateway(world, &payments, shown, &call);
+            let started = Instant::now();
             got = Some(told(report, (short(&payments), "gateway", name), what, action).await?);
+            took.push(started.elapsed());
         }
         let (endpoint, first) = got.ok_or("no transaction token")?;
 
-        resolved(world, report, &endpoint, &first)?;
+        resolved(world, report, (&endpoint, &first), &took)?;
         used(world, report, &payments, &settlement, &endpoint, &first).await?;
         let txn_token = delegated(world, report, &research, &search, &research_token).await?;
 
@@ -161,18 +166,26 @@ impl Story {
 /// Step 1: what has happened before anybody could ask for anything.
 fn trust(world: &World, report: &mut Report) {
     report.step("Two trust domains start, and fetch each other's bundles over HTTPS");
-    let took = Duration::ZERO;
-    for (who, to) in [(&world.home, &world.partner), (&world.partner, &world.home)] {
-        let (who, to) = (who.trust_domain().as_str(), to.trust_domain().as_str());
-        let check =
-            "CA, JWT and WIT keys; federated by https_web: bundle kept under its own trust domain";
+    for (own, other, bundles) in [
+        (&world.home, &world.partner, &world.bundles),
+        (&world.partner, &world.home, &world.partner_bundles),
+    ] {
+        let (who, to) = (own.trust_domain().as_str(), other.trust_domain().as_str());
+        let set = bundles.snapshot();
+        if set
+            .get(other.trust_domain())
+            .is_none_or(|bundle| bundle.is_empty())
+            || set.len() != 2
+        {
+            report.failure(format!("{who} has no bundle of {to}"));
+        }
         report.line(&Line {
             who,
             to,
             credential: "web certificate",
-            check,
+            check: "CA, JWT and WIT keys; federated by https_web: bundle kept under its own trust domain",
             outcome: Outcome::Done,
-            took,
+            took: world.federated,
         });
     }
 }
@@ -201,16 +214,21 @@ async fn registered(world: &World, report: &mut Report) -> Result<(), Failure> {
         &world.search_tool,
         &world.fraud,
     ] {
-        let check = "X509-SVID for one hour, key made by the workload";
-        let (who, to, took) = (workload.id.as_str(), "issuer", Duration::ZERO);
-        report.line(&Line {
-            who,
-            to,
-            credential: "x509-svid",
-            check,
-            outcome: Outcome::Done,
-            took,
-        });
+        let verified = async {
+            let chain = workload.svid.chain();
+            let algorithms = world.provider.certificate_algorithms;
+            let options = VerifyOptions::default();
+            let identity =
+                svid::x509::verify(chain, &world.bundles, &options, algorithms, net::now())?;
+            if identity.spiffe_id() == &workload.id {
+                Ok(())
+            } else {
+                Err("another name".into())
+            }
+        };
+        let parts = (workload.id.as_str(), "issuer", "x509-svid");
+        let what = "X509-SVID for one hour verifies against the bundle; key made by the workload";
+        told(report, parts, what, verified).await?;
     }
     Ok(())
 }
@@ -219,41 +237,62 @@ async fn registered(world: &World, report: &mut Report) -> Result<(), Failure> {
 fn resolved(
     world: &World,
     report: &mut Report,
-    endpoint: &str,
-    token: &str,
+    (endpoint, token): (&str, &str),
+    took: &[Duration],
 ) -> Result<(), Failure> {
     report.step("The gateway: registered and active, tool within the namespace bounds, Cedar permits, endpoint resolved");
-    let took = Duration::ZERO;
-    let line = |report: &mut Report, who, to, credential, check| {
+    let records = world.audit.records();
+    let calls: Vec<_> = records
+        .iter()
+        .map(|record| &record.event)
+        .filter(|event| event.action == "tool.resolve")
+        .collect();
+    let shown: Vec<_> = calls
+        .iter()
+        .filter_map(|event| event.credential.as_deref())
+        .collect();
+    if shown != ["x509-svid", "jwt-svid", "wit-svid"] {
+        report.failure(format!("the gateway saw other credentials: {shown:?}"));
+    }
+    for (event, took) in calls.iter().zip(took) {
+        if event.decision != audit::Decision::Allowed {
+            report.failure("the gateway refused a call");
+        }
+        let check = format!(
+            "{} is registered and active; tool {} within its bounds; endpoint {endpoint}; the whole call",
+            event.actors.join(" "),
+            event.target.as_deref().unwrap_or("-")
+        );
         report.line(&Line {
-            who,
-            to,
-            credential,
-            check,
+            who: "gateway",
+            to: "registry, policy",
+            credential: event.credential.as_deref().unwrap_or("-"),
+            check: &check,
             outcome: Outcome::Done,
-            took,
+            took: *took,
         });
-    };
-    let check = format!("class payments; bounds tools/payments/*; endpoint {endpoint}");
-    line(
-        report,
-        "gateway",
-        "registry, policy",
-        "verified above",
-        &check,
-    );
+    }
 
     report.step(
         "The broker: gateway's own SVID, user's token, agent's credential, then the intersection",
     );
+    let started = Instant::now();
     let verified = verify(world, token)?;
+    let took = started.elapsed();
     let check = format!(
-        "txn {}; scope {}; for {}",
+        "the minted token verifies: txn {}; scope {}; for {}",
         verified.txn(),
         verified.scope(),
         verified.subject()
     );
-    line(report, "gateway", "broker", "x509-svid, mutual TLS", &check);
+    report.line(&Line {
+        who: "gateway",
+        to: "broker",
+        credential: "x509-svid, mutual TLS",
+        check: &check,
+        outcome: Outcome::Done,
+        took,
+    });
     if verified.subject() != USER || verified.scope() != &ScopeSet::parse("refund.write")? {
         report.failure("the transaction token does not say what was delegated");
     }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cimd::FetchPolicy;
 use cimd::client::Fetcher;
@@ -79,6 +79,10 @@ pub(super) struct World {
     pub(super) home_ca_key: SigningKey,
     pub(super) partner_ca_key: SigningKey,
     pub(super) bundles: Arc<SharedBundleSet>,
+    /// What the partner has after federation.
+    pub(super) partner_bundles: Arc<SharedBundleSet>,
+    /// How long one fetch of a bundle took, on average of the two.
+    pub(super) federated: Duration,
     pub(super) web_roots: Vec<CertificateDer<'static>>,
     pub(super) audit: Arc<AuditLog>,
     pub(super) client_id: String,
@@ -130,8 +134,10 @@ impl World {
             );
         }
         let plain = Client::new(tls::web_client(&web.roots(), None)?, Arc::clone(&hosts));
+        let started = Instant::now();
         let bundles = federate(&provider, &plain, &home, &partner).await?;
-        federate(&provider, &plain, &partner, &home).await?;
+        let partner_bundles = federate(&provider, &plain, &partner, &home).await?;
+        let federated = started.elapsed() / 2;
 
         // 2: workloads and their SVIDs, and the agents' OAuth client.
         let workload = |path: &str| Workload::new(&home, &provider, path);
@@ -316,6 +322,8 @@ impl World {
             partner,
             home_ca_key,
             partner_ca_key,
+            partner_bundles,
+            federated,
             bundles,
             web_roots: web.roots(),
             audit,
