@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
         base64url::encode(payload)
     );
     let signature = signer.sign(input.as_bytes()).expect("a signature");
-    let assertion = format!("{input}.{}", base64url::encode(&signature));
+    let assertion = format!("{input}.{}", base64url::encode(signature.as_ref()));
     let now = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
     let guard = MemoryReplayGuard::new(16);
     let verify = |client: &str, server: &str, guard: &MemoryReplayGuard| {

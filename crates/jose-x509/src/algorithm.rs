@@ -12,6 +12,8 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
     /// Ed25519 under its fully specified name (RFC 9864).
     Ed25519,
     /// Ed25519 under the older, polymorphic name (RFC 8037).
@@ -38,6 +40,8 @@ pub enum KeyKind {
     P256,
     /// An elliptic curve key on P-384.
     P384,
+    /// An elliptic curve key on P-521.
+    P521,
     /// An Ed25519 key.
     Ed25519,
     /// An RSA key.
@@ -52,7 +56,7 @@ struct Row {
     signature_len: Option<usize>,
 }
 
-const TABLE: [Row; 10] = {
+const TABLE: [Row; 11] = {
     use Algorithm as A;
     use KeyKind as K;
     const fn row(algorithm: A, name: &'static str, key: K, signature_len: Option<usize>) -> Row {
@@ -66,6 +70,7 @@ const TABLE: [Row; 10] = {
     [
         row(A::Es256, "ES256", K::P256, Some(64)),
         row(A::Es384, "ES384", K::P384, Some(96)),
+        row(A::Es512, "ES512", K::P521, Some(132)),
         row(A::Ed25519, "Ed25519", K::Ed25519, Some(64)),
         row(A::EdDsa, "EdDSA", K::Ed25519, Some(64)),
         row(A::Rs256, "RS256", K::Rsa, None),
@@ -79,9 +84,10 @@ const TABLE: [Row; 10] = {
 
 impl Algorithm {
     /// Every algorithm, preferred ones first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Es256,
         Self::Es384,
+        Self::Es512,
         Self::Ed25519,
         Self::EdDsa,
         Self::Rs256,
@@ -152,10 +158,11 @@ impl Algorithms {
     /// Every algorithm of this crate.
     pub const ALL: Self = Self::of(&Algorithm::ALL);
 
-    /// The elliptic curve algorithms: ES256, ES384 and Ed25519 under both names.
+    /// The elliptic curve algorithms: ES256, ES384, ES512 and Ed25519 under both names.
     pub const ELLIPTIC: Self = Self::of(&[
         Algorithm::Es256,
         Algorithm::Es384,
+        Algorithm::Es512,
         Algorithm::Ed25519,
         Algorithm::EdDsa,
     ]);
@@ -233,6 +240,6 @@ mod tests {
     #[test]
     fn the_deprecated_name_is_listed_after_the_fully_specified_one() {
         let listed: Vec<_> = Algorithms::ELLIPTIC.iter().map(Algorithm::name).collect();
-        assert_eq!(listed, ["ES256", "ES384", "Ed25519", "EdDSA"]);
+        assert_eq!(listed, ["ES256", "ES384", "ES512", "Ed25519", "EdDSA"]);
     }
 }

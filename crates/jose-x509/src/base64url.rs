@@ -45,3 +45,16 @@ pub(crate) fn decode_to(text: &str, out: &mut Vec<u8>, what: &'static str) -> Re
         .decode_vec(text, out)
         .map_err(|_| Error::InvalidBase64 { what })
 }
+
+/// Decodes into `place` and tells the length. One that is too long is not decoded: `place` is then
+/// filled with ones, which as a number is too large as well.
+pub(crate) fn decode_slice(text: &str, place: &mut [u8]) -> Option<usize> {
+    match URL_SAFE_NO_PAD.decode_slice(text, place) {
+        Ok(len) => Some(len),
+        Err(base64::DecodeSliceError::OutputSliceTooSmall) => {
+            place.fill(0xff);
+            Some(place.len())
+        }
+        Err(base64::DecodeSliceError::DecodeError(_)) => None,
+    }
+}

@@ -261,6 +261,12 @@ pub enum Error {
     X509(#[from] X509Error),
 }
 
+impl From<KeyProblem> for Error {
+    fn from(problem: KeyProblem) -> Self {
+        Self::InvalidKey { problem }
+    }
+}
+
 impl Error {
     /// A stable name of the cause, for logs, metrics and test vectors.
     #[must_use]

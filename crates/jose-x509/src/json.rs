@@ -4,18 +4,23 @@
 //! members per object and the length of number tokens are bounded; input is UTF-8 without a byte
 //! order mark and with nothing but white space behind it. Tokenising is `serde_json`'s.
 
+use core::marker::PhantomData;
+
 use serde::Deserialize;
-use serde::de::DeserializeSeed;
+use serde::de::{DeserializeSeed, IgnoredAny};
 use serde_json::{Map, Value};
 
 mod error;
+mod names;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod visit;
 
 pub use error::{JsonError, JsonErrorKind};
-pub(crate) use visit::Member;
-use visit::{Checked, Noticed, Object};
+use strict::{State, Strict};
+use visit::Object;
+pub(crate) use visit::{AnyMember, Member, Text};
 
 /// Bounds on one JSON text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,21 +78,15 @@ const MAX_DEPTH: usize = 64;
 ///
 /// [`JsonError`] with the first rule that is broken.
 pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
-    let noticed = Noticed::default();
-    read(
-        bytes,
-        limits,
-        &noticed,
-        Checked {
-            noticed: &noticed,
-            members: limits.members,
-        },
-    )?;
-    core::str::from_utf8(bytes)
-        .map_err(|error| JsonError::new(JsonErrorKind::NotUtf8, error.valid_up_to()))
+    let text = scan(bytes, limits)?;
+    read(text, limits, PhantomData::<IgnoredAny>)?;
+    Ok(text)
 }
 
-/// Checks a text, then reads it into `T`, which may borrow from it.
+/// Reads a text into `T`, which may borrow from it, and checks it in the same pass.
+///
+/// A text that breaks several rules is refused for the first one that was met. Map keys are read as
+/// strings.
 ///
 /// # Errors
 ///
@@ -96,8 +95,7 @@ pub fn from_slice<'a, T: Deserialize<'a>>(
     bytes: &'a [u8],
     limits: &Limits,
 ) -> Result<T, JsonError> {
-    let text = check(bytes, limits)?;
-    serde_json::from_str(text).map_err(|error| JsonError::from_serde(&error, text, None))
+    read_with(bytes, limits, PhantomData)
 }
 
 /// Checks a text that has to be one object, and returns its members.
@@ -109,73 +107,93 @@ pub fn object(bytes: &[u8], limits: &Limits) -> Result<Map<String, Value>, JsonE
     from_slice(bytes, limits)
 }
 
-/// Reads a text with a seed of this crate that itself refuses duplicates through `noticed`.
-pub(crate) fn read<'a, S: DeserializeSeed<'a>>(
-    bytes: &'a [u8],
-    limits: &Limits,
-    noticed: &Noticed,
-    seed: S,
-) -> Result<S::Value, JsonError> {
-    let text = scan(bytes, limits)?;
-    let mut json = serde_json::Deserializer::from_str(text);
-    let result = seed
-        .deserialize(&mut json)
-        .and_then(|value| json.end().map(|()| value));
-    result.map_err(|error| JsonError::from_serde(&error, text, noticed.0.get()))
-}
-
-/// Size, UTF-8, depth and number length: what has to hold before a recursive reader sees the text.
-fn scan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
-    if bytes.len() > limits.bytes {
-        return Err(JsonError::new(JsonErrorKind::TooLarge, limits.bytes));
-    }
-    let text = core::str::from_utf8(bytes)
-        .map_err(|error| JsonError::new(JsonErrorKind::NotUtf8, error.valid_up_to()))?;
-    let max_depth = limits.depth.min(MAX_DEPTH);
-    let (mut depth, mut number, mut in_string, mut escaped) = (0_usize, 0_usize, false, false);
-    for (offset, byte) in bytes.iter().enumerate() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' => {
-                number += 1;
-                if number > MAX_NUMBER_LEN {
-                    return Err(JsonError::new(JsonErrorKind::NumberTooLong, offset));
-                }
-                continue;
-            }
-            b'"' => in_string = true,
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > max_depth {
-                    return Err(JsonError::new(JsonErrorKind::TooDeep, offset));
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        number = 0;
-    }
-    Ok(text)
-}
-
 /// Calls `member` for every member of the one object that `bytes` must be.
 pub(crate) fn read_object<'de>(
     bytes: &'de [u8],
     limits: &Limits,
     member: impl FnMut(&str, Member<'de>),
 ) -> Result<(), JsonError> {
-    let noticed = Noticed::default();
-    let checked = Checked {
-        noticed: &noticed,
-        members: limits.members,
-    };
-    read(bytes, limits, &noticed, Object { checked, member })
+    read_with(bytes, limits, Object(member))
+}
+
+/// Reads a text with a seed.
+pub(crate) fn read_with<'de, S: DeserializeSeed<'de>>(
+    bytes: &'de [u8],
+    limits: &Limits,
+    seed: S,
+) -> Result<S::Value, JsonError> {
+    read(scan(bytes, limits)?, limits, seed)
+}
+
+fn read<'a, S: DeserializeSeed<'a>>(
+    text: &'a str,
+    limits: &Limits,
+    seed: S,
+) -> Result<S::Value, JsonError> {
+    let state = State::new(limits);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = seed
+        .deserialize(Strict::new(&mut json, &state))
+        .and_then(|value| json.end().map(|()| value))
+        .map_err(|error| JsonError::from_serde(&error, text, state.noticed()))?;
+    if state.unseen() {
+        read(text, limits, PhantomData::<IgnoredAny>)?;
+    }
+    Ok(value)
+}
+
+/// Size, UTF-8 and the length of numbers: what nobody checks on the way.
+fn scan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
+    if bytes.len() > limits.bytes {
+        return Err(JsonError::new(JsonErrorKind::TooLarge, limits.bytes));
+    }
+    let text = core::str::from_utf8(bytes)
+        .map_err(|error| JsonError::new(JsonErrorKind::NotUtf8, error.valid_up_to()))?;
+    if may_have_long_number(bytes) {
+        check_numbers(bytes)?;
+    }
+    Ok(text)
+}
+
+const fn in_number(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
+}
+
+/// Whether somewhere, be it in a string, more than [`MAX_NUMBER_LEN`] bytes of numbers follow each
+/// other. Such a run covers a multiple of that length, so a few bytes decide.
+fn may_have_long_number(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .enumerate()
+        .step_by(MAX_NUMBER_LEN)
+        .filter(|(_, byte)| in_number(**byte))
+        .any(|(at, _)| {
+            let (before, from) = bytes.split_at(at);
+            let run = |byte: &&u8| in_number(**byte);
+            let len = before.iter().rev().take_while(run).count()
+                + from.iter().take_while(run).take(MAX_NUMBER_LEN + 1).count();
+            len > MAX_NUMBER_LEN
+        })
+}
+
+fn check_numbers(bytes: &[u8]) -> Result<(), JsonError> {
+    let (mut number, mut in_string, mut escaped) = (0_usize, false, false);
+    for (offset, byte) in bytes.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            byte if in_number(*byte) => {
+                number += 1;
+                if number > MAX_NUMBER_LEN {
+                    return Err(JsonError::new(JsonErrorKind::NumberTooLong, offset));
+                }
+                continue;
+            }
+            _ => {}
+        }
+        number = 0;
+    }
+    Ok(())
 }

@@ -1,26 +1,29 @@
 //! Keys that verify: prepared once, cheap to share, chosen by `kid` and algorithm.
 
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::{Arc, OnceLock};
 
 use crate::algorithm::{Algorithm, Algorithms};
 use crate::error::{Error, KeyProblem};
-use crate::jwk::{Jwk, JwkSet, PublicKey, SkippedKey};
+use crate::jwk::{self, Jwk, JwkSet, PublicKey, SetLimits, SkippedKey};
 use crate::jws::Header;
 use crate::provider::{CryptoProvider, PreparedKey};
 
 /// How many keys are tried for a token without `kid`.
 pub const MAX_CANDIDATES: usize = 4;
 
-/// A public key, prepared for verification by one provider. Cloning shares it.
+/// A public key for one algorithm and one provider. Cloning shares it.
+///
+/// It is valid from the beginning; the provider parses it once, when it is first used.
 #[derive(Clone)]
 pub struct VerifyingKey(Arc<Inner>);
 
 struct Inner {
     jwk: Jwk,
-    algorithms: Algorithms,
+    algorithm: Algorithm,
     provider: CryptoProvider,
-    prepared: Arc<dyn PreparedKey>,
+    prepared: OnceLock<Result<Box<dyn PreparedKey>, KeyProblem>>,
 }
 
 impl VerifyingKey {
@@ -35,31 +38,31 @@ impl VerifyingKey {
     /// [`Error::InvalidKey`], for example for a point that is not on its curve or for `key_ops`
     /// without `verify`.
     pub fn from_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, Error> {
+        Self::of_jwk(provider, jwk).map_err(Error::from)
+    }
+
+    fn of_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, KeyProblem> {
         if !jwk.may_verify() || jwk.key_use() == Some("enc") {
-            return Err(Error::InvalidKey {
-                problem: KeyProblem::Inconsistent,
-            });
+            return Err(KeyProblem::Inconsistent);
         }
+        let certificate = jwk.certificates().first();
+        if let (Some(expected), Some(certificate)) = (jwk.certificate_thumbprint(), certificate) {
+            if provider.sha256(certificate) != *expected {
+                return Err(KeyProblem::Inconsistent);
+            }
+        }
+        // RS256 stands first among the RSA rows, Ed25519 before its older name.
         let of_kind = |algorithm: &Algorithm| algorithm.key_kind() == jwk.key().kind();
-        let first = jwk.algorithm().or_else(|| {
-            // RS256 stands first among the RSA rows.
-            Algorithm::ALL.into_iter().find(of_kind)
-        });
-        let first = first.ok_or(Error::InvalidKey {
-            problem: KeyProblem::Unsupported,
-        })?;
-        let same = Algorithm::ALL
-            .into_iter()
-            .filter(|other| other.is_same_operation(first));
-        let algorithms = same.fold(Algorithms::of(&[]), |all, one| {
-            all.union(Algorithms::of(&[one]))
-        });
-        let prepared = provider.verification.prepare(jwk.key().material())?;
+        let algorithm = jwk
+            .algorithm()
+            .or_else(|| Algorithm::ALL.into_iter().find(of_kind))
+            .filter(|algorithm| provider.verification.supports(*algorithm))
+            .ok_or(KeyProblem::Unsupported)?;
         Ok(Self(Arc::new(Inner {
             jwk,
-            algorithms,
+            algorithm,
             provider: *provider,
-            prepared,
+            prepared: OnceLock::new(),
         })))
     }
 
@@ -85,14 +88,15 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// [`Error::AlgorithmMismatch`] before any cryptography, [`Error::InvalidSignature`] after it.
+    /// [`Error::AlgorithmMismatch`] before any cryptography, [`Error::InvalidSignature`] after it;
+    /// [`Error::InvalidKey`] when the provider cannot read the key.
     pub fn verify(
         &self,
         algorithm: Algorithm,
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), Error> {
-        if !self.0.algorithms.contains(algorithm) {
+        if !self.fits(algorithm) {
             return Err(Error::AlgorithmMismatch { algorithm });
         }
         if algorithm
@@ -101,13 +105,43 @@ impl VerifyingKey {
         {
             return Err(Error::InvalidSignature);
         }
-        self.0.prepared.verify(algorithm, message, signature)
+        self.prepared()?.verify(message, signature)
+    }
+
+    /// Lets the provider parse the key now, so that the first verification does not have to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`] when the provider cannot read the key.
+    pub fn prepare(&self) -> Result<(), Error> {
+        self.prepared().map(|_| ())
+    }
+
+    fn prepared(&self) -> Result<&dyn PreparedKey, Error> {
+        let inner = &*self.0;
+        let prepared = inner.prepared.get_or_init(|| {
+            let key = inner.jwk.key().material();
+            inner.provider.verification.prepare(inner.algorithm, key)
+        });
+        match prepared {
+            Ok(prepared) => Ok(prepared.as_ref()),
+            Err(problem) => Err((*problem).into()),
+        }
+    }
+
+    fn fits(&self, algorithm: Algorithm) -> bool {
+        algorithm.is_same_operation(self.0.algorithm)
     }
 
     /// The names under which this key's one algorithm is known.
     #[must_use]
     pub fn algorithms(&self) -> Algorithms {
-        self.0.algorithms
+        Algorithm::ALL
+            .into_iter()
+            .filter(|algorithm| self.fits(*algorithm))
+            .fold(Algorithms::of(&[]), |all, one| {
+                all.union(Algorithms::of(&[one]))
+            })
     }
 
     /// `kid`.
@@ -139,7 +173,7 @@ impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("VerifyingKey")
             .field(&self.0.jwk)
-            .field(&self.0.algorithms)
+            .field(&self.0.algorithm)
             .finish()
     }
 }
@@ -195,7 +229,7 @@ impl KeySource for VerifyingKey {
                 return Err(Error::UnknownKey);
             }
         }
-        if !self.algorithms().contains(header.algorithm()) {
+        if !self.fits(header.algorithm()) {
             return Err(Error::AlgorithmMismatch {
                 algorithm: header.algorithm(),
             });
@@ -220,8 +254,8 @@ impl<T: KeySource + ?Sized> KeySource for Arc<T> {
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
-    /// Positions of the keys with a `kid`, sorted by it.
-    by_kid: Vec<usize>,
+    /// Hash of `kid` and position of each key that has one, sorted.
+    by_kid: Vec<(u64, usize)>,
     skipped: Vec<SkippedKey>,
 }
 
@@ -232,22 +266,27 @@ impl KeySet {
     ///
     /// [`Error::DuplicateKid`].
     pub fn new(keys: Vec<VerifyingKey>) -> Result<Self, Error> {
-        let mut by_kid: Vec<usize> = (0..keys.len())
-            .filter(|i| kid_at(&keys, *i).is_some())
-            .collect();
-        by_kid.sort_unstable_by_key(|i| kid_at(&keys, *i));
-        let repeated = by_kid.windows(2).any(|pair| match pair {
-            [a, b] => kid_at(&keys, *a) == kid_at(&keys, *b),
-            _ => false,
-        });
-        if repeated {
-            return Err(Error::DuplicateKid);
-        }
-        Ok(Self {
+        let mut by_kid = Vec::with_capacity(keys.len());
+        by_kid.extend(
+            keys.iter()
+                .enumerate()
+                .filter_map(|(position, key)| Some((hash(key.kid()?), position))),
+        );
+        by_kid.sort_unstable();
+        let set = Self {
             keys,
             by_kid,
             skipped: Vec::new(),
-        })
+        };
+        let unique = |(position, key): (usize, &VerifyingKey)| {
+            key.kid()
+                .is_none_or(|kid| set.position(kid) == Some(position))
+        };
+        if set.keys.iter().enumerate().all(unique) {
+            Ok(set)
+        } else {
+            Err(Error::DuplicateKid)
+        }
     }
 
     /// Prepares the keys of a set whose `use` is `sig` or absent. Entries that cannot be used are
@@ -257,9 +296,7 @@ impl KeySet {
     ///
     /// [`Error::DuplicateKid`].
     pub fn from_jwks(provider: &CryptoProvider, set: &JwkSet) -> Result<Self, Error> {
-        Self::from_jwks_with_use(provider, set, |key_use| {
-            key_use.is_none_or(|key_use| key_use == "sig")
-        })
+        Self::from_jwks_with_use(provider, set, is_for_signatures)
     }
 
     /// As [`KeySet::from_jwks`], for the keys whose `use` the caller accepts, such as `jwt-svid`.
@@ -280,13 +317,9 @@ impl KeySet {
             .enumerate()
             .filter(|(_, jwk)| accepts(jwk.key_use()))
         {
-            match VerifyingKey::from_jwk(provider, jwk.clone()) {
+            match VerifyingKey::of_jwk(provider, jwk.clone()) {
                 Ok(key) => keys.push(key),
-                Err(Error::InvalidKey { problem }) => skipped.push(SkippedKey {
-                    index,
-                    reason: problem,
-                }),
-                Err(error) => return Err(error),
+                Err(reason) => skipped.push(SkippedKey { index, reason }),
             }
         }
         Ok(Self {
@@ -301,7 +334,30 @@ impl KeySet {
     ///
     /// As [`JwkSet::from_slice`].
     pub fn from_jwks_slice(provider: &CryptoProvider, bytes: &[u8]) -> Result<Self, Error> {
-        Self::from_jwks(provider, &JwkSet::from_slice(bytes)?)
+        Self::from_jwks_slice_with(provider, bytes, &SetLimits::default())
+    }
+
+    /// As [`KeySet::from_jwks_slice`], with other limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`JwkSet::from_slice`].
+    pub fn from_jwks_slice_with(
+        provider: &CryptoProvider,
+        bytes: &[u8],
+        limits: &SetLimits,
+    ) -> Result<Self, Error> {
+        let mut keys = Vec::new();
+        let skipped = jwk::read_set(bytes, limits, |jwk| {
+            if is_for_signatures(jwk.key_use()) {
+                keys.push(VerifyingKey::of_jwk(provider, jwk)?);
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            skipped,
+            ..Self::new(keys)?
+        })
     }
 
     /// The keys.
@@ -319,16 +375,34 @@ impl KeySet {
     /// The key with this `kid`.
     #[must_use]
     pub fn get(&self, kid: &str) -> Option<&VerifyingKey> {
-        let found = self
-            .by_kid
-            .binary_search_by(|i| kid_at(&self.keys, *i).cmp(&Some(kid)))
-            .ok()?;
-        self.keys.get(*self.by_kid.get(found)?)
+        self.keys.get(self.position(kid)?)
+    }
+
+    /// The position of the first key with this `kid`.
+    fn position(&self, kid: &str) -> Option<usize> {
+        let hash = hash(kid);
+        let from = self.by_kid.partition_point(|(other, _)| *other < hash);
+        self.by_kid
+            .iter()
+            .skip(from)
+            .take_while(|(other, _)| *other == hash)
+            .map(|(_, position)| *position)
+            .find(|position| {
+                let key = self.keys.get(*position);
+                key.and_then(VerifyingKey::kid) == Some(kid)
+            })
     }
 }
 
-fn kid_at(keys: &[VerifyingKey], index: usize) -> Option<&str> {
-    keys.get(index).and_then(VerifyingKey::kid)
+fn is_for_signatures(key_use: Option<&str>) -> bool {
+    key_use.is_none_or(|key_use| key_use == "sig")
+}
+
+/// Spreads the names of a trusted set; that someone could find two with the same hash does not matter.
+fn hash(kid: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(kid.as_bytes());
+    hasher.finish()
 }
 
 impl KeySource for KeySet {
@@ -336,18 +410,14 @@ impl KeySource for KeySet {
         let algorithm = header.algorithm();
         if let Some(kid) = header.kid() {
             let key = self.get(kid).ok_or(Error::UnknownKey)?;
-            return if key.algorithms().contains(algorithm) {
+            return if key.fits(algorithm) {
                 Ok(Candidates::one(key))
             } else {
                 Err(Error::AlgorithmMismatch { algorithm })
             };
         }
         let mut candidates = Candidates::default();
-        for key in self
-            .keys
-            .iter()
-            .filter(|key| key.algorithms().contains(algorithm))
-        {
+        for key in self.keys.iter().filter(|key| key.fits(algorithm)) {
             candidates.push(key)?;
         }
         if candidates.iter().next().is_none() {

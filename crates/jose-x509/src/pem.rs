@@ -26,3 +26,10 @@ pub(crate) fn decode_one(pem: &str, label: &str) -> Result<zeroize::Zeroizing<Ve
         Err(MALFORMED)
     }
 }
+
+/// One PEM object, lines ended by `\n`.
+pub(crate) fn encode(label: &str, der: &[u8]) -> Result<String, Error> {
+    der::pem::encode_string(label, der::pem::LineEnding::LF, der).map_err(|_| Error::InvalidKey {
+        problem: KeyProblem::Malformed,
+    })
+}

@@ -10,9 +10,14 @@ use pki_types::SignatureVerificationAlgorithm;
 use zeroize::Zeroizing;
 
 use crate::algorithm::Algorithm;
-use crate::error::Error;
+use crate::error::{Error, KeyProblem};
 use crate::jwk::{KeyMaterial, PublicKey};
+use crate::sign::Signature;
 
+#[cfg(feature = "aws-lc-rs")]
+pub mod aws_lc_rs;
+#[cfg(feature = "ring")]
+mod p521;
 #[cfg(feature = "ring")]
 pub mod ring;
 
@@ -106,12 +111,21 @@ impl fmt::Debug for CryptoProvider {
 
 /// Prepares public keys for verification.
 pub trait Verification: Send + Sync {
-    /// Checks that the key is a valid one (on its curve, not of small order) and prepares it.
+    /// Whether signatures of this algorithm can be verified.
+    fn supports(&self, algorithm: Algorithm) -> bool;
+
+    /// Prepares a key for one algorithm. It happens once a key, when the key is first used.
+    ///
+    /// The key is a valid one already: its point is on the curve, its modulus of an accepted size.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidKey`].
-    fn prepare(&self, key: KeyMaterial<'_>) -> Result<Arc<dyn PreparedKey>, Error>;
+    /// [`KeyProblem`], above all when the algorithm is not one of this kind of key.
+    fn prepare(
+        &self,
+        algorithm: Algorithm,
+        key: KeyMaterial<'_>,
+    ) -> Result<Box<dyn PreparedKey>, KeyProblem>;
 
     /// Whether the implementation is FIPS validated.
     fn fips(&self) -> bool {
@@ -119,19 +133,20 @@ pub trait Verification: Send + Sync {
     }
 }
 
-/// A public key, parsed once.
+/// A public key, parsed once, for one algorithm.
 pub trait PreparedKey: Send + Sync {
     /// Verifies a JWS signature (`R || S` for ECDSA).
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidSignature`], also when the algorithm is not one of this key.
-    fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), Error>;
+    /// [`Error::InvalidSignature`].
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error>;
 }
 
 /// Loads and makes private keys.
 pub trait Signing: Send + Sync {
-    /// Reads an unencrypted PKCS#8 `PrivateKeyInfo` (DER) for one algorithm.
+    /// Reads an unencrypted PKCS#8 `PrivateKeyInfo` (DER) for one algorithm. An EC key has its public
+    /// half inside.
     ///
     /// # Errors
     ///
@@ -158,7 +173,7 @@ pub trait PrivateKey: Send + Sync {
     /// # Errors
     ///
     /// [`Error::SigningFailed`].
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error>;
+    fn sign(&self, message: &[u8]) -> Result<Signature, Error>;
 
     /// The public half.
     fn public_key(&self) -> &PublicKey;

@@ -12,20 +12,26 @@ pub(crate) enum Text {
 
 impl Text {
     /// `text` must have been read from `base`; where it was borrowed from it, only the place is kept.
-    pub(crate) fn of(text: Cow<'_, str>, base: &str) -> Self {
+    pub(crate) fn of(text: Cow<'_, str>, base: &[u8]) -> Self {
         if let Cow::Borrowed(text) = text {
             let start = text.as_ptr().addr().wrapping_sub(base.as_ptr().addr());
             let place = start..start.saturating_add(text.len());
-            if base.get(place.clone()).is_some_and(|found| found == text) {
+            if base
+                .get(place.clone())
+                .is_some_and(|found| found == text.as_bytes())
+            {
                 return Self::Place(place);
             }
         }
         Self::Own(text.into())
     }
 
-    pub(crate) fn get<'a>(&'a self, base: &'a str) -> &'a str {
+    pub(crate) fn get<'a>(&'a self, base: &'a [u8]) -> &'a str {
         match self {
-            Self::Place(place) => base.get(place.clone()).unwrap_or_default(),
+            Self::Place(place) => base
+                .get(place.clone())
+                .and_then(|text| core::str::from_utf8(text).ok())
+                .unwrap_or_default(),
             Self::Own(text) => text,
         }
     }

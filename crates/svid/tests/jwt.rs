@@ -85,7 +85,7 @@ fn raw(key: &SigningKey, header: &str, payload: &str) -> String {
         base64url::encode(payload.as_bytes())
     );
     let signature = key.sign(input.as_bytes()).unwrap();
-    format!("{input}.{}", base64url::encode(&signature))
+    format!("{input}.{}", base64url::encode(signature.as_ref()))
 }
 
 /// The keys of one trust domain never verify a token of another one.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::algorithm::KeyKind;
+use crate::algorithm::{Algorithm, KeyKind};
 use crate::error::{Error, KeyProblem};
 
 /// A named elliptic curve for ECDSA.
@@ -13,15 +13,20 @@ pub enum Curve {
     P256,
     /// NIST P-384.
     P384,
+    /// NIST P-521.
+    P521,
 }
 
 impl Curve {
+    pub(crate) const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
+
     /// `crv`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::P256 => "P-256",
             Self::P384 => "P-384",
+            Self::P521 => "P-521",
         }
     }
 
@@ -31,6 +36,21 @@ impl Curve {
         match self {
             Self::P256 => 32,
             Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+
+    /// The curve of a `crv`.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|curve| curve.name() == name)
+    }
+
+    /// The one algorithm of keys on this curve.
+    pub(crate) const fn algorithm(self) -> Algorithm {
+        match self {
+            Self::P256 => Algorithm::Es256,
+            Self::P384 => Algorithm::Es384,
+            Self::P521 => Algorithm::Es512,
         }
     }
 
@@ -40,20 +60,37 @@ impl Curve {
         match self {
             Self::P256 => KeyKind::P256,
             Self::P384 => KeyKind::P384,
+            Self::P521 => KeyKind::P521,
+        }
+    }
+
+    /// The length of an uncompressed point in bytes.
+    const fn point_len(self) -> usize {
+        1 + 2 * self.coordinate_len()
+    }
+
+    /// Whether an uncompressed point of the right length has coordinates below p and lies on the curve.
+    fn contains(self, point: &[u8]) -> bool {
+        match self {
+            Self::P256 => p256::PublicKey::from_sec1_bytes(point).is_ok(),
+            Self::P384 => p384::PublicKey::from_sec1_bytes(point).is_ok(),
+            Self::P521 => p521::PublicKey::from_sec1_bytes(point).is_ok(),
         }
     }
 }
 
-/// A public key whose encoding is canonical and whose size is acceptable.
-///
-/// Whether an EC point is on its curve is checked by the provider that prepares the key.
+/// The longest uncompressed point: one on P-521.
+const MAX_POINT: usize = Curve::P521.point_len();
+
+/// A valid public key: its encoding is canonical, its size acceptable, its point on the curve and not
+/// of small order.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PublicKey(Form);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Form {
-    /// Uncompressed SEC1 point: 0x04, x, y.
-    Ec(Curve, Box<[u8]>),
+    /// Uncompressed SEC1 point: 0x04, x, y, and zeros up to the length of the longest one.
+    Ec(Curve, [u8; MAX_POINT]),
     Ed25519([u8; 32]),
     Rsa {
         n: Box<[u8]>,
@@ -88,32 +125,47 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidKey`] for any other length.
+    /// [`Error::InvalidKey`] for any other length and for a point that is not on the curve.
     pub fn from_coordinates(curve: Curve, x: &[u8], y: &[u8]) -> Result<Self, Error> {
+        Self::of_coordinates(curve, x, y).map_err(Error::from)
+    }
+
+    pub(super) fn of_coordinates(curve: Curve, x: &[u8], y: &[u8]) -> Result<Self, KeyProblem> {
         let len = curve.coordinate_len();
         for (name, coordinate) in [("x", x), ("y", y)] {
             if coordinate.len() != len {
-                return Err(Error::InvalidKey {
-                    problem: KeyProblem::Member(name),
-                });
+                return Err(KeyProblem::Member(name));
             }
         }
-        Ok(Self(Form::Ec(curve, [&[4], x, y].concat().into())))
+        Self::from_point(curve, [4].iter().chain(x).chain(y))
     }
 
     /// An EC key from an uncompressed SEC1 point.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidKey`] for compressed points and wrong lengths.
+    /// [`Error::InvalidKey`] for compressed points, wrong lengths and a point that is not on the curve.
     pub fn from_sec1_point(curve: Curve, point: &[u8]) -> Result<Self, Error> {
         match point.split_first() {
             Some((4, rest)) if rest.len() == 2 * curve.coordinate_len() => {
-                Ok(Self(Form::Ec(curve, point.into())))
+                Self::from_point(curve, point).map_err(Error::from)
             }
-            _ => Err(Error::InvalidKey {
-                problem: KeyProblem::InvalidPoint,
-            }),
+            _ => Err(KeyProblem::InvalidPoint.into()),
+        }
+    }
+
+    /// `bytes` are those of an uncompressed point, in the right number.
+    fn from_point<'b>(
+        curve: Curve,
+        bytes: impl IntoIterator<Item = &'b u8>,
+    ) -> Result<Self, KeyProblem> {
+        let mut point = [0; MAX_POINT];
+        for (to, from) in point.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        match point.get(..curve.point_len()) {
+            Some(used) if curve.contains(used) => Ok(Self(Form::Ec(curve, point))),
+            _ => Err(KeyProblem::InvalidPoint),
         }
     }
 
@@ -123,13 +175,13 @@ impl PublicKey {
     ///
     /// [`Error::InvalidKey`] for a wrong length, a non-canonical encoding or a point of small order.
     pub fn from_ed25519(bytes: &[u8]) -> Result<Self, Error> {
-        let point: [u8; 32] = bytes.try_into().map_err(|_| Error::InvalidKey {
-            problem: KeyProblem::Member("x"),
-        })?;
+        Self::of_ed25519(bytes).map_err(Error::from)
+    }
+
+    pub(super) fn of_ed25519(bytes: &[u8]) -> Result<Self, KeyProblem> {
+        let point: [u8; 32] = bytes.try_into().map_err(|_| KeyProblem::Member("x"))?;
         if !is_canonical_y(&point) || SMALL_ORDER_Y.iter().any(|y| same_y(y, &point)) {
-            return Err(Error::InvalidKey {
-                problem: KeyProblem::InvalidPoint,
-            });
+            return Err(KeyProblem::InvalidPoint);
         }
         Ok(Self(Form::Ed25519(point)))
     }
@@ -141,15 +193,18 @@ impl PublicKey {
     /// [`Error::InvalidKey`] for a leading zero, a modulus outside 2048 to 8192 bits or even, and an
     /// exponent that is even, below 65537, or of 2^33 and more.
     pub fn from_rsa(n: &[u8], e: &[u8]) -> Result<Self, Error> {
-        let problem = |problem| Err(Error::InvalidKey { problem });
+        Self::of_rsa(n, e).map_err(Error::from)
+    }
+
+    pub(super) fn of_rsa(n: &[u8], e: &[u8]) -> Result<Self, KeyProblem> {
         let (Some(first), Some(last)) = (n.first(), n.last()) else {
-            return problem(KeyProblem::Member("n"));
+            return Err(KeyProblem::Member("n"));
         };
         if *first == 0 {
-            return problem(KeyProblem::Member("n"));
+            return Err(KeyProblem::Member("n"));
         }
         if e.first().is_none_or(|first| *first == 0) {
-            return problem(KeyProblem::Member("e"));
+            return Err(KeyProblem::Member("e"));
         }
         let bits = n
             .len()
@@ -166,7 +221,7 @@ impl PublicKey {
             || exponent % 2 == 0
             || !(65537..1 << 33).contains(&exponent)
         {
-            return problem(KeyProblem::WeakRsa);
+            return Err(KeyProblem::WeakRsa);
         }
         Ok(Self(Form::Rsa {
             n: n.into(),
@@ -180,10 +235,19 @@ impl PublicKey {
         match &self.0 {
             Form::Ec(curve, point) => KeyMaterial::Ec {
                 curve: *curve,
-                point,
+                point: point.get(..curve.point_len()).unwrap_or_default(),
             },
             Form::Ed25519(point) => KeyMaterial::Ed25519(point),
             Form::Rsa { n, e } => KeyMaterial::Rsa { n, e },
+        }
+    }
+
+    /// The curve of an EC key.
+    #[must_use]
+    pub fn curve(&self) -> Option<Curve> {
+        match &self.0 {
+            Form::Ec(curve, _) => Some(*curve),
+            _ => None,
         }
     }
 
@@ -191,7 +255,9 @@ impl PublicKey {
     #[must_use]
     pub fn coordinates(&self) -> Option<(&[u8], &[u8])> {
         match &self.0 {
-            Form::Ec(curve, point) => point.get(1..)?.split_at_checked(curve.coordinate_len()),
+            Form::Ec(curve, point) => point
+                .get(1..curve.point_len())?
+                .split_at_checked(curve.coordinate_len()),
             _ => None,
         }
     }

@@ -2,12 +2,38 @@
 
 use serde_json::{Map, Value};
 
-use super::Jwk;
+use super::{Jwk, parse};
 use crate::error::{Error, KeyProblem};
 use crate::json;
 
-/// Most keys in one set.
-pub const MAX_KEYS: usize = 512;
+/// Bounds on a key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SetLimits {
+    /// Longest text in bytes.
+    pub bytes: usize,
+    /// Most entries, skipped ones included.
+    pub keys: usize,
+}
+
+impl SetLimits {
+    /// Other limits than the default ones.
+    #[must_use]
+    pub const fn new(bytes: usize, keys: usize) -> Self {
+        Self { bytes, keys }
+    }
+
+    pub(crate) const fn json(&self) -> json::Limits {
+        json::Limits::DOCUMENT.with_bytes(self.bytes)
+    }
+}
+
+impl Default for SetLimits {
+    /// 1 MiB and 512 keys.
+    fn default() -> Self {
+        Self::new(json::Limits::DOCUMENT.bytes, 512)
+    }
+}
 
 /// A public JWK Set: entries that are understood, and how the others failed.
 #[derive(Clone, Debug, Default)]
@@ -31,11 +57,8 @@ impl JwkSet {
     ///
     /// # Errors
     ///
-    /// [`Error::DuplicateKid`], [`Error::TooManyKeys`].
+    /// [`Error::DuplicateKid`].
     pub fn new(keys: Vec<Jwk>) -> Result<Self, Error> {
-        if keys.len() > MAX_KEYS {
-            return Err(Error::TooManyKeys { limit: MAX_KEYS });
-        }
         let mut kids: Vec<&str> = keys.iter().filter_map(Jwk::kid).collect();
         let total = kids.len();
         kids.sort_unstable();
@@ -53,49 +76,24 @@ impl JwkSet {
     ///
     /// # Errors
     ///
-    /// The whole set is refused when it is not strict JSON ([`Error::Json`]: also above 1 MiB), when
-    /// `keys` is not an array ([`Error::InvalidKey`]), for more than [`MAX_KEYS`] entries, for a
-    /// repeated `kid`, and for any private or symmetric key: a set that leaks those is not one to trust.
+    /// The whole set is refused when it is not strict JSON ([`Error::Json`]) or larger than the default
+    /// [`SetLimits`], when `keys` is not an array ([`Error::InvalidKey`]), for a repeated `kid`, and for
+    /// any private or symmetric key: a set that leaks those is not one to trust.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
-        let members =
-            json::object(bytes, &json::Limits::DOCUMENT).map_err(|source| Error::Json {
-                what: "JWK Set",
-                source,
-            })?;
-        Self::from_members(&members)
+        Self::from_slice_with(bytes, &SetLimits::default())
     }
 
-    /// Reads a set from JSON that was already checked for duplicates.
+    /// As [`JwkSet::from_slice`], with other limits.
     ///
     /// # Errors
     ///
     /// As [`JwkSet::from_slice`].
-    pub fn from_members(members: &Map<String, Value>) -> Result<Self, Error> {
-        let Some(Value::Array(entries)) = members.get("keys") else {
-            return Err(Error::InvalidKey {
-                problem: KeyProblem::Member("keys"),
-            });
-        };
-        if entries.len() > MAX_KEYS {
-            return Err(Error::TooManyKeys { limit: MAX_KEYS });
-        }
-        let mut keys = Vec::with_capacity(entries.len());
-        let mut skipped = Vec::new();
-        for (index, entry) in entries.iter().enumerate() {
-            match Jwk::from_value(entry) {
-                Ok(key) => keys.push(key),
-                Err(
-                    error @ Error::InvalidKey {
-                        problem: KeyProblem::PrivateMaterial,
-                    },
-                ) => return Err(error),
-                Err(Error::InvalidKey { problem }) => skipped.push(SkippedKey {
-                    index,
-                    reason: problem,
-                }),
-                Err(error) => return Err(error),
-            }
-        }
+    pub fn from_slice_with(bytes: &[u8], limits: &SetLimits) -> Result<Self, Error> {
+        let mut keys = Vec::new();
+        let skipped = read_set(bytes, limits, |jwk| {
+            keys.push(jwk);
+            Ok(())
+        })?;
         Ok(Self {
             skipped,
             ..Self::new(keys)?
@@ -126,4 +124,32 @@ impl serde::Serialize for JwkSet {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.to_value().serialize(serializer)
     }
+}
+
+/// Hands each key of a set to `usable`, which may refuse it; what was skipped is returned.
+pub(crate) fn read_set(
+    bytes: &[u8],
+    limits: &SetLimits,
+    mut usable: impl FnMut(Jwk) -> Result<(), KeyProblem>,
+) -> Result<Vec<SkippedKey>, Error> {
+    let (mut skipped, mut count, mut secret) = (Vec::new(), 0_usize, false);
+    parse::each_of_set(bytes, &limits.json(), |entry| {
+        let index = count;
+        count += 1;
+        if count > limits.keys {
+            return;
+        }
+        match entry.and_then(&mut usable) {
+            Ok(()) => {}
+            Err(KeyProblem::PrivateMaterial) => secret = true,
+            Err(reason) => skipped.push(SkippedKey { index, reason }),
+        }
+    })?;
+    if count > limits.keys {
+        return Err(Error::TooManyKeys { limit: limits.keys });
+    }
+    if secret {
+        return Err(KeyProblem::PrivateMaterial.into());
+    }
+    Ok(skipped)
 }

@@ -7,11 +7,27 @@ use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use super::{Curve, KeyMaterial, PublicKey};
 use crate::error::{Error, KeyProblem};
 
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+pub(crate) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(crate) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+impl Curve {
+    /// The curve's name in certificates and keys (RFC 5480 section 2.1.1.1).
+    pub(crate) const fn oid(self) -> ObjectIdentifier {
+        match self {
+            Self::P256 => P256,
+            Self::P384 => P384,
+            Self::P521 => P521,
+        }
+    }
+
+    pub(crate) fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
+        Self::ALL.into_iter().find(|curve| curve.oid() == oid)
+    }
+}
 
 const MALFORMED: Error = Error::InvalidKey {
     problem: KeyProblem::Malformed,
@@ -38,12 +54,7 @@ impl PublicKey {
                 let curve: ObjectIdentifier = parameters
                     .and_then(|any| any.decode_as().ok())
                     .ok_or(UNSUPPORTED)?;
-                let curve = match curve {
-                    P256 => Curve::P256,
-                    P384 => Curve::P384,
-                    _ => return Err(UNSUPPORTED),
-                };
-                Self::from_sec1_point(curve, key)
+                Self::from_sec1_point(Curve::from_oid(curve).ok_or(UNSUPPORTED)?, key)
             }
             ED25519 if parameters.is_none() => Self::from_ed25519(key),
             RSA if parameters.is_some_and(AnyRef::is_null) => {
@@ -73,15 +84,21 @@ impl PublicKey {
         self.encode_spki().map_err(|_| MALFORMED)
     }
 
+    /// Writes a PEM `PUBLIC KEY`.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublicKey::to_spki_der`].
+    pub fn to_spki_pem(&self) -> Result<String, Error> {
+        crate::pem::encode("PUBLIC KEY", &self.to_spki_der()?)
+    }
+
     fn encode_spki(&self) -> der::Result<Vec<u8>> {
-        let rsa;
+        let (rsa, curve_oid);
         let (oid, parameters, key) = match self.material() {
             KeyMaterial::Ec { curve, point } => {
-                let curve = match curve {
-                    Curve::P256 => &P256,
-                    Curve::P384 => &P384,
-                };
-                (EC, Some(AnyRef::from(curve)), point)
+                curve_oid = curve.oid();
+                (EC, Some(AnyRef::from(&curve_oid)), point)
             }
             KeyMaterial::Ed25519(point) => (ED25519, None, point.as_slice()),
             KeyMaterial::Rsa { n, e } => {

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::base64url;
 use crate::key::{KeySet, VerifyingKey};
 use crate::provider::ring;
 use crate::sign::SigningKey;

@@ -44,11 +44,11 @@ pub(super) struct Parsed {
 #[derive(Clone, Copy, Debug)]
 pub struct Header<'a> {
     parsed: &'a Parsed,
-    json: &'a str,
+    json: &'a [u8],
 }
 
 impl<'a> Header<'a> {
-    pub(super) fn new(parsed: &'a Parsed, json: &'a str) -> Self {
+    pub(super) fn new(parsed: &'a Parsed, json: &'a [u8]) -> Self {
         Self { parsed, json }
     }
 
@@ -86,7 +86,7 @@ impl<'a> Header<'a> {
     /// The header's JSON text, for parameters that a profile defines.
     #[must_use]
     pub fn raw(&self) -> &'a str {
-        self.json
+        core::str::from_utf8(self.json).unwrap_or_default()
     }
 
     /// All members.
@@ -95,7 +95,7 @@ impl<'a> Header<'a> {
     ///
     /// [`Error::Json`]; not for a header that was parsed.
     pub fn members(&self) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
-        json::object(self.json.as_bytes(), &json::Limits::HEADER).map_err(|source| Error::Json {
+        json::object(self.json, &json::Limits::HEADER).map_err(|source| Error::Json {
             what: "header",
             source,
         })
@@ -153,7 +153,6 @@ impl Parsed {
         if let Some(crit) = parsed.crit {
             check_crit(crit, bytes, rules)?;
         }
-        let base = core::str::from_utf8(bytes).unwrap_or_default();
         let algorithm = match alg {
             None => return Err(Error::MissingHeader { name: "alg" }),
             Some(None) => return Err(Error::HeaderType { name: "alg" }),
@@ -163,7 +162,7 @@ impl Parsed {
                     value: Option<Option<Cow<'_, str>>>,
                     accept: fn(&str) -> bool| match value {
             None => Ok(None),
-            Some(Some(text)) if accept(&text) => Ok(Some(Text::of(text, base))),
+            Some(Some(text)) if accept(&text) => Ok(Some(Text::of(text, bytes))),
             Some(_) => Err(Error::HeaderType { name }),
         };
         Ok(Self {
@@ -197,9 +196,10 @@ fn text_only(value: Member<'_>) -> Option<Cow<'_, str>> {
 
 /// RFC 7515 section 4.1.11.
 fn check_crit(crit: Member<'_>, header: &[u8], rules: &HeaderRules) -> Result<(), Error> {
-    let Member::Texts(names) = crit else {
+    let Member::Texts(first, mut names) = crit else {
         return Err(Error::InvalidCritical);
     };
+    names.extend(first);
     let repeated = names
         .iter()
         .enumerate()

@@ -43,35 +43,41 @@ impl Default for Limits {
 }
 
 /// A compact JWS whose structure is sound and whose signature is not yet checked.
+///
+/// `B` holds what was decoded: a `Vec<u8>` of its own, or a slice of the caller's buffer.
 #[derive(Debug)]
-pub struct UnverifiedJws<'a> {
+pub struct UnverifiedJws<'a, B = Vec<u8>> {
     signing_input: &'a str,
-    header: Parsed,
-    buffer: Buffer,
+    decoded: Decoded<B>,
 }
 
 /// Header, payload and signature, decoded one behind the other.
 #[derive(Debug)]
-struct Buffer {
-    bytes: Vec<u8>,
+struct Decoded<B> {
+    header: Parsed,
+    bytes: B,
     payload_at: usize,
     signature_at: usize,
 }
 
-impl Buffer {
-    fn header(&self) -> &str {
-        core::str::from_utf8(self.bytes.get(..self.payload_at).unwrap_or_default())
-            .unwrap_or_default()
+impl<B: AsRef<[u8]>> Decoded<B> {
+    fn header(&self) -> Header<'_> {
+        let json = self.bytes.as_ref().get(..self.payload_at);
+        Header::new(&self.header, json.unwrap_or_default())
     }
 
     fn payload(&self) -> &[u8] {
         self.bytes
+            .as_ref()
             .get(self.payload_at..self.signature_at)
             .unwrap_or_default()
     }
 
     fn signature(&self) -> &[u8] {
-        self.bytes.get(self.signature_at..).unwrap_or_default()
+        self.bytes
+            .as_ref()
+            .get(self.signature_at..)
+            .unwrap_or_default()
     }
 }
 
@@ -95,61 +101,93 @@ impl<'a> UnverifiedJws<'a> {
         rules: &HeaderRules,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        if compact.len() > limits.token {
-            return Err(Error::TooLarge {
-                what: "token",
-                limit: limits.token,
-            });
-        }
-        if compact.trim_ascii_start().starts_with('{') {
-            return Err(Error::JsonSerialization);
-        }
-        let allowed =
-            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if let Some(offset) = compact.bytes().position(|byte| !allowed(&byte)) {
-            return Err(Error::TokenCharacters { offset });
-        }
-        let (header, payload, signature) = split(compact)?;
-        if signature.is_empty() {
-            return Err(Error::EmptySignature);
-        }
-        if header.len() / 4 * 3 > limits.header {
-            return Err(Error::TooLarge {
-                what: "header",
-                limit: limits.header,
-            });
-        }
-        let mut bytes = Vec::with_capacity(compact.len() / 4 * 3 + 3);
-        base64url::decode_to(header, &mut bytes, "header")?;
-        let parsed = Parsed::read(&bytes, rules, limits.header)?;
-        let payload_at = bytes.len();
-        base64url::decode_to(payload, &mut bytes, "payload")?;
-        let signature_at = bytes.len();
-        base64url::decode_to(signature, &mut bytes, "signature")?;
-        let signing_input = compact
-            .get(..header.len() + 1 + payload.len())
-            .unwrap_or_default();
+        let mut bytes = Vec::new();
+        let UnverifiedJws {
+            signing_input,
+            decoded:
+                Decoded {
+                    header,
+                    payload_at,
+                    signature_at,
+                    ..
+                },
+        } = UnverifiedJws::parse_in(compact, rules, limits, &mut bytes)?;
         Ok(Self {
             signing_input,
-            header: parsed,
-            buffer: Buffer {
+            decoded: Decoded {
+                header,
                 bytes,
                 payload_at,
                 signature_at,
             },
         })
     }
+}
 
+impl<'a, 'b> UnverifiedJws<'a, &'b [u8]> {
+    /// As [`UnverifiedJws::parse_with`], decoding into a buffer that the caller uses again and again, so
+    /// that nothing is allocated once it is large enough.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnverifiedJws::parse_with`].
+    pub fn parse_in(
+        compact: &'a str,
+        rules: &HeaderRules,
+        limits: &Limits,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        if compact.len() > limits.token {
+            return Err(Error::TooLarge {
+                what: "token",
+                limit: limits.token,
+            });
+        }
+        let (header, payload, signature) = split(compact)?;
+        if header.len() / 4 * 3 > limits.header {
+            return Err(Error::TooLarge {
+                what: "header",
+                limit: limits.header,
+            });
+        }
+        buffer.clear();
+        buffer.reserve(compact.len() / 4 * 3 + 3);
+        let mut decode = |segment: &str, what| {
+            base64url::decode_to(segment, buffer, what)
+                .map(|()| buffer.len())
+                // Only now is it worth knowing which byte it was.
+                .map_err(|error| foreign_byte(compact).unwrap_or(error))
+        };
+        let payload_at = decode(header, "header")?;
+        let signature_at = decode(payload, "payload")?;
+        decode(signature, "signature")?;
+        let bytes: &'b [u8] = buffer;
+        let json = bytes.get(..payload_at).unwrap_or_default();
+        Ok(Self {
+            signing_input: compact
+                .get(..header.len() + 1 + payload.len())
+                .unwrap_or_default(),
+            decoded: Decoded {
+                header: Parsed::read(json, rules, limits.header)?,
+                bytes,
+                payload_at,
+                signature_at,
+            },
+        })
+    }
+}
+
+impl<'a, B: AsRef<[u8]>> UnverifiedJws<'a, B> {
     /// The header, which nobody vouches for yet.
     #[must_use]
     pub fn unverified_header(&self) -> Header<'_> {
-        Header::new(&self.header, self.buffer.header())
+        self.decoded.header()
     }
 
     /// The payload, which nobody vouches for yet.
     #[must_use]
     pub fn unverified_payload(&self) -> &[u8] {
-        self.buffer.payload()
+        self.decoded.payload()
     }
 
     /// The first two segments: what is signed. Its hash, unlike the token's, does not change with
@@ -169,24 +207,24 @@ impl<'a> UnverifiedJws<'a> {
         self,
         keys: &(impl KeySource + ?Sized),
         allowed: Algorithms,
-    ) -> Result<VerifiedJws, Error> {
-        let algorithm = self.header.algorithm;
+    ) -> Result<VerifiedJws<B>, Error> {
+        let header = self.decoded.header();
+        let algorithm = header.algorithm();
         if !allowed.contains(algorithm) {
             return Err(Error::AlgorithmNotAllowed { algorithm });
         }
-        let candidates = keys.candidates(&self.unverified_header())?;
+        let candidates = keys.candidates(&header)?;
         let mut refusal = Error::UnknownKey;
         for key in candidates.iter() {
             match key.verify(
                 algorithm,
                 self.signing_input.as_bytes(),
-                self.buffer.signature(),
+                self.decoded.signature(),
             ) {
                 Ok(()) => {
                     return Ok(VerifiedJws {
-                        header: self.header,
-                        buffer: self.buffer,
                         key: key.clone(),
+                        decoded: self.decoded,
                     });
                 }
                 Err(error) => refusal = error,
@@ -196,41 +234,60 @@ impl<'a> UnverifiedJws<'a> {
     }
 }
 
-/// Exactly two dots, found without collecting the segments of a hostile token.
+/// The first byte that no compact token has.
+fn foreign_byte(compact: &str) -> Option<Error> {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let offset = compact.bytes().position(|byte| !allowed(&byte))?;
+    Some(Error::TokenCharacters { offset })
+}
+
+/// Exactly two dots, found without collecting the segments of a hostile token. What a wrong number
+/// means is told apart by looking again.
 fn split(compact: &str) -> Result<(&str, &str, &str), Error> {
-    let (header, rest) = compact.split_once('.').ok_or(Error::SegmentCount)?;
-    let (payload, signature) = rest.split_once('.').ok_or(Error::SegmentCount)?;
-    match signature
-        .bytes()
-        .filter(|byte| *byte == b'.')
-        .take(3)
-        .count()
-    {
-        0 => Ok((header, payload, signature)),
-        2 => Err(Error::EncryptedNotSigned),
-        _ => Err(Error::SegmentCount),
+    let segments = compact.split_once('.').and_then(|(header, rest)| {
+        let (payload, signature) = rest.split_once('.')?;
+        Some((header, payload, signature)).filter(|_| !signature.contains('.'))
+    });
+    match segments {
+        Some(_) if compact.trim_ascii_start().starts_with('{') => Err(Error::JsonSerialization),
+        Some((_, _, "")) => Err(foreign_byte(compact).unwrap_or(Error::EmptySignature)),
+        Some(segments) => Ok(segments),
+        None => Err(not_three_segments(compact)),
+    }
+}
+
+#[cold]
+fn not_three_segments(compact: &str) -> Error {
+    if compact.trim_ascii_start().starts_with('{') {
+        return Error::JsonSerialization;
+    }
+    if let Some(error) = foreign_byte(compact) {
+        return error;
+    }
+    match compact.bytes().filter(|byte| *byte == b'.').take(5).count() {
+        4 => Error::EncryptedNotSigned,
+        _ => Error::SegmentCount,
     }
 }
 
 /// A JWS whose signature was verified, with the key that verified it.
 #[derive(Debug)]
-pub struct VerifiedJws {
-    header: Parsed,
-    buffer: Buffer,
+pub struct VerifiedJws<B = Vec<u8>> {
+    decoded: Decoded<B>,
     key: VerifyingKey,
 }
 
-impl VerifiedJws {
+impl<B: AsRef<[u8]>> VerifiedJws<B> {
     /// The protected header.
     #[must_use]
     pub fn header(&self) -> Header<'_> {
-        Header::new(&self.header, self.buffer.header())
+        self.decoded.header()
     }
 
     /// The payload bytes.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.buffer.payload()
+        self.decoded.payload()
     }
 
     /// The key that verified the signature.

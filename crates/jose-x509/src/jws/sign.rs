@@ -118,7 +118,7 @@ pub fn sign(
 ) -> Result<String, Error> {
     let input = SigningInput::new(header, signer.algorithm().name(), signer.kid(), payload);
     let signature = signer.sign(input.as_bytes())?;
-    Ok(input.finish(&signature))
+    Ok(input.finish(signature.as_ref()))
 }
 
 /// Signs `payload` with a key behind a network.
@@ -133,5 +133,5 @@ pub async fn sign_async(
 ) -> Result<String, Error> {
     let input = SigningInput::new(header, signer.algorithm().name(), signer.kid(), payload);
     let signature = signer.sign(input.as_bytes()).await?;
-    Ok(input.finish(&signature))
+    Ok(input.finish(signature.as_ref()))
 }

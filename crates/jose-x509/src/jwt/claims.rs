@@ -64,23 +64,53 @@ impl NumericDate {
 pub(super) struct Registered {
     pub(super) iss: Option<Text>,
     pub(super) sub: Option<Text>,
-    pub(super) aud: Vec<Text>,
+    pub(super) aud: Audiences,
     pub(super) exp: Option<NumericDate>,
     pub(super) nbf: Option<NumericDate>,
     pub(super) iat: Option<NumericDate>,
     pub(super) jti: Option<Text>,
     pub(super) has_cnf: bool,
+    /// One bit for each of the claims that were asked for by position.
+    pub(super) present: u64,
+}
+
+/// The values of `aud`; a single one needs no allocation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Audiences {
+    first: Option<Text>,
+    others: Vec<Text>,
+}
+
+impl Audiences {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Text> {
+        self.first.iter().chain(&self.others)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(super) fn is_single(&self) -> bool {
+        self.others.is_empty()
+    }
 }
 
 const MAX_JTI: usize = 256;
 
 impl Registered {
-    pub(super) fn read(payload: &[u8], limits: &json::Limits) -> Result<Self, Error> {
-        let base = core::str::from_utf8(payload).unwrap_or_default();
+    /// Reads the claims; `wanted` are up to 64 names whose presence is noted.
+    pub(super) fn read(
+        payload: &[u8],
+        limits: &json::Limits,
+        wanted: &[&'static str],
+    ) -> Result<Self, Error> {
         let mut claims = Self::default();
         let mut wrong = None;
         json::read_object(payload, limits, |name, value| {
-            if let Err(claim) = claims.take(name, value, base) {
+            if let Some(position) = wanted.iter().position(|wanted| *wanted == name) {
+                claims.present |= bit(position);
+            }
+            if let Err(claim) = claims.take(name, value, payload) {
                 wrong.get_or_insert(claim);
             }
         })
@@ -100,7 +130,7 @@ impl Registered {
         }
     }
 
-    fn take(&mut self, name: &str, value: Member<'_>, base: &str) -> Result<(), &'static str> {
+    fn take(&mut self, name: &str, value: Member<'_>, base: &[u8]) -> Result<(), &'static str> {
         let text = |value, claim, max: usize| match value {
             Member::Text(text) if !text.is_empty() && text.len() <= max => {
                 Ok(Some(Text::of(text, base)))
@@ -117,15 +147,18 @@ impl Registered {
             "iat" => self.iat = date(&value, "iat")?,
             "cnf" => self.has_cnf = true,
             "aud" => {
-                self.aud = match value {
-                    Member::Text(one) if !one.is_empty() => vec![Text::of(one, base)],
-                    Member::Texts(many)
-                        if !many.is_empty() && many.iter().all(|one| !one.is_empty()) =>
-                    {
-                        many.into_iter().map(|one| Text::of(one, base)).collect()
-                    }
+                let (first, others) = match value {
+                    Member::Text(one) => (Some(one), Vec::new()),
+                    Member::Texts(first, others) => (first, others),
                     _ => return Err("aud"),
+                };
+                if first.iter().chain(&others).any(|one| one.is_empty()) || first.is_none() {
+                    return Err("aud");
                 }
+                self.aud = Audiences {
+                    first: first.map(|one| Text::of(one, base)),
+                    others: others.into_iter().map(|one| Text::of(one, base)).collect(),
+                };
             }
             _ => {}
         }
@@ -133,21 +166,28 @@ impl Registered {
     }
 }
 
+/// The bit of [`Registered::present`] for a position.
+pub(super) fn bit(position: usize) -> u64 {
+    u32::try_from(position)
+        .ok()
+        .and_then(|position| 1_u64.checked_shl(position))
+        .unwrap_or(0)
+}
+
 /// A JWT whose signature and claims were checked by a [`Validator`](crate::jwt::Validator).
+///
+/// `B` holds its bytes: a `Vec<u8>` of its own, or a slice of the buffer that was given to
+/// [`Validator::validate_in`](crate::jwt::Validator::validate_in).
 #[derive(Debug)]
-pub struct Jwt {
-    pub(super) jws: VerifiedJws,
+pub struct Jwt<B = Vec<u8>> {
+    pub(super) jws: VerifiedJws<B>,
     pub(super) registered: Registered,
     pub(super) confirmation: Option<Confirmation>,
 }
 
-impl Jwt {
-    fn base(&self) -> &str {
-        core::str::from_utf8(self.jws.payload()).unwrap_or_default()
-    }
-
+impl<B: AsRef<[u8]>> Jwt<B> {
     fn text<'a>(&'a self, text: Option<&'a Text>) -> Option<&'a str> {
-        text.map(|text| text.get(self.base()))
+        text.map(|text| text.get(self.jws.payload()))
     }
 
     /// `iss`.
@@ -164,7 +204,10 @@ impl Jwt {
 
     /// `aud`, one or several.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
-        self.registered.aud.iter().map(|one| one.get(self.base()))
+        self.registered
+            .aud
+            .iter()
+            .map(|one| one.get(self.jws.payload()))
     }
 
     /// `jti`.
@@ -245,11 +288,10 @@ pub struct UnverifiedClaims {
 /// # Errors
 ///
 /// [`Error::Json`], [`Error::TooLarge`], [`Error::ClaimType`].
-pub fn peek_claims(jws: &UnverifiedJws<'_>) -> Result<UnverifiedClaims, Error> {
+pub fn peek_claims<B: AsRef<[u8]>>(jws: &UnverifiedJws<'_, B>) -> Result<UnverifiedClaims, Error> {
     let payload = jws.unverified_payload();
-    let claims = Registered::read(payload, &json::Limits::CLAIMS)?;
-    let base = core::str::from_utf8(payload).unwrap_or_default();
-    let own = |text: Option<&Text>| text.map(|text| text.get(base).to_owned());
+    let claims = Registered::read(payload, &json::Limits::CLAIMS, &[])?;
+    let own = |text: Option<&Text>| text.map(|text| text.get(payload).to_owned());
     Ok(UnverifiedClaims {
         unverified_issuer: own(claims.iss.as_ref()),
         unverified_subject: own(claims.sub.as_ref()),

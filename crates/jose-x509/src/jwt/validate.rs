@@ -8,7 +8,7 @@ use crate::algorithm::Algorithms;
 use crate::error::Error;
 use crate::json;
 use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws};
-use crate::jwt::claims::{Jwt, NumericDate, Registered};
+use crate::jwt::claims::{Jwt, NumericDate, Registered, bit};
 use crate::jwt::confirmation::Confirmation;
 use crate::key::KeySource;
 
@@ -247,24 +247,44 @@ impl Validator {
         )
     }
 
+    /// As [`Validator::validate`], decoding into a buffer that the caller uses again and again, so that
+    /// nothing is allocated for a token without `cnf` and with one audience.
+    ///
+    /// # Errors
+    ///
+    /// As [`Validator::validate`].
+    pub fn validate_in<'b>(
+        &self,
+        compact: &str,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Jwt<&'b [u8]>, Error> {
+        self.validate_jws(
+            UnverifiedJws::parse_in(compact, &self.header_rules, &self.limits, buffer)?,
+            keys,
+            now,
+        )
+    }
+
     /// Validates a token that was parsed before, to choose its keys by what it says.
     ///
     /// # Errors
     ///
     /// As [`Validator::validate`].
-    pub fn validate_jws(
+    pub fn validate_jws<B: AsRef<[u8]>>(
         &self,
-        jws: UnverifiedJws<'_>,
+        jws: UnverifiedJws<'_, B>,
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
-    ) -> Result<Jwt, Error> {
+    ) -> Result<Jwt<B>, Error> {
         let header = jws.unverified_header();
         self.typ.check(&header)?;
         if self.kid_required && header.kid().is_none() {
             return Err(Error::MissingHeader { name: "kid" });
         }
         let jws = jws.verify(keys, self.algorithms)?;
-        let registered = Registered::read(jws.payload(), &self.claim_limits)?;
+        let registered = Registered::read(jws.payload(), &self.claim_limits, &self.required)?;
         let mut jwt = Jwt {
             jws,
             registered,
@@ -272,7 +292,7 @@ impl Validator {
         };
         self.check_times(&jwt.registered, now.as_secs())?;
         self.check_parties(&jwt)?;
-        self.check_required(&jwt)?;
+        self.check_required(&jwt.registered)?;
         jwt.confirmation = self.check_confirmation(&jwt)?;
         Ok(jwt)
     }
@@ -320,7 +340,7 @@ impl Validator {
         Ok(())
     }
 
-    fn check_parties(&self, jwt: &Jwt) -> Result<(), Error> {
+    fn check_parties<B: AsRef<[u8]>>(&self, jwt: &Jwt<B>) -> Result<(), Error> {
         if let Issuer::Exactly(expected) = &self.issuer {
             match jwt.issuer() {
                 None => return Err(Error::MissingClaim { claim: "iss" }),
@@ -333,8 +353,7 @@ impl Validator {
             Audience::Only(names) => (names, true),
             Audience::NotApplicable { .. } => return Ok(()),
         };
-        let count = jwt.registered.aud.len();
-        if count == 0 {
+        if jwt.registered.aud.is_empty() {
             return Err(Error::MissingClaim { claim: "aud" });
         }
         if !jwt
@@ -343,54 +362,37 @@ impl Validator {
         {
             return Err(Error::AudienceMismatch);
         }
-        if only && count > 1 {
+        if only && !jwt.registered.aud.is_single() {
             return Err(Error::MultipleAudiences);
         }
         Ok(())
     }
 
-    fn check_required(&self, jwt: &Jwt) -> Result<(), Error> {
-        let mut unregistered = false;
-        for claim in &self.required {
-            let present = match *claim {
-                "iss" => jwt.registered.iss.is_some(),
-                "sub" => jwt.registered.sub.is_some(),
-                "aud" => !jwt.registered.aud.is_empty(),
-                "exp" => jwt.registered.exp.is_some(),
-                "nbf" => jwt.registered.nbf.is_some(),
-                "iat" => jwt.registered.iat.is_some(),
-                "jti" => jwt.registered.jti.is_some(),
-                _ => {
-                    unregistered = true;
-                    true
-                }
-            };
-            if !present {
-                return Err(Error::MissingClaim { claim });
-            }
+    fn check_required(&self, claims: &Registered) -> Result<(), Error> {
+        let absent = |(position, _): &(usize, _)| claims.present & bit(*position) == 0;
+        match self.required.iter().enumerate().find(absent) {
+            Some((_, claim)) => Err(Error::MissingClaim { claim }),
+            None => Ok(()),
         }
-        if unregistered {
-            let claims = jwt.claims_map()?;
-            if let Some(claim) = self
-                .required
-                .iter()
-                .find(|claim| !claims.contains_key(**claim))
-            {
-                return Err(Error::MissingClaim { claim });
-            }
-        }
-        Ok(())
     }
 
-    fn check_confirmation(&self, jwt: &Jwt) -> Result<Option<Confirmation>, Error> {
+    fn check_confirmation<B: AsRef<[u8]>>(
+        &self,
+        jwt: &Jwt<B>,
+    ) -> Result<Option<Confirmation>, Error> {
         match (self.confirmation, jwt.registered.has_cnf) {
             (ConfirmationRule::Refused, true) => Err(Error::UnexpectedConfirmation),
             (ConfirmationRule::Required, false) => Err(Error::MissingClaim { claim: "cnf" }),
             (_, false) => Ok(None),
             (_, true) => {
-                let claims = jwt.claims_map()?;
-                claims.get("cnf").map(Confirmation::from_value).transpose()
+                let claims: OnlyConfirmation = jwt.claims()?;
+                Confirmation::from_value(&claims.cnf).map(Some)
             }
         }
     }
+}
+
+#[derive(serde::Deserialize)]
+struct OnlyConfirmation {
+    cnf: serde_json::Value,
 }

@@ -1,4 +1,5 @@
-//! The `ring` backend: every algorithm of [`Algorithm`], not FIPS validated.
+//! The `ring` backend, not FIPS validated. ES512, which `ring` lacks, comes from RustCrypto; RSA keys
+//! are not generated.
 
 use std::sync::Arc;
 
@@ -7,13 +8,16 @@ use ring::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
     RsaKeyPair, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
 };
-use ring::{agreement, digest, rand};
+use ring::{digest, rand};
 use zeroize::Zeroizing;
 
-use super::{CryptoProvider, PreparedKey, PrivateKey, SecureRandom, Sha256, Signing, Verification};
-use crate::algorithm::{Algorithm, KeyKind};
+use super::{
+    CryptoProvider, PreparedKey, PrivateKey, SecureRandom, Sha256, Signing, Verification, p521,
+};
+use crate::algorithm::Algorithm;
 use crate::error::{Error, KeyProblem};
 use crate::jwk::{Curve, KeyMaterial, PublicKey};
+use crate::sign::Signature;
 
 /// The provider over `ring`.
 #[must_use]
@@ -57,81 +61,85 @@ impl SecureRandom for Ring {
 }
 
 impl Verification for Ring {
-    fn prepare(&self, key: KeyMaterial<'_>) -> Result<Arc<dyn PreparedKey>, Error> {
-        Ok(match key {
-            KeyMaterial::Ec { curve, point } => {
-                check_on_curve(curve, point)?;
-                let algorithm: &dyn VerificationAlgorithm = match curve {
-                    Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED,
-                    Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED,
-                };
-                Arc::new(Fixed {
-                    kind: curve.key_kind(),
-                    key: UnparsedPublicKey::new(algorithm, point.into()),
-                })
-            }
-            KeyMaterial::Ed25519(point) => Arc::new(Fixed {
-                kind: KeyKind::Ed25519,
-                key: UnparsedPublicKey::new(&signature::ED25519, point.as_slice().into()),
+    fn supports(&self, _: Algorithm) -> bool {
+        true
+    }
+
+    fn prepare(
+        &self,
+        algorithm: Algorithm,
+        key: KeyMaterial<'_>,
+    ) -> Result<Box<dyn PreparedKey>, KeyProblem> {
+        use Algorithm as A;
+        let point = |algorithm: &'static dyn VerificationAlgorithm, point: &[u8]| {
+            Box::new(Point(UnparsedPublicKey::new(algorithm, point.into())))
+        };
+        Ok(match (algorithm, key) {
+            (
+                A::Es256,
+                KeyMaterial::Ec {
+                    curve: Curve::P256,
+                    point: p,
+                },
+            ) => point(&signature::ECDSA_P256_SHA256_FIXED, p),
+            (
+                A::Es384,
+                KeyMaterial::Ec {
+                    curve: Curve::P384,
+                    point: p,
+                },
+            ) => point(&signature::ECDSA_P384_SHA384_FIXED, p),
+            (
+                A::Es512,
+                KeyMaterial::Ec {
+                    curve: Curve::P521,
+                    point,
+                },
+            ) => Box::new(p521::Verifier::new(point)?),
+            (A::Ed25519 | A::EdDsa, KeyMaterial::Ed25519(p)) => point(&signature::ED25519, p),
+            (_, KeyMaterial::Rsa { n, e }) => Box::new(Rsa {
+                parameters: rsa_parameters(algorithm).ok_or(KeyProblem::Inconsistent)?,
+                key: RsaPublicKeyComponents {
+                    n: n.into(),
+                    e: e.into(),
+                },
             }),
-            KeyMaterial::Rsa { n, e } => Arc::new(Rsa(RsaPublicKeyComponents {
-                n: n.into(),
-                e: e.into(),
-            })),
+            _ => return Err(KeyProblem::Inconsistent),
         })
     }
 }
 
-/// `ring` offers no check of a point alone; the first step of a key agreement with it is that check.
-fn check_on_curve(curve: Curve, point: &[u8]) -> Result<(), Error> {
-    let algorithm = match curve {
-        Curve::P256 => &agreement::ECDH_P256,
-        Curve::P384 => &agreement::ECDH_P384,
-    };
-    let ephemeral = agreement::EphemeralPrivateKey::generate(algorithm, &rand::SystemRandom::new())
-        .map_err(|_| Error::RandomFailed)?;
-    agreement::agree_ephemeral(
-        ephemeral,
-        &agreement::UnparsedPublicKey::new(algorithm, point),
-        |_| (),
-    )
-    .map_err(|_| Error::InvalidKey {
-        problem: KeyProblem::InvalidPoint,
+fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+    Some(match algorithm {
+        Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
+        Algorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
+        Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
+        _ => return None,
     })
 }
 
-/// A key whose kind fixes the algorithm.
-struct Fixed {
-    kind: KeyKind,
-    key: UnparsedPublicKey<Box<[u8]>>,
-}
+struct Point(UnparsedPublicKey<Box<[u8]>>);
 
-impl PreparedKey for Fixed {
-    fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), Error> {
-        if algorithm.key_kind() != self.kind {
-            return Err(Error::InvalidSignature);
-        }
-        self.key
+impl PreparedKey for Point {
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {
+        self.0
             .verify(message, signature)
             .map_err(|_| Error::InvalidSignature)
     }
 }
 
-struct Rsa(RsaPublicKeyComponents<Box<[u8]>>);
+struct Rsa {
+    parameters: &'static RsaParameters,
+    key: RsaPublicKeyComponents<Box<[u8]>>,
+}
 
 impl PreparedKey for Rsa {
-    fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), Error> {
-        let parameters: &RsaParameters = match algorithm {
-            Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-            Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
-            Algorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
-            Algorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
-            Algorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
-            Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
-            _ => return Err(Error::InvalidSignature),
-        };
-        self.0
-            .verify(parameters, message, signature)
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {
+        self.key
+            .verify(self.parameters, message, signature)
             .map_err(|_| Error::InvalidSignature)
     }
 }
@@ -141,44 +149,37 @@ impl Signing for Ring {
         let refused = |_| Error::InvalidKey {
             problem: KeyProblem::Malformed,
         };
-        let random = rand::SystemRandom::new();
-        Ok(
-            match (algorithm.key_kind(), ecdsa(algorithm), rsa(algorithm)) {
-                (KeyKind::P256 | KeyKind::P384, Some((curve, ecdsa)), _) => {
-                    let pair = EcdsaKeyPair::from_pkcs8(ecdsa, der, &random).map_err(refused)?;
-                    let public = PublicKey::from_sec1_point(curve, pair.public_key().as_ref())?;
-                    Arc::new(EcdsaKey { pair, public })
-                }
-                (KeyKind::Ed25519, ..) => {
-                    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(refused)?;
-                    let public = PublicKey::from_ed25519(pair.public_key().as_ref())?;
-                    Arc::new(Ed25519Key { pair, public })
-                }
-                (KeyKind::Rsa, _, Some(encoding)) => {
-                    let pair = RsaKeyPair::from_pkcs8(der).map_err(refused)?;
-                    let RsaPublicKeyComponents { n, e } =
-                        RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
-                    let public = PublicKey::from_rsa(&n, &e)?;
-                    Arc::new(RsaKey {
-                        pair,
-                        public,
-                        encoding,
-                    })
-                }
-                _ => {
-                    return Err(Error::InvalidKey {
-                        problem: KeyProblem::Unsupported,
-                    });
-                }
-            },
-        )
+        if let Some((curve, ecdsa)) = ecdsa(algorithm) {
+            let pair = EcdsaKeyPair::from_pkcs8(ecdsa, der, &rand::SystemRandom::new())
+                .map_err(refused)?;
+            let public = PublicKey::from_sec1_point(curve, pair.public_key().as_ref())?;
+            return Ok(Arc::new(EcdsaKey { pair, public }));
+        }
+        if let Some(encoding) = rsa_encoding(algorithm) {
+            let pair = RsaKeyPair::from_pkcs8(der).map_err(refused)?;
+            let RsaPublicKeyComponents { n, e } =
+                RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
+            let public = PublicKey::from_rsa(&n, &e)?;
+            return Ok(Arc::new(RsaKey {
+                pair,
+                public,
+                encoding,
+            }));
+        }
+        if algorithm == Algorithm::Es512 {
+            return Ok(Arc::new(p521::Signer::from_pkcs8(der)?));
+        }
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(refused)?;
+        let public = PublicKey::from_ed25519(pair.public_key().as_ref())?;
+        Ok(Arc::new(Ed25519Key { pair, public }))
     }
 
     fn generate_pkcs8(&self, algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, Error> {
         let random = rand::SystemRandom::new();
-        let document = match (algorithm.key_kind(), ecdsa(algorithm)) {
+        let document = match (algorithm, ecdsa(algorithm)) {
             (_, Some((_, ecdsa))) => EcdsaKeyPair::generate_pkcs8(ecdsa, &random),
-            (KeyKind::Ed25519, _) => Ed25519KeyPair::generate_pkcs8(&random),
+            (Algorithm::Es512, _) => return p521::generate_pkcs8(self),
+            (Algorithm::Ed25519 | Algorithm::EdDsa, _) => Ed25519KeyPair::generate_pkcs8(&random),
             _ => {
                 return Err(Error::InvalidKey {
                     problem: KeyProblem::Unsupported,
@@ -199,7 +200,7 @@ fn ecdsa(algorithm: Algorithm) -> Option<(Curve, &'static EcdsaSigningAlgorithm)
     }
 }
 
-fn rsa(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
+fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
     Some(match algorithm {
         Algorithm::Rs256 => &signature::RSA_PKCS1_SHA256,
         Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
@@ -217,12 +218,11 @@ struct EcdsaKey {
 }
 
 impl PrivateKey for EcdsaKey {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let signature = self
-            .pair
+    fn sign(&self, message: &[u8]) -> Result<Signature, Error> {
+        self.pair
             .sign(&rand::SystemRandom::new(), message)
-            .map_err(|_| Error::SigningFailed)?;
-        Ok(signature.as_ref().to_vec())
+            .map(|signature| Signature::from_slice(signature.as_ref()))
+            .map_err(|_| Error::SigningFailed)
     }
 
     fn public_key(&self) -> &PublicKey {
@@ -236,8 +236,8 @@ struct Ed25519Key {
 }
 
 impl PrivateKey for Ed25519Key {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok(self.pair.sign(message).as_ref().to_vec())
+    fn sign(&self, message: &[u8]) -> Result<Signature, Error> {
+        Ok(Signature::from_slice(self.pair.sign(message).as_ref()))
     }
 
     fn public_key(&self) -> &PublicKey {
@@ -252,7 +252,7 @@ struct RsaKey {
 }
 
 impl PrivateKey for RsaKey {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+    fn sign(&self, message: &[u8]) -> Result<Signature, Error> {
         let mut signature = vec![0; self.pair.public().modulus_len()];
         self.pair
             .sign(
@@ -262,7 +262,7 @@ impl PrivateKey for RsaKey {
                 &mut signature,
             )
             .map_err(|_| Error::SigningFailed)?;
-        Ok(signature)
+        Ok(signature.into())
     }
 
     fn public_key(&self) -> &PublicKey {

@@ -68,7 +68,7 @@ pub(super) fn certificate(
         credential: Credential::X509,
         source,
     })?;
-    finish(&tbs, algorithm, signer.algorithm(), &signature)
+    finish(&tbs, algorithm, signer.algorithm(), signature.as_ref())
         .map(CertificateDer::from)
         .map_err(|_| Error::Encoding)
 }
@@ -102,7 +102,7 @@ fn finish(
     signature: &[u8],
 ) -> der::Result<Vec<u8>> {
     let signature = match algorithm {
-        Algorithm::Es256 | Algorithm::Es384 => ecdsa_sig_value(signature)?,
+        Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 => ecdsa_sig_value(signature)?,
         _ => signature.to_vec(),
     };
     Certificate {
@@ -125,6 +125,7 @@ fn signature_algorithm(algorithm: Algorithm) -> Result<AlgorithmIdentifierOwned,
     let (oid, null) = match algorithm {
         Algorithm::Es256 => ("1.2.840.10045.4.3.2", false),
         Algorithm::Es384 => ("1.2.840.10045.4.3.3", false),
+        Algorithm::Es512 => ("1.2.840.10045.4.3.4", false),
         Algorithm::Ed25519 | Algorithm::EdDsa => ("1.3.101.112", false),
         Algorithm::Rs256 => ("1.2.840.113549.1.1.11", true),
         Algorithm::Rs384 => ("1.2.840.113549.1.1.12", true),

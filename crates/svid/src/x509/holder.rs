@@ -110,6 +110,7 @@ fn algorithm_of(leaf: &CertificateDer<'_>) -> Result<Algorithm, Error> {
     match Certificate::parse(leaf).map_err(Error::X509)?.key() {
         CertificateKey::P256 => Ok(Algorithm::Es256),
         CertificateKey::P384 => Ok(Algorithm::Es384),
+        CertificateKey::P521 => Ok(Algorithm::Es512),
         CertificateKey::Ed25519 => Ok(Algorithm::Ed25519),
         CertificateKey::Rsa { .. } => Ok(Algorithm::Rs256),
         _ => Err(Error::SigningKey {

@@ -1,0 +1,55 @@
+//! The member names of one object, each of which may occur once.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::JsonErrorKind;
+
+/// Names seen so far: the first ones lie side by side, further ones in a set.
+#[derive(Default)]
+pub(super) struct Names<'de> {
+    few: [&'de str; FEW],
+    len: usize,
+    /// One bit for each [`bit`] of a name: where it is not set, the name is new.
+    seen: u64,
+    many: BTreeSet<Cow<'de, str>>,
+}
+
+const FEW: usize = 16;
+
+impl<'de> Names<'de> {
+    /// Adds a name, of which there may be `most`.
+    pub(super) fn add(&mut self, name: Cow<'de, str>, most: usize) -> Result<(), JsonErrorKind> {
+        if self.len.saturating_add(self.many.len()) >= most {
+            return Err(JsonErrorKind::TooManyMembers);
+        }
+        let bit = bit(&name);
+        if self.seen & bit != 0 && self.contains(&name) {
+            return Err(JsonErrorKind::DuplicateMember);
+        }
+        self.seen |= bit;
+        match (name, self.few.get_mut(self.len)) {
+            (Cow::Borrowed(name), Some(slot)) => {
+                *slot = name;
+                self.len += 1;
+            }
+            (name, _) => {
+                self.many.insert(name);
+            }
+        }
+        Ok(())
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.few.iter().take(self.len).any(|few| *few == name) || self.many.contains(name)
+    }
+}
+
+/// One of 64 bits, spread over length and outer bytes, in which names of claims differ most.
+fn bit(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let outer = |byte: Option<&u8>| byte.map_or(0, |byte| u32::from(*byte));
+    let (first, last) = (outer(bytes.first()), outer(bytes.last()));
+    let mixed = (first * 7) ^ (last * 3) ^ u32::try_from(bytes.len()).unwrap_or(0).rotate_left(2);
+    1 << (mixed % 64)
+}
