@@ -8,4 +8,5 @@ mod tests;
 
 pub use header::{Header, HeaderRules};
 pub use parse::{Limits, UnverifiedJws, VerifiedJws};
+pub(crate) use sign::sign_input;
 pub use sign::{ProtectedHeader, SigningInput, sign, sign_async};

@@ -14,7 +14,7 @@ pub use confirmation::Confirmation;
 pub use validate::{Audience, ConfirmationRule, Expiry, Issuer, Type, Validator};
 
 use crate::error::Error;
-use crate::jws::{self, ProtectedHeader};
+use crate::jws::{self, ProtectedHeader, SigningInput};
 use crate::sign::Signer;
 
 /// Signs a claims set.
@@ -27,7 +27,11 @@ pub fn sign(
     header: &ProtectedHeader,
     claims: &(impl serde::Serialize + ?Sized),
 ) -> Result<String, Error> {
-    jws::sign(signer, header, &to_payload(claims)?)
+    let by = (signer.algorithm().name(), signer.kid());
+    match SigningInput::of_json(header, by, claims) {
+        Some(input) if input.payload_begins_with(b'{') => jws::sign_input(signer, input),
+        _ => Err(Error::ClaimsShape),
+    }
 }
 
 /// The payload of a claims set, for signers that do not fit [`sign`].

@@ -1,5 +1,9 @@
 //! Making a compact JWS.
 
+use std::io;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
 use crate::base64url;
@@ -60,18 +64,29 @@ impl ProtectedHeader {
         self.extra.insert(name.to_owned(), value.into());
         Ok(self)
     }
+}
 
-    fn write(&self, alg: &str, kid: Option<&str>) -> String {
-        let mut members = Map::new();
-        members.insert("alg".to_owned(), alg.into());
-        if let (Some(kid), false) = (kid, self.without_kid) {
-            members.insert("kid".to_owned(), kid.into());
+/// A header together with what its signer adds to it.
+struct Signed<'a> {
+    header: &'a ProtectedHeader,
+    alg: &'a str,
+    kid: Option<&'a str>,
+}
+
+impl Serialize for Signed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("alg", self.alg)?;
+        if let (Some(kid), false) = (self.kid, self.header.without_kid) {
+            members.serialize_entry("kid", kid)?;
         }
-        if let Some(typ) = self.typ {
-            members.insert("typ".to_owned(), typ.into());
+        if let Some(typ) = self.header.typ {
+            members.serialize_entry("typ", typ)?;
         }
-        members.extend(self.extra.clone());
-        Value::Object(members).to_string()
+        for (name, value) in &self.header.extra {
+            members.serialize_entry(name, value)?;
+        }
+        members.end()
     }
 }
 
@@ -79,16 +94,33 @@ impl ProtectedHeader {
 #[derive(Debug)]
 pub struct SigningInput(String);
 
+/// Room for header and signature, which few tokens exceed.
+const AROUND: usize = 384;
+
 impl SigningInput {
     /// Encodes header and payload for a signer with this algorithm and key name.
     #[must_use]
     pub fn new(header: &ProtectedHeader, alg: &str, kid: Option<&str>, payload: &[u8]) -> Self {
-        let header = header.write(alg, kid);
-        let mut token = String::with_capacity((header.len() + payload.len()) / 3 * 4 + 128);
-        base64url::encode_to(header.as_bytes(), &mut token);
+        let room = payload.len().saturating_add(2) / 3 * 4;
+        let mut token = String::with_capacity(room.saturating_add(AROUND));
+        encode_json(&Signed { header, alg, kid }, &mut token);
         token.push('.');
         base64url::encode_to(payload, &mut token);
         Self(token)
+    }
+
+    /// As [`SigningInput::new`] for a payload that is the JSON text of `claims`, which is encoded as it
+    /// is written. `None` if `claims` cannot be written.
+    pub(crate) fn of_json(
+        header: &ProtectedHeader,
+        signer: (&str, Option<&str>),
+        claims: &(impl Serialize + ?Sized),
+    ) -> Option<Self> {
+        let (alg, kid) = signer;
+        let mut token = String::with_capacity(JSON_ROOM);
+        let written = encode_json(&Signed { header, alg, kid }, &mut token);
+        token.push('.');
+        (written && encode_json(claims, &mut token)).then_some(Self(token))
     }
 
     /// The bytes to sign.
@@ -97,12 +129,74 @@ impl SigningInput {
         self.0.as_bytes()
     }
 
+    /// Whether the payload begins with this byte: its first three are the first four characters.
+    pub(crate) fn payload_begins_with(&self, byte: u8) -> bool {
+        let payload = self
+            .0
+            .split_once('.')
+            .and_then(|(_, payload)| payload.get(..4));
+        payload
+            .and_then(|start| base64url::decode(start, "payload").ok())
+            .is_some_and(|start| start.first() == Some(&byte))
+    }
+
     /// Appends the signature.
     #[must_use]
     pub fn finish(mut self, signature: &[u8]) -> String {
         self.0.push('.');
         base64url::encode_to(signature, &mut self.0);
         self.0
+    }
+}
+
+/// Room for a whole token whose length is not known before.
+const JSON_ROOM: usize = 1024;
+
+/// Appends the base64url of a JSON text while it is written; whether it could be.
+fn encode_json(value: &(impl Serialize + ?Sized), token: &mut String) -> bool {
+    let mut encoder = Encoder {
+        token,
+        bytes: [0; CHUNK],
+        len: 0,
+    };
+    let written = serde_json::to_writer(&mut encoder, value).is_ok();
+    encoder.encode();
+    written
+}
+
+/// Gathers the small pieces that a serializer writes and encodes them by the chunk.
+struct Encoder<'t> {
+    token: &'t mut String,
+    bytes: [u8; CHUNK],
+    len: usize,
+}
+
+/// A multiple of three, so that only the last chunk ends inside a group.
+const CHUNK: usize = 384;
+
+impl Encoder<'_> {
+    fn encode(&mut self) {
+        base64url::encode_to(self.bytes.get(..self.len).unwrap_or_default(), self.token);
+        self.len = 0;
+    }
+}
+
+impl io::Write for Encoder<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.len == CHUNK {
+            self.encode();
+        }
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        let len = bytes.len().min(room.len());
+        for (to, from) in room.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        self.len += len;
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -116,7 +210,16 @@ pub fn sign(
     header: &ProtectedHeader,
     payload: &[u8],
 ) -> Result<String, Error> {
-    let input = SigningInput::new(header, signer.algorithm().name(), signer.kid(), payload);
+    sign_input(
+        signer,
+        SigningInput::new(header, signer.algorithm().name(), signer.kid(), payload),
+    )
+}
+
+pub(crate) fn sign_input(
+    signer: &(impl Signer + ?Sized),
+    input: SigningInput,
+) -> Result<String, Error> {
     let signature = signer.sign(input.as_bytes())?;
     Ok(input.finish(signature.as_ref()))
 }
