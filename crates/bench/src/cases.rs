@@ -1,0 +1,59 @@
+//! What is compared. One file a topic.
+
+use crate::backend::Backend;
+use crate::harness::Case;
+
+mod json;
+mod keys;
+mod sign;
+mod verify;
+mod x509;
+
+/// A case that is not made yet: making one can take longer than measuring it.
+pub struct Planned {
+    /// Its name.
+    pub name: String,
+    make: Box<dyn FnOnce(&str) -> Case>,
+}
+
+impl Planned {
+    fn new(name: impl Into<String>, make: impl FnOnce(&str) -> Case + 'static) -> Self {
+        Self {
+            name: name.into(),
+            make: Box::new(make),
+        }
+    }
+
+    /// Makes it.
+    #[must_use]
+    pub fn make(self) -> Case {
+        (self.make)(&self.name)
+    }
+}
+
+/// The peers of a run: the two backends of one of them exclude each other within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// `jsonwebtoken` on AWS-LC, and everything else.
+    AwsLc,
+    /// `jsonwebtoken` on RustCrypto, and nothing else.
+    RustCrypto,
+}
+
+/// Every case.
+#[must_use]
+pub fn all(peers: Peers) -> Vec<Planned> {
+    let mut cases = Vec::new();
+    for backend in Backend::ALL {
+        verify::plan(&mut cases, *backend, peers);
+        sign::plan(&mut cases, *backend, peers);
+        if peers == Peers::AwsLc {
+            keys::plan(&mut cases, *backend);
+            x509::plan(&mut cases, *backend);
+        }
+    }
+    if peers == Peers::AwsLc {
+        json::plan(&mut cases);
+    }
+    cases
+}
