@@ -1,6 +1,7 @@
-//! Strict DER elements over the reader of the `der` crate.
-
-use der::{Decode, Header, Reader, SliceReader, Tag, TagNumber};
+//! Strict DER elements (X.690), read in one pass.
+//!
+//! Whatever an [`Input`] hands out has a short tag, a minimal length and, if it is primitive, content that DER
+//! allows for its type. The content of a constructed element is read by entering it, or else given to [`check`].
 
 use super::error::{CertificateProblem, Field};
 
@@ -8,6 +9,37 @@ pub(super) type Result<T> = core::result::Result<T, CertificateProblem>;
 
 /// Deepest nesting of a certificate or of an extension value.
 const MAX_DEPTH: usize = 16;
+
+/// An identifier octet. Numbers above 30 need the long form, which X.509 never uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tag(u8);
+
+impl Tag {
+    pub(super) const BOOLEAN: Self = Self(0x01);
+    pub(super) const INTEGER: Self = Self(0x02);
+    pub(super) const BIT_STRING: Self = Self(0x03);
+    pub(super) const OCTET_STRING: Self = Self(0x04);
+    pub(super) const NULL: Self = Self(0x05);
+    pub(super) const OBJECT_IDENTIFIER: Self = Self(0x06);
+    pub(super) const SEQUENCE: Self = Self(0x30);
+    pub(super) const SET: Self = Self(0x31);
+    pub(super) const UTC_TIME: Self = Self(0x17);
+    pub(super) const GENERALIZED_TIME: Self = Self(0x18);
+
+    /// A context-specific tag of primitive content.
+    pub(super) const fn primitive(number: u8) -> Self {
+        Self(0x80 | number)
+    }
+
+    /// A context-specific tag of constructed content.
+    pub(super) const fn constructed(number: u8) -> Self {
+        Self(0xa0 | number)
+    }
+
+    pub(super) const fn is_constructed(self) -> bool {
+        self.0 & 0x20 != 0
+    }
+}
 
 /// One element: its tag, its content and all its bytes.
 #[derive(Clone, Copy)]
@@ -20,39 +52,53 @@ pub(super) struct Element<'a> {
 /// A run of elements that belong to one field of the certificate.
 #[derive(Clone, Debug)]
 pub(super) struct Input<'a> {
-    reader: SliceReader<'a>,
+    rest: &'a [u8],
     field: Field,
+    /// What is malformed if an element is not DER.
+    encoding: Field,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(bytes: &'a [u8], field: Field) -> Result<Self> {
-        let reader =
-            SliceReader::new(bytes).map_err(|_| CertificateProblem::Malformed { field })?;
-        Ok(Self { reader, field })
+    /// The content of an extension, or any other run whose encoding is its own affair.
+    pub(super) const fn new(bytes: &'a [u8], field: Field) -> Self {
+        Self {
+            rest: bytes,
+            field,
+            encoding: field,
+        }
     }
 
-    pub(super) fn malformed(&self) -> CertificateProblem {
+    /// A part of the certificate proper, whose encoding is that of the certificate.
+    pub(super) const fn part(bytes: &'a [u8], field: Field) -> Self {
+        Self {
+            rest: bytes,
+            field,
+            encoding: Field::Certificate,
+        }
+    }
+
+    pub(super) const fn malformed(&self) -> CertificateProblem {
         CertificateProblem::Malformed { field: self.field }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.reader.is_finished()
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
     }
 
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Element<'a>> {
-        let malformed = self.malformed();
-        let whole = self.reader.tlv_bytes().map_err(|_| malformed)?;
-        let mut inner = SliceReader::new(whole).map_err(|_| malformed)?;
-        let header = Header::decode(&mut inner).map_err(|_| malformed)?;
-        let value = inner.read_slice(header.length()).map_err(|_| malformed)?;
-        let tag = header.tag();
-        // Numbers above 30 need the long form, which X.509 never uses.
-        if tag.number().value() > 30 {
-            return Err(malformed);
+        match split(self.rest) {
+            Some((element, rest)) => {
+                self.rest = rest;
+                Ok(element)
+            }
+            None => Err(CertificateProblem::Malformed {
+                field: self.encoding,
+            }),
         }
-        Ok(Element { tag, value, whole })
     }
 
+    #[inline]
     pub(super) fn element(&mut self, tag: Tag) -> Result<Element<'a>> {
         let element = self.next()?;
         if element.tag == tag {
@@ -62,24 +108,63 @@ impl<'a> Input<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn value(&mut self, tag: Tag) -> Result<&'a [u8]> {
         Ok(self.element(tag)?.value)
     }
 
+    /// The next element, of any type; what it contains is checked, `above` levels below the outermost one.
+    #[inline]
+    pub(super) fn any(&mut self, above: usize) -> Result<Element<'a>> {
+        let element = self.next()?;
+        if element.tag.is_constructed() {
+            check(&element, above, self.encoding)?;
+        }
+        Ok(element)
+    }
+
     /// The next element's content if its tag is `tag`.
+    #[inline]
     pub(super) fn optional(&mut self, tag: Tag) -> Result<Option<&'a [u8]>> {
-        match Tag::peek(&self.reader) {
-            Ok(found) if found == tag => self.value(tag).map(Some),
-            _ => Ok(None),
+        if self.starts_with(tag) {
+            self.value(tag).map(Some)
+        } else {
+            Ok(None)
         }
     }
 
-    /// Enters a constructed element.
-    pub(super) fn nested(&mut self, tag: Tag) -> Result<Self> {
-        Self::new(self.value(tag)?, self.field)
+    pub(super) fn starts_with(&self, tag: Tag) -> bool {
+        self.rest.first() == Some(&tag.0)
     }
 
-    pub(super) fn finish(&self) -> Result<()> {
+    /// Enters the next element, which has to be a constructed one with this tag.
+    #[inline]
+    pub(super) fn nested(&mut self, tag: Tag) -> Result<Self> {
+        let element = self.element(tag)?;
+        Ok(self.enter(&element))
+    }
+
+    /// Enters a constructed element of this run.
+    pub(super) const fn enter(&self, element: &Element<'a>) -> Self {
+        Self {
+            rest: element.value,
+            field: self.field,
+            encoding: self.encoding,
+        }
+    }
+
+    /// The elements of a SET stand in the order of their bytes.
+    pub(super) fn check_order(&self, previous: &[u8], next: &[u8]) -> Result<()> {
+        if next < previous {
+            Err(CertificateProblem::Malformed {
+                field: self.encoding,
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) const fn finish(&self) -> Result<()> {
         if self.is_empty() {
             Ok(())
         } else {
@@ -88,75 +173,75 @@ impl<'a> Input<'a> {
     }
 }
 
-/// A context-specific tag of primitive content.
-pub(super) fn primitive(number: u32) -> Tag {
-    Tag::ContextSpecific {
-        constructed: false,
-        number: TagNumber::from(number),
-    }
-}
-
-/// A context-specific tag of constructed content.
-pub(super) fn constructed(number: u32) -> Tag {
-    Tag::ContextSpecific {
-        constructed: true,
-        number: TagNumber::from(number),
-    }
-}
-
-/// Walks every element and refuses what BER allows and DER does not.
-pub(super) fn check(bytes: &[u8], field: Field) -> Result<()> {
-    check_level(bytes, field, MAX_DEPTH)
-}
-
-fn check_level(bytes: &[u8], field: Field, depth: usize) -> Result<()> {
-    let malformed = CertificateProblem::Malformed { field };
-    let mut input = Input::new(bytes, field)?;
-    while !input.is_empty() {
-        let element = input.next()?;
-        if element.tag.is_constructed() {
-            let depth = depth
-                .checked_sub(1)
-                .ok_or(CertificateProblem::TooDeep { limit: MAX_DEPTH })?;
-            check_level(element.value, field, depth)?;
-            if element.tag == Tag::Set {
-                check_set_order(element.value, field)?;
-            }
-        } else if !primitive_is_strict(&element) {
-            return Err(malformed);
+/// The first element of `bytes` and what follows it.
+#[inline]
+fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
+    let (tag, header, length) = match bytes {
+        [tag, length @ 0..=0x7f, ..] => (*tag, 2, usize::from(*length)),
+        [tag, 0x81, length @ 0x80..=0xff, ..] => (*tag, 3, usize::from(*length)),
+        [tag, 0x82, high @ 1..=0xff, low, ..] => {
+            (*tag, 4, usize::from(u16::from_be_bytes([*high, *low])))
         }
-    }
-    Ok(())
+        // A longer one is longer than a certificate may be.
+        _ => return None,
+    };
+    let (whole, rest) = bytes.split_at_checked(header + length)?;
+    let value = whole.get(header..)?;
+    let tag = Tag(tag);
+    is_strict(tag, value).then_some((Element { tag, value, whole }, rest))
 }
 
-fn check_set_order(bytes: &[u8], field: Field) -> Result<()> {
-    let mut input = Input::new(bytes, field)?;
+/// Whether X.509 has the tag, and DER allows this content for it.
+#[inline]
+fn is_strict(tag: Tag, value: &[u8]) -> bool {
+    match tag.0 {
+        // SEQUENCE and SET.
+        0x30 | 0x31 => true,
+        0x06 => oid_is_valid(value),
+        // UTF8String.
+        0x0c => is_text(value) || (!value.contains(&0) && core::str::from_utf8(value).is_ok()),
+        // NumericString, PrintableString, IA5String, VisibleString.
+        0x12 | 0x13 | 0x16 | 0x1a => is_text(value),
+        0x01 => matches!(value, [0x00 | 0xff]),
+        // INTEGER and ENUMERATED.
+        0x02 | 0x0a => integer_is_minimal(value),
+        0x03 => bit_string(value).is_some(),
+        0x05 => value.is_empty(),
+        // TeletexString.
+        0x14 => !value.contains(&0),
+        // OCTET STRING, REAL, RELATIVE-OID, VideotexString, UTCTime, GeneralizedTime, GeneralString, BMPString.
+        0x04 | 0x09 | 0x0d | 0x15 | 0x17 | 0x18 | 0x1b | 0x1e => true,
+        // Other universal types, and the wrong one of primitive and constructed.
+        0x00..=0x3f => false,
+        0x40..=0xff => tag.0 & 0x1f != 0x1f,
+    }
+}
+
+/// Walks everything in a constructed element that has `above` more around it, and refuses what BER allows and DER does
+/// not.
+pub(super) fn check(element: &Element<'_>, above: usize, field: Field) -> Result<()> {
+    let level = above + 1;
+    if level > MAX_DEPTH {
+        return Err(CertificateProblem::TooDeep { limit: MAX_DEPTH });
+    }
+    let mut input = Input::new(element.value, field);
     let mut previous: &[u8] = &[];
     while !input.is_empty() {
-        let whole = input.next()?.whole;
-        if whole < previous {
-            return Err(input.malformed());
+        let inner = input.any(level)?;
+        if element.tag == Tag::SET {
+            input.check_order(previous, inner.whole)?;
+            previous = inner.whole;
         }
-        previous = whole;
     }
     Ok(())
 }
 
-fn primitive_is_strict(element: &Element<'_>) -> bool {
-    let value = element.value;
-    match element.tag {
-        Tag::Boolean => matches!(value, [0x00 | 0xff]),
-        Tag::Integer | Tag::Enumerated => integer_is_minimal(value),
-        Tag::Null => value.is_empty(),
-        Tag::ObjectIdentifier => oid_is_valid(value),
-        Tag::BitString => bit_string(value).is_some(),
-        Tag::Utf8String => !value.contains(&0) && core::str::from_utf8(value).is_ok(),
-        Tag::PrintableString | Tag::Ia5String | Tag::VisibleString | Tag::NumericString => {
-            value.is_ascii() && !value.contains(&0)
-        }
-        Tag::TeletexString => !value.contains(&0),
-        _ => true,
-    }
+/// ASCII without NUL. Without an early end, so that it is done many octets at a time.
+#[inline]
+pub(super) fn is_text(value: &[u8]) -> bool {
+    value
+        .iter()
+        .fold(true, |text, octet| text & (1..=0x7f).contains(octet))
 }
 
 fn integer_is_minimal(value: &[u8]) -> bool {
@@ -169,6 +254,7 @@ fn integer_is_minimal(value: &[u8]) -> bool {
 }
 
 /// Whether the content octets are base-128 groups, each in its shortest form.
+#[inline]
 pub(super) fn oid_is_valid(value: &[u8]) -> bool {
     let mut start = true;
     for byte in value {
@@ -181,6 +267,7 @@ pub(super) fn oid_is_valid(value: &[u8]) -> bool {
 }
 
 /// The count of unused bits and the octets of a BIT STRING, if its padding is zero.
+#[inline]
 pub(super) fn bit_string(value: &[u8]) -> Option<(u8, &[u8])> {
     let (&unused, bits) = value.split_first()?;
     match bits.last() {

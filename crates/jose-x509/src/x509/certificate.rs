@@ -3,10 +3,9 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use der::Tag;
 use pki_types::UnixTime;
 
-use super::asn1::{Input, Result, check, constructed, octets, primitive};
+use super::asn1::{Input, Result, Tag, octets};
 use super::error::{CertificateProblem, Field, X509Error};
 use super::extensions::{
     BasicConstraints, ExtendedKeyUsages, KeyUsage, authority_key_identifier, name_constraints,
@@ -69,43 +68,44 @@ impl<'a> Certificate<'a> {
                 limit: MAX_CERTIFICATE_SIZE,
             });
         }
-        let mut outer = Input::new(der, Field::Certificate)?;
-        let mut certificate = outer.nested(Tag::Sequence)?;
+        let mut outer = Input::new(der, Field::Certificate);
+        let mut certificate = outer.nested(Tag::SEQUENCE)?;
         outer.finish()?;
-        let tbs = certificate.element(Tag::Sequence)?;
-        let algorithm = certificate.element(Tag::Sequence)?;
-        let signature = certificate.value(Tag::BitString)?;
+        let tbs = certificate.element(Tag::SEQUENCE)?;
+        let algorithm = certificate.element(Tag::SEQUENCE)?;
+        let signature = certificate.value(Tag::BIT_STRING)?;
         certificate.finish()?;
         if octets(signature).is_none_or(<[u8]>::is_empty) {
             return Err(CertificateProblem::Malformed {
                 field: Field::SignatureValue,
             });
         }
-        check(der, Field::Certificate)?;
 
-        let mut tbs = Input::new(tbs.value, Field::TbsCertificate)?;
-        let version = tbs.optional(constructed(0))?;
+        let mut tbs = Input::part(tbs.value, Field::TbsCertificate);
+        let version = tbs.optional(Tag::constructed(0))?;
         if version != Some(&[0x02, 0x01, 0x02]) {
             return Err(CertificateProblem::UnsupportedVersion);
         }
-        let serial = tbs.value(Tag::Integer)?;
-        if tbs.element(Tag::Sequence)?.whole != algorithm.whole {
+        let serial = tbs.value(Tag::INTEGER)?;
+        if tbs.element(Tag::SEQUENCE)?.whole != algorithm.whole {
             return Err(CertificateProblem::SignatureAlgorithmMismatch);
         }
         check_algorithm(algorithm.value)?;
-        let issuer = tbs.element(Tag::Sequence)?;
-        if distinguished_name(issuer.value, Field::Issuer)?.empty {
+        let issuer = tbs.element(Tag::SEQUENCE)?;
+        let issuer_facts = distinguished_name(Input::part(issuer.value, Field::Issuer))?;
+        if issuer_facts.empty {
             return Err(CertificateProblem::EmptyIssuer);
         }
-        let (not_before, not_after) = validity(tbs.value(Tag::Sequence)?)?;
-        let subject = tbs.element(Tag::Sequence)?;
-        let subject_facts = distinguished_name(subject.value, Field::Subject)?;
-        let spki = tbs.element(Tag::Sequence)?;
+        let (not_before, not_after) = validity(tbs.value(Tag::SEQUENCE)?)?;
+        let subject = tbs.element(Tag::SEQUENCE)?;
+        let subject_facts = distinguished_name(Input::part(subject.value, Field::Subject))?;
+        let spki = tbs.element(Tag::SEQUENCE)?;
         let key = key::parse(spki.value)?;
-        if tbs.optional(primitive(1))?.is_some() || tbs.optional(primitive(2))?.is_some() {
+        if tbs.optional(Tag::primitive(1))?.is_some() || tbs.optional(Tag::primitive(2))?.is_some()
+        {
             return Err(CertificateProblem::UniqueIdentifier);
         }
-        let extensions = match tbs.optional(constructed(3))? {
+        let extensions = match tbs.optional(Tag::constructed(3))? {
             Some(value) => Extensions::parse(value)?,
             None => Extensions::default(),
         };
@@ -297,16 +297,17 @@ impl fmt::Debug for Certificate<'_> {
 }
 
 fn check_algorithm(content: &[u8]) -> Result<()> {
-    let mut algorithm = Input::new(content, Field::SignatureAlgorithm)?;
-    algorithm.value(Tag::ObjectIdentifier)?;
+    let mut algorithm = Input::part(content, Field::SignatureAlgorithm);
+    algorithm.value(Tag::OBJECT_IDENTIFIER)?;
     if !algorithm.is_empty() {
-        algorithm.next()?;
+        // Within the certificate, its signed part and the algorithm.
+        algorithm.any(3)?;
     }
     algorithm.finish()
 }
 
 fn validity(content: &[u8]) -> Result<(UnixTime, UnixTime)> {
-    let mut input = Input::new(content, Field::Validity)?;
+    let mut input = Input::part(content, Field::Validity);
     let not_before = time::parse(&input.next()?, Field::NotBefore)?;
     let not_after = time::parse(&input.next()?, Field::NotAfter)?;
     input.finish()?;
@@ -334,37 +335,22 @@ struct Extensions<'a> {
 
 impl<'a> Extensions<'a> {
     fn parse(value: &'a [u8]) -> Result<Self> {
-        let mut outer = Input::new(value, Field::Extensions)?;
-        let mut list = outer.nested(Tag::Sequence)?;
+        let mut outer = Input::part(value, Field::Extensions);
+        let mut list = outer.nested(Tag::SEQUENCE)?;
         outer.finish()?;
         if list.is_empty() {
             return Err(CertificateProblem::EmptyExtensions);
         }
         let mut this = Self::default();
-        let mut seen: [&[u8]; MAX_EXTENSIONS] = [&[]; MAX_EXTENSIONS];
-        let mut count = 0;
+        let all = list.clone();
+        let mut seen = Seen::default();
         while !list.is_empty() {
-            let mut extension = list.nested(Tag::Sequence)?;
-            let oid = extension.value(Tag::ObjectIdentifier)?;
-            // FALSE is the default, which DER leaves out.
-            let critical = match extension.optional(Tag::Boolean)? {
-                None => false,
-                Some([0xff]) => true,
-                Some(_) => return Err(extension.malformed()),
-            };
-            let value = extension.value(Tag::OctetString)?;
-            extension.finish()?;
-
-            if seen.iter().take(count).any(|other| *other == oid) {
-                return Err(CertificateProblem::DuplicateExtension);
-            }
-            let slot = seen
-                .get_mut(count)
-                .ok_or(CertificateProblem::TooManyExtensions {
-                    limit: MAX_EXTENSIONS,
-                })?;
-            *slot = oid;
-            count += 1;
+            let Extension {
+                oid,
+                critical,
+                value,
+            } = Extension::parse(&mut list)?;
+            seen.insert(oid, &all)?;
             this.remember(oid, critical, value)?;
         }
         Ok(this)
@@ -374,31 +360,25 @@ impl<'a> Extensions<'a> {
         // The arc id-ce, 2.5.29.
         match oid {
             [0x55, 0x1d, 14] => {
-                check(value, Field::SubjectKeyIdentifier)?;
                 self.subject_key_identifier = Some(subject_key_identifier(value)?);
             }
             [0x55, 0x1d, 15] => self.key_usage = Some(KeyUsage::parse(value)?),
             [0x55, 0x1d, 17] => {
-                check(value, Field::SubjectAltName)?;
                 let (names, counts) = parse_alternative_names(value)?;
                 self.alternative_names = names;
                 self.alternative_name_counts = counts;
                 self.alternative_names_critical = critical;
             }
             [0x55, 0x1d, 19] => {
-                check(value, Field::BasicConstraints)?;
                 self.basic_constraints = Some(BasicConstraints::parse(value)?);
             }
             [0x55, 0x1d, 30] => {
-                check(value, Field::NameConstraints)?;
                 self.name_constraints = Some(name_constraints(value)?);
             }
             [0x55, 0x1d, 35] => {
-                check(value, Field::AuthorityKeyIdentifier)?;
                 self.authority_key_identifier = authority_key_identifier(value)?;
             }
             [0x55, 0x1d, 37] => {
-                check(value, Field::ExtendedKeyUsage)?;
                 self.extended_key_usages = Some(ExtendedKeyUsages::parse(value)?);
             }
             _ if critical && self.unsupported_critical.is_none() => {
@@ -412,5 +392,68 @@ impl<'a> Extensions<'a> {
     fn is_ca(&self) -> bool {
         self.basic_constraints
             .is_some_and(|constraints| constraints.ca)
+    }
+}
+
+/// One extension as it stands in the list.
+struct Extension<'a> {
+    oid: &'a [u8],
+    critical: bool,
+    value: &'a [u8],
+}
+
+impl<'a> Extension<'a> {
+    fn parse(list: &mut Input<'a>) -> Result<Self> {
+        let mut extension = list.nested(Tag::SEQUENCE)?;
+        let oid = extension.value(Tag::OBJECT_IDENTIFIER)?;
+        // FALSE is the default, which DER leaves out.
+        let critical = match extension.optional(Tag::BOOLEAN)? {
+            None => false,
+            Some([0xff]) => true,
+            Some(_) => return Err(extension.malformed()),
+        };
+        let value = extension.value(Tag::OCTET_STRING)?;
+        extension.finish()?;
+        Ok(Self {
+            oid,
+            critical,
+            value,
+        })
+    }
+}
+
+/// The extensions so far, each of which may occur once.
+#[derive(Default)]
+struct Seen {
+    count: usize,
+    /// One bit for each of the first 64 of the arc id-ce.
+    ce: u64,
+}
+
+impl Seen {
+    fn insert(&mut self, oid: &[u8], all: &Input<'_>) -> Result<()> {
+        let twice = match oid {
+            [0x55, 0x1d, number @ 0..=63] => {
+                let bit = 1 << number;
+                let twice = self.ce & bit != 0;
+                self.ce |= bit;
+                twice
+            }
+            _ => {
+                let mut earlier = all.clone();
+                (0..self.count)
+                    .any(|_| Extension::parse(&mut earlier).is_ok_and(|other| other.oid == oid))
+            }
+        };
+        if twice {
+            return Err(CertificateProblem::DuplicateExtension);
+        }
+        if self.count == MAX_EXTENSIONS {
+            return Err(CertificateProblem::TooManyExtensions {
+                limit: MAX_EXTENSIONS,
+            });
+        }
+        self.count += 1;
+        Ok(())
     }
 }

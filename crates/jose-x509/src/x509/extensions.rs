@@ -1,8 +1,6 @@
 //! The values of the extensions that are processed (RFC 5280, section 4.2.1).
 
-use der::Tag;
-
-use super::asn1::{Input, Result, bit_string, constructed, oid_is_valid, primitive};
+use super::asn1::{Input, Result, Tag, bit_string, oid_is_valid};
 use super::error::{CertificateProblem, Field};
 use super::names::{distinguished_name, ia5};
 
@@ -80,8 +78,8 @@ impl KeyUsage {
     }
 
     pub(super) fn parse(value: &[u8]) -> Result<Self> {
-        let mut input = Input::new(value, Field::KeyUsage)?;
-        let content = input.value(Tag::BitString)?;
+        let mut input = Input::new(value, Field::KeyUsage);
+        let content = input.value(Tag::BIT_STRING)?;
         input.finish()?;
         let (unused, bits) = bit_string(content).ok_or(input.malformed())?;
         let (high, low) = match bits {
@@ -113,15 +111,15 @@ pub struct BasicConstraints {
 
 impl BasicConstraints {
     pub(super) fn parse(value: &[u8]) -> Result<Self> {
-        let mut outer = Input::new(value, Field::BasicConstraints)?;
-        let mut input = outer.nested(Tag::Sequence)?;
+        let mut outer = Input::new(value, Field::BasicConstraints);
+        let mut input = outer.nested(Tag::SEQUENCE)?;
         outer.finish()?;
-        let ca = match input.optional(Tag::Boolean)? {
+        let ca = match input.optional(Tag::BOOLEAN)? {
             None => false,
             Some([0xff]) => true,
             Some(_) => return Err(input.malformed()),
         };
-        let path_len = match input.optional(Tag::Integer)? {
+        let path_len = match input.optional(Tag::INTEGER)? {
             None => None,
             Some([length @ 0..=0x7f] | [0x00, length @ 0x80..=0xff]) => Some(*length),
             Some(_) => return Err(input.malformed()),
@@ -137,26 +135,26 @@ impl BasicConstraints {
 /// The key purposes of an `extKeyUsage`, as DER content octets, in order.
 #[derive(Clone, Debug)]
 pub struct ExtendedKeyUsages<'a> {
-    input: Option<Input<'a>>,
+    input: Input<'a>,
 }
 
 impl<'a> ExtendedKeyUsages<'a> {
     pub(super) fn new(content: &'a [u8]) -> Self {
         Self {
-            input: Input::new(content, Field::ExtendedKeyUsage).ok(),
+            input: Input::new(content, Field::ExtendedKeyUsage),
         }
     }
 
     pub(super) fn parse(value: &'a [u8]) -> Result<&'a [u8]> {
-        let mut outer = Input::new(value, Field::ExtendedKeyUsage)?;
-        let content = outer.value(Tag::Sequence)?;
+        let mut outer = Input::new(value, Field::ExtendedKeyUsage);
+        let content = outer.value(Tag::SEQUENCE)?;
         outer.finish()?;
-        let mut input = Input::new(content, Field::ExtendedKeyUsage)?;
+        let mut input = Input::new(content, Field::ExtendedKeyUsage);
         if input.is_empty() {
             return Err(CertificateProblem::EmptyExtendedKeyUsage);
         }
         while !input.is_empty() {
-            input.value(Tag::ObjectIdentifier)?;
+            input.value(Tag::OBJECT_IDENTIFIER)?;
         }
         Ok(content)
     }
@@ -166,52 +164,55 @@ impl<'a> Iterator for ExtendedKeyUsages<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.input.as_mut()?.value(Tag::ObjectIdentifier).ok()
+        self.input.value(Tag::OBJECT_IDENTIFIER).ok()
     }
 }
 
 /// The content of a `subjectKeyIdentifier`.
 pub(super) fn subject_key_identifier(value: &[u8]) -> Result<&[u8]> {
-    let mut input = Input::new(value, Field::SubjectKeyIdentifier)?;
-    let identifier = input.value(Tag::OctetString)?;
+    let mut input = Input::new(value, Field::SubjectKeyIdentifier);
+    let identifier = input.value(Tag::OCTET_STRING)?;
     input.finish()?;
     Ok(identifier)
 }
 
 /// The `keyIdentifier` of an `authorityKeyIdentifier`.
 pub(super) fn authority_key_identifier(value: &[u8]) -> Result<Option<&[u8]>> {
-    let mut outer = Input::new(value, Field::AuthorityKeyIdentifier)?;
-    let mut input = outer.nested(Tag::Sequence)?;
+    let mut outer = Input::new(value, Field::AuthorityKeyIdentifier);
+    let mut input = outer.nested(Tag::SEQUENCE)?;
     outer.finish()?;
-    let identifier = input.optional(primitive(0))?;
-    input.optional(constructed(1))?;
-    input.optional(primitive(2))?;
+    let identifier = input.optional(Tag::primitive(0))?;
+    if input.starts_with(Tag::constructed(1)) {
+        input.any(1)?;
+    }
+    input.optional(Tag::primitive(2))?;
     input.finish()?;
     Ok(identifier)
 }
 
 /// Checks a `nameConstraints` and tells whether it constrains e-mail addresses.
 pub(super) fn name_constraints(value: &[u8]) -> Result<bool> {
-    let mut outer = Input::new(value, Field::NameConstraints)?;
-    let mut input = outer.nested(Tag::Sequence)?;
+    let mut outer = Input::new(value, Field::NameConstraints);
+    let mut input = outer.nested(Tag::SEQUENCE)?;
     outer.finish()?;
     let mut constrains_email = false;
     let mut lists = 0;
     for number in [0, 1] {
-        let Some(subtrees) = input.optional(constructed(number))? else {
+        let Some(subtrees) = input.optional(Tag::constructed(number))? else {
             continue;
         };
         lists += 1;
-        let mut subtrees = Input::new(subtrees, Field::NameConstraints)?;
+        let mut subtrees = Input::new(subtrees, Field::NameConstraints);
         if subtrees.is_empty() {
             return Err(CertificateProblem::EmptyNameConstraints);
         }
         while !subtrees.is_empty() {
             // `minimum` is at its default and `maximum` absent, so the base stands alone.
-            let mut subtree = subtrees.nested(Tag::Sequence)?;
-            let base = subtree.next()?;
+            let mut subtree = subtrees.nested(Tag::SEQUENCE)?;
+            // Within the list of lists, a list and the subtree.
+            let base = subtree.any(3)?;
             subtree.finish()?;
-            constrains_email |= base.tag == primitive(1);
+            constrains_email |= base.tag == Tag::primitive(1);
             if !constraint_base_is_valid(base.tag, base.value) {
                 return Err(subtree.malformed());
             }
@@ -226,27 +227,26 @@ pub(super) fn name_constraints(value: &[u8]) -> Result<bool> {
 }
 
 fn constraint_base_is_valid(tag: Tag, value: &[u8]) -> bool {
-    if [1, 2, 6].map(primitive).contains(&tag) {
+    if [1, 2, 6].map(Tag::primitive).contains(&tag) {
         return ia5(value).is_some();
     }
-    if tag == primitive(7) {
+    if tag == Tag::primitive(7) {
         return match value.len() {
             8 => value.get(4..).is_some_and(mask_is_contiguous),
             32 => value.get(16..).is_some_and(mask_is_contiguous),
             _ => false,
         };
     }
-    if tag == constructed(4) {
-        return Input::new(value, Field::NameConstraints).is_ok_and(|mut input| {
-            input.value(Tag::Sequence).is_ok_and(|name| {
-                input.is_empty() && distinguished_name(name, Field::NameConstraints).is_ok()
-            })
-        });
+    if tag == Tag::constructed(4) {
+        let mut input = Input::new(value, Field::NameConstraints);
+        return input
+            .nested(Tag::SEQUENCE)
+            .is_ok_and(|name| input.is_empty() && distinguished_name(name).is_ok());
     }
-    if tag == primitive(8) {
+    if tag == Tag::primitive(8) {
         return oid_is_valid(value);
     }
-    [0, 3, 5].map(constructed).contains(&tag)
+    [0, 3, 5].map(Tag::constructed).contains(&tag)
 }
 
 fn mask_is_contiguous(mask: &[u8]) -> bool {

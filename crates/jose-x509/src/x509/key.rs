@@ -1,8 +1,6 @@
 //! The kind and strength of a certificate's key (RFC 5280, section 4.1.2.7; RFC 3279, 5480, 8410).
 
-use der::Tag;
-
-use super::asn1::{Input, Result, check, octets, positive};
+use super::asn1::{Input, Result, Tag, octets, positive};
 use super::error::{CertificateProblem, Field};
 
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
@@ -33,13 +31,13 @@ pub enum CertificateKey {
 
 /// Reads the content of a `SubjectPublicKeyInfo`.
 pub(super) fn parse(spki: &[u8]) -> Result<CertificateKey> {
-    let mut input = Input::new(spki, Field::SubjectPublicKeyInfo)?;
-    let mut algorithm = input.nested(Tag::Sequence)?;
-    let key = input.value(Tag::BitString)?;
+    let mut input = Input::part(spki, Field::SubjectPublicKeyInfo);
+    let mut algorithm = input.nested(Tag::SEQUENCE)?;
+    let key = input.value(Tag::BIT_STRING)?;
     input.finish()?;
     let key = octets(key).ok_or(CertificateProblem::InvalidKey)?;
 
-    let oid = algorithm.value(Tag::ObjectIdentifier)?;
+    let oid = algorithm.value(Tag::OBJECT_IDENTIFIER)?;
     let parameters = if algorithm.is_empty() {
         None
     } else {
@@ -49,11 +47,11 @@ pub(super) fn parse(spki: &[u8]) -> Result<CertificateKey> {
 
     match oid {
         RSA_ENCRYPTION => match parameters {
-            Some(null) if null.tag == Tag::Null => rsa(key),
+            Some(null) if null.tag == Tag::NULL => rsa(key),
             _ => Err(CertificateProblem::KeyParameters),
         },
         EC_PUBLIC_KEY => match parameters {
-            Some(curve) if curve.tag == Tag::ObjectIdentifier => ec(curve.value, key),
+            Some(curve) if curve.tag == Tag::OBJECT_IDENTIFIER => ec(curve.value, key),
             _ => Err(CertificateProblem::KeyParameters),
         },
         ED25519 if parameters.is_some() => Err(CertificateProblem::KeyParameters),
@@ -64,12 +62,11 @@ pub(super) fn parse(spki: &[u8]) -> Result<CertificateKey> {
 }
 
 fn rsa(key: &[u8]) -> Result<CertificateKey> {
-    check(key, Field::SubjectPublicKeyInfo)?;
-    let mut outer = Input::new(key, Field::SubjectPublicKeyInfo)?;
-    let mut input = outer.nested(Tag::Sequence)?;
+    let mut outer = Input::new(key, Field::SubjectPublicKeyInfo);
+    let mut input = outer.nested(Tag::SEQUENCE)?;
     outer.finish()?;
-    let modulus = input.value(Tag::Integer)?;
-    let exponent = input.value(Tag::Integer)?;
+    let modulus = input.value(Tag::INTEGER)?;
+    let exponent = input.value(Tag::INTEGER)?;
     input.finish()?;
 
     let modulus = positive(modulus).ok_or(CertificateProblem::InvalidKey)?;

@@ -2,9 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use der::Tag;
-
-use super::asn1::{Element, Input, Result, constructed, oid_is_valid, primitive};
+use super::asn1::{Element, Input, Result, Tag, is_text, oid_is_valid};
 use super::error::{CertificateProblem, Field};
 
 /// Most names in one `subjectAltName`.
@@ -39,14 +37,14 @@ pub enum GeneralName<'a> {
 /// The names of a `subjectAltName`, in order.
 #[derive(Clone, Debug)]
 pub struct GeneralNames<'a> {
-    input: Option<Input<'a>>,
+    input: Input<'a>,
 }
 
 impl<'a> GeneralNames<'a> {
     /// `content`: names that `parse_alternative_names` accepted, or nothing.
     pub(super) fn new(content: &'a [u8]) -> Self {
         Self {
-            input: Input::new(content, Field::SubjectAltName).ok(),
+            input: Input::new(content, Field::SubjectAltName),
         }
     }
 }
@@ -55,7 +53,7 @@ impl<'a> Iterator for GeneralNames<'a> {
     type Item = GeneralName<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let element = self.input.as_mut()?.next().ok()?;
+        let element = self.input.next().ok()?;
         general_name(&element).ok()
     }
 }
@@ -76,17 +74,17 @@ pub struct NameCounts {
 
 /// Checks the value of a `subjectAltName` and gives the content of its sequence.
 pub(super) fn parse_alternative_names(value: &[u8]) -> Result<(&[u8], NameCounts)> {
-    let mut outer = Input::new(value, Field::SubjectAltName)?;
-    let content = outer.value(Tag::Sequence)?;
+    let mut outer = Input::new(value, Field::SubjectAltName);
+    let content = outer.value(Tag::SEQUENCE)?;
     outer.finish()?;
-    let mut input = Input::new(content, Field::SubjectAltName)?;
+    let mut input = Input::new(content, Field::SubjectAltName);
     let mut counts = NameCounts::default();
     let mut index = 0;
     while !input.is_empty() {
         if index == MAX_NAMES {
             return Err(CertificateProblem::TooManyNames { limit: MAX_NAMES });
         }
-        let name = general_name(&input.next()?)
+        let name = general_name(&input.any(1)?)
             .map_err(|_| CertificateProblem::InvalidAlternativeName { index })?;
         match name {
             GeneralName::Uri(_) => counts.uri += 1,
@@ -112,29 +110,33 @@ fn general_name<'a>(element: &Element<'a>) -> Result<GeneralName<'a>> {
         text.filter(|text| valid(text)).ok_or(malformed)
     };
     match element.tag {
-        tag if tag == constructed(0) => {
-            let mut input = Input::new(value, Field::SubjectAltName)?;
-            input.value(Tag::ObjectIdentifier)?;
-            input.value(constructed(0))?;
+        tag if tag == Tag::constructed(0) => {
+            let mut input = Input::new(value, Field::SubjectAltName);
+            input.value(Tag::OBJECT_IDENTIFIER)?;
+            input.value(Tag::constructed(0))?;
             input.finish()?;
             Ok(GeneralName::Other(value))
         }
-        tag if tag == primitive(1) => {
+        tag if tag == Tag::primitive(1) => {
             checked(ia5(value), |text| !text.is_empty()).map(GeneralName::Email)
         }
-        tag if tag == primitive(2) => checked(ia5(value), is_dns_name).map(GeneralName::Dns),
-        tag if tag == constructed(3) => Ok(GeneralName::X400(value)),
-        tag if tag == constructed(4) => {
-            let mut input = Input::new(value, Field::SubjectAltName)?;
-            let name = input.element(Tag::Sequence)?;
+        tag if tag == Tag::primitive(2) => checked(ia5(value), is_dns_name).map(GeneralName::Dns),
+        tag if tag == Tag::constructed(3) => Ok(GeneralName::X400(value)),
+        tag if tag == Tag::constructed(4) => {
+            let mut input = Input::new(value, Field::SubjectAltName);
+            let name = input.element(Tag::SEQUENCE)?;
             input.finish()?;
-            distinguished_name(name.value, Field::SubjectAltName)?;
+            distinguished_name(Input::new(name.value, Field::SubjectAltName))?;
             Ok(GeneralName::Directory(name.whole))
         }
-        tag if tag == constructed(5) => Ok(GeneralName::EdiParty(value)),
-        tag if tag == primitive(6) => checked(ia5(value), is_absolute_uri).map(GeneralName::Uri),
-        tag if tag == primitive(7) => ip_address(value).map(GeneralName::Ip).ok_or(malformed),
-        tag if tag == primitive(8) && oid_is_valid(value) => Ok(GeneralName::RegisteredId(value)),
+        tag if tag == Tag::constructed(5) => Ok(GeneralName::EdiParty(value)),
+        tag if tag == Tag::primitive(6) => {
+            checked(ia5(value), is_absolute_uri).map(GeneralName::Uri)
+        }
+        tag if tag == Tag::primitive(7) => ip_address(value).map(GeneralName::Ip).ok_or(malformed),
+        tag if tag == Tag::primitive(8) && oid_is_valid(value) => {
+            Ok(GeneralName::RegisteredId(value))
+        }
         _ => Err(malformed),
     }
 }
@@ -147,22 +149,25 @@ pub(super) struct NameFacts {
 }
 
 /// Checks the content of a `Name`.
-pub(super) fn distinguished_name(content: &[u8], field: Field) -> Result<NameFacts> {
+pub(super) fn distinguished_name(mut input: Input<'_>) -> Result<NameFacts> {
     let mut facts = NameFacts {
-        empty: true,
+        empty: input.is_empty(),
         has_email: false,
     };
-    let mut input = Input::new(content, field)?;
     while !input.is_empty() {
-        facts.empty = false;
-        let mut rdn = input.nested(Tag::Set)?;
+        let mut rdn = input.nested(Tag::SET)?;
         if rdn.is_empty() {
             return Err(rdn.malformed());
         }
+        let mut previous: &[u8] = &[];
         while !rdn.is_empty() {
-            let mut attribute = rdn.nested(Tag::Sequence)?;
-            facts.has_email |= attribute.value(Tag::ObjectIdentifier)? == EMAIL_ADDRESS;
-            attribute.next()?;
+            let whole = rdn.element(Tag::SEQUENCE)?;
+            rdn.check_order(previous, whole.whole)?;
+            previous = whole.whole;
+            let mut attribute = rdn.enter(&whole);
+            facts.has_email |= attribute.value(Tag::OBJECT_IDENTIFIER)? == EMAIL_ADDRESS;
+            // Within the certificate, its signed part, the name, a set and the attribute.
+            attribute.any(5)?;
             attribute.finish()?;
         }
     }
@@ -171,7 +176,7 @@ pub(super) fn distinguished_name(content: &[u8], field: Field) -> Result<NameFac
 
 /// ASCII without NUL.
 pub(super) fn ia5(value: &[u8]) -> Option<&str> {
-    if value.is_ascii() && !value.contains(&0) {
+    if is_text(value) {
         core::str::from_utf8(value).ok()
     } else {
         None

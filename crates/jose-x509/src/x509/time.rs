@@ -1,19 +1,19 @@
 //! UTCTime and GeneralizedTime (RFC 5280, section 4.1.2.5).
 
-use der::{DateTime, Tag};
+use der::DateTime;
 use pki_types::UnixTime;
 
-use super::asn1::{Element, Result};
+use super::asn1::{Element, Result, Tag};
 use super::error::{CertificateProblem, Field};
 
 /// Reads a time, which has whole seconds, `Z`, and a date that exists from 1970 to 9999.
 pub(super) fn parse(element: &Element<'_>, field: Field) -> Result<UnixTime> {
     let (year, rest) = match (element.tag, element.value) {
-        (Tag::UtcTime, [y1, y2, rest @ ..]) => {
+        (Tag::UTC_TIME, [y1, y2, rest @ ..]) => {
             let year = digits(*y1, *y2).ok_or(CertificateProblem::InvalidTime { field })?;
             (u16::from(year) + if year >= 50 { 1900 } else { 2000 }, rest)
         }
-        (Tag::GeneralizedTime, [y1, y2, y3, y4, rest @ ..]) => {
+        (Tag::GENERALIZED_TIME, [y1, y2, y3, y4, rest @ ..]) => {
             let high = digits(*y1, *y2).ok_or(CertificateProblem::InvalidTime { field })?;
             let low = digits(*y3, *y4).ok_or(CertificateProblem::InvalidTime { field })?;
             (u16::from(high) * 100 + u16::from(low), rest)
