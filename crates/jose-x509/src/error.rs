@@ -170,6 +170,12 @@ pub enum Error {
     /// No key of the set fits the token. Refreshing the set may help.
     #[error("no key of the set fits the token; if keys were rotated, refresh the set")]
     UnknownKey,
+    /// There is no key set to verify with: none was fetched yet, or the last one is too old.
+    #[error("there is no usable key set yet, or it is too old; fetch it")]
+    NoKeys,
+    /// A key set came as another media type.
+    #[error("the key set is neither `application/jwk-set+json` nor `application/json`")]
+    WrongMediaType,
     /// The token has no `kid` and more keys fit than may be tried.
     #[error("the token has no `kid` and too many keys fit; the issuer has to set `kid`")]
     AmbiguousKey,
@@ -297,6 +303,8 @@ impl Error {
             Self::DuplicateKid => "duplicate_kid",
             Self::TooManyKeys { .. } => "too_many_keys",
             Self::UnknownKey => "unknown_key",
+            Self::NoKeys => "no_keys",
+            Self::WrongMediaType => "wrong_media_type",
             Self::AmbiguousKey => "ambiguous_key",
             Self::InvalidSignature => "invalid_signature",
             Self::SigningFailed => "signing_failed",
@@ -332,7 +340,9 @@ impl Error {
             | Self::TooOld { .. }
             | Self::UnexpectedConfirmation => Fault::Policy,
             Self::InvalidOption { .. } => Fault::Configuration,
-            Self::SigningFailed | Self::RandomFailed | Self::ReplayGuardFull => Fault::Transient,
+            Self::SigningFailed | Self::RandomFailed | Self::ReplayGuardFull | Self::NoKeys => {
+                Fault::Transient
+            }
             Self::X509(error) => error.fault(),
             _ => Fault::Peer,
         }
@@ -341,7 +351,7 @@ impl Error {
     /// Whether fetching the key set or bundle anew may turn this refusal into a success.
     #[must_use]
     pub fn refresh_may_help(&self) -> bool {
-        matches!(self, Self::UnknownKey)
+        matches!(self, Self::UnknownKey | Self::NoKeys)
     }
 
     /// The requirement (an id of `docs/conformance`) that this refusal enforces.
@@ -374,6 +384,8 @@ impl Error {
             Self::DuplicateKid => "JWKA-7517.4.5-1",
             Self::TooManyKeys { .. } => "JWKA-policy-8",
             Self::UnknownKey => "JWS-4.1.4-2",
+            Self::NoKeys => "JWKA-policy-7",
+            Self::WrongMediaType => "JWKA-7517.8.5-1",
             Self::AmbiguousKey => "JWKA-policy-3",
             Self::InvalidSignature => "JWS-5.2-2",
             Self::MissingClaim { .. } | Self::ForbiddenClaim { .. } | Self::ClaimType { .. } => {

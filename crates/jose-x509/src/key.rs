@@ -10,6 +10,8 @@ use crate::jwk::{self, Jwk, JwkSet, PublicKey, SetLimits, SkippedKey};
 use crate::jws::Header;
 use crate::provider::{CryptoProvider, PreparedKey};
 
+pub mod cache;
+
 /// How many keys are tried for a token without `kid`.
 pub const MAX_CANDIDATES: usize = 4;
 
