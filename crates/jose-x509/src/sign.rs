@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::algorithm::Algorithm;
-use crate::error::Error;
+use crate::algorithm::{Algorithm, KeyKind};
+use crate::error::{Error, KeyProblem};
 use crate::jwk::{Jwk, PublicKey};
 use crate::key::VerifyingKey;
 use crate::provider::{CryptoProvider, PrivateKey};
@@ -143,13 +143,27 @@ impl SigningKey {
         algorithm: Algorithm,
         pkcs8: Zeroizing<Vec<u8>>,
     ) -> Result<Self, Error> {
-        Ok(Self {
+        let key = Self {
             algorithm,
             kid: None,
             key: provider.signing.load_pkcs8(algorithm, &pkcs8)?,
             pkcs8: Arc::new(pkcs8),
             provider: *provider,
-        })
+        };
+        if algorithm.key_kind() == KeyKind::Rsa {
+            key.check_pair()?;
+        }
+        Ok(key)
+    }
+
+    /// No backend looks at all parts of an RSA key, but wrong ones make wrong signatures.
+    fn check_pair(&self) -> Result<(), Error> {
+        let message = b"pairwise consistency";
+        let checked = self.key.sign(message).and_then(|signature| {
+            self.verifying_key()?
+                .verify(self.algorithm, message, signature.as_ref())
+        });
+        checked.map_err(|_| KeyProblem::Mismatch.into())
     }
 
     /// Reads an unencrypted PKCS#8 key in PEM (`PRIVATE KEY`).
@@ -202,7 +216,7 @@ impl SigningKey {
         let key = Self::from_canonical(provider, algorithm, pkcs8)?;
         if *key.public_key() != public {
             return Err(Error::InvalidKey {
-                problem: crate::error::KeyProblem::Mismatch,
+                problem: KeyProblem::Mismatch,
             });
         }
         Ok(Self { kid, ..key })
