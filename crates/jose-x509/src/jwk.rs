@@ -19,8 +19,6 @@ pub(crate) mod parse;
 mod public;
 mod set;
 pub(crate) mod spki;
-#[cfg(test)]
-mod tests;
 mod thumbprint;
 
 use name::{Name, Use};

@@ -3,8 +3,6 @@
 mod header;
 mod parse;
 mod sign;
-#[cfg(test)]
-mod tests;
 
 pub use header::{Header, HeaderRules};
 pub use parse::{Limits, UnverifiedJws, VerifiedJws};

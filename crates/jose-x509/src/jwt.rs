@@ -5,8 +5,6 @@
 
 mod claims;
 mod confirmation;
-#[cfg(test)]
-mod tests;
 mod validate;
 
 pub use claims::{Jwt, MAX_NUMERIC_DATE, NumericDate, UnverifiedClaims, peek_claims};

@@ -12,6 +12,8 @@ mod pem;
 pub mod provider;
 pub mod replay;
 pub mod sign;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod x509;
 

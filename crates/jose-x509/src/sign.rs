@@ -14,8 +14,6 @@ use crate::key::VerifyingKey;
 use crate::provider::{CryptoProvider, PrivateKey};
 
 pub(crate) mod private;
-#[cfg(test)]
-mod tests;
 
 /// Signs with one private key and one algorithm.
 pub trait Signer: Send + Sync {

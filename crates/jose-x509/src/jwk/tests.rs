@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
 
-use super::*;
+use super::PROVIDER;
+use crate::algorithm::Algorithm;
 use crate::base64url;
+use crate::error::{Error, KeyProblem};
+use crate::jwk::*;
 use crate::key::{KeySet, VerifyingKey};
-use crate::provider::ring;
 use crate::sign::SigningKey;
-
-const PROVIDER: CryptoProvider = ring::provider();
 
 /// RFC 7515 A.3.
 fn p256() -> Value {

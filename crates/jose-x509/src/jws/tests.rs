@@ -1,13 +1,11 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::PROVIDER;
 use crate::algorithm::{Algorithm, Algorithms};
 use crate::error::Error;
+use crate::jws::*;
 use crate::key::{KeySet, VerifyingKey};
-use crate::provider::{CryptoProvider, ring};
 use crate::sign::SigningKey;
-
-const PROVIDER: CryptoProvider = ring::provider();
 
 fn key() -> SigningKey {
     SigningKey::generate(&PROVIDER, Algorithm::Es256)

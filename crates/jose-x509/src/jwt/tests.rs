@@ -4,12 +4,13 @@ use pki_types::UnixTime;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::*;
+use super::PROVIDER;
 use crate::algorithm::Algorithm;
-use crate::provider::{CryptoProvider, ring};
+use crate::error::Error;
+use crate::jws::{self, ProtectedHeader};
+use crate::jwt::*;
 use crate::sign::SigningKey;
 
-const PROVIDER: CryptoProvider = ring::provider();
 const NOW: u64 = 1_800_000_000;
 
 fn at(seconds: u64) -> UnixTime {

@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
 
-use super::*;
-use crate::error::KeyProblem;
-use crate::provider::ring;
-
-const PROVIDER: CryptoProvider = ring::provider();
+use super::PROVIDER;
+use crate::algorithm::Algorithm;
+use crate::error::{Error, KeyProblem};
+use crate::jwk::PublicKey;
+use crate::sign::*;
 
 /// Without a public half, as some tools write EC keys in PKCS#8; made by
 /// `openssl pkey -outform DER` and shortened.

@@ -1,6 +1,6 @@
 //! Certificates, paths and bundles, against certificates of an independent issuer (rcgen) and against
 //! ones that are put together by hand to break one rule each.
-#![cfg(feature = "ring")]
+#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,7 +10,6 @@
 )]
 
 mod forge;
+mod over;
 mod parse;
-mod path;
 mod pem;
-mod properties;

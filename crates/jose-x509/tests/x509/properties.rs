@@ -6,6 +6,7 @@ use jose_x509::x509::{Certificate, PathOptions, TrustAnchors, pem, verify_path};
 use pki_types::CertificateDer;
 use proptest::prelude::*;
 
+use super::ALGORITHMS;
 use crate::forge::*;
 
 static CHAIN: LazyLock<[CertificateDer<'static>; 3]> = LazyLock::new(|| {
