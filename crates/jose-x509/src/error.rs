@@ -254,6 +254,15 @@ pub enum Error {
     /// The replay guard has no room for another entry and does not forget a live one.
     #[error("the replay guard is full; enlarge it or shorten the lifetime of what it guards")]
     ReplayGuardFull,
+    /// The replay guard may have forgotten uses of what expires then: it has expired already, or a
+    /// clock went back.
+    #[error(
+        "this expires before a time up to which the replay guard has forgotten; check the clocks"
+    )]
+    ReplayWindowPassed,
+    /// The replay guard's store did not answer.
+    #[error("the replay guard did not answer, so nothing can be accepted; try again")]
+    ReplayGuardUnavailable,
     /// An option of the caller is outside its range.
     #[error("option `{option}` is outside its range: {range}")]
     InvalidOption {
@@ -326,6 +335,8 @@ impl Error {
             Self::UnusableConfirmation => "unusable_confirmation",
             Self::Replayed => "replayed",
             Self::ReplayGuardFull => "replay_guard_full",
+            Self::ReplayWindowPassed => "replay_window_passed",
+            Self::ReplayGuardUnavailable => "replay_guard_unavailable",
             Self::InvalidOption { .. } => "invalid_option",
             Self::X509(error) => error.code(),
         }
@@ -340,9 +351,12 @@ impl Error {
             | Self::TooOld { .. }
             | Self::UnexpectedConfirmation => Fault::Policy,
             Self::InvalidOption { .. } => Fault::Configuration,
-            Self::SigningFailed | Self::RandomFailed | Self::ReplayGuardFull | Self::NoKeys => {
-                Fault::Transient
-            }
+            Self::SigningFailed
+            | Self::RandomFailed
+            | Self::ReplayGuardFull
+            | Self::ReplayWindowPassed
+            | Self::ReplayGuardUnavailable
+            | Self::NoKeys => Fault::Transient,
             Self::X509(error) => error.fault(),
             _ => Fault::Peer,
         }
@@ -401,10 +415,13 @@ impl Error {
             Self::IssuerMismatch => "JWT-7519.4.1.1-2",
             Self::AudienceMismatch | Self::MultipleAudiences => "JWT-7519.4.1.3-1",
             Self::UnexpectedConfirmation | Self::UnusableConfirmation => "JWT-7800.3.1-2",
-            Self::Replayed => "JWT-policy-3",
+            Self::Replayed | Self::ReplayWindowPassed => "JWT-policy-3",
             Self::ReplayGuardFull => "JWT-policy-4",
             Self::X509(error) => return error.requirement(),
-            Self::SigningFailed | Self::RandomFailed | Self::InvalidOption { .. } => return None,
+            Self::SigningFailed
+            | Self::RandomFailed
+            | Self::ReplayGuardUnavailable
+            | Self::InvalidOption { .. } => return None,
         })
     }
 }

@@ -1,13 +1,24 @@
 //! One guard against replay for proofs, assertions, event tokens and transaction tokens.
+//!
+//! [`ReplayGuard`] is for stores that answer at once, [`AsyncReplayGuard`] for those behind a network; every
+//! `ReplayGuard` is both. [`MemoryReplayGuard`] is the bounded one for a single process. [`contract`] has the
+//! checks that every implementation should run in its own tests.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use pki_types::UnixTime;
 
 use crate::error::Error;
 use crate::provider::CryptoProvider;
+
+pub mod contract;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+pub use memory::MemoryReplayGuard;
 
 /// The identity of something that may be used once: a hash, so that its size is fixed and its
 /// parts cannot be confused.
@@ -31,7 +42,7 @@ impl ReplayKey {
         Self(provider.sha256(&text))
     }
 
-    /// The hash.
+    /// The hash: what a store keeps.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -40,16 +51,26 @@ impl ReplayKey {
 
 /// Remembers what was used.
 ///
-/// Contract: `check_and_insert` is atomic, so that of several concurrent calls with one key exactly
-/// one succeeds. An entry is kept until `expires` has passed and is never dropped for lack of room;
-/// a guard without room refuses. What is lost when the process ends is for the implementation to
-/// document, and for the caller to bound by short lifetimes.
+/// # Contract
+///
+/// * Atomic: of any number of concurrent calls with one key, on any number of nodes, exactly one succeeds.
+/// * An entry is kept as long as `now <= expires`, and never dropped for lack of room: a guard without
+///   room refuses. Keeping it longer is allowed.
+/// * What the guard may have forgotten already it refuses: an entry whose `expires` lies before `now`, or
+///   before a later `now` that it saw, as happens when a clock is set back.
+/// * `expires` may be any time up to `u64::MAX` seconds.
+/// * A guard that cannot reach its store refuses with [`Error::ReplayGuardUnavailable`].
+///
+/// What is lost when the process or store ends is for the implementation to document, and for the caller
+/// to bound by short lifetimes. [`contract`] checks all this.
 pub trait ReplayGuard: Send + Sync {
     /// Remembers `key` until `expires`. Call it after every other check has passed.
     ///
     /// # Errors
     ///
-    /// [`Error::Replayed`] when the key is known, [`Error::ReplayGuardFull`] when there is no room.
+    /// [`Error::Replayed`] when the key is known, [`Error::ReplayGuardFull`] when there is no room,
+    /// [`Error::ReplayWindowPassed`] when the entry could not be kept long enough, and
+    /// [`Error::ReplayGuardUnavailable`].
     fn check_and_insert(
         &self,
         key: ReplayKey,
@@ -69,7 +90,7 @@ impl<T: ReplayGuard + ?Sized> ReplayGuard for &T {
     }
 }
 
-impl<T: ReplayGuard + ?Sized> ReplayGuard for std::sync::Arc<T> {
+impl<T: ReplayGuard + ?Sized> ReplayGuard for Arc<T> {
     fn check_and_insert(
         &self,
         key: ReplayKey,
@@ -80,96 +101,32 @@ impl<T: ReplayGuard + ?Sized> ReplayGuard for std::sync::Arc<T> {
     }
 }
 
-const SHARDS: usize = 16;
+/// The future of an [`AsyncReplayGuard`].
+pub type ReplayFuture<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
-/// A bounded guard in memory, in 16 shards. Its memory ends with the process.
-#[derive(Debug)]
-pub struct MemoryReplayGuard {
-    shards: [Mutex<Shard>; SHARDS],
-    per_shard: usize,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    entries: HashMap<ReplayKey, u64>,
-    by_expiry: BTreeMap<u64, Vec<ReplayKey>>,
-}
-
-impl Shard {
-    fn forget_expired(&mut self, now: u64) {
-        while let Some(first) = self.by_expiry.first_entry() {
-            if *first.key() >= now {
-                break;
-            }
-            for key in first.remove() {
-                self.entries.remove(&key);
-            }
-        }
-    }
-}
-
-impl MemoryReplayGuard {
-    /// A guard for about `capacity` live entries (at least 16; about 100 bytes each).
-    #[must_use]
-    pub fn new(capacity: usize) -> Self {
-        Self {
-            shards: Default::default(),
-            per_shard: capacity.div_ceil(SHARDS).max(1),
-        }
-    }
-
-    /// How many entries are held, expired ones included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| lock(shard).entries.len())
-            .sum()
-    }
-
-    /// Whether nothing is held.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// No call of ours panics while it holds a lock; should one, the data are still consistent enough to
-/// refuse a replay.
-fn lock(shard: &Mutex<Shard>) -> std::sync::MutexGuard<'_, Shard> {
-    shard
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-impl ReplayGuard for MemoryReplayGuard {
-    fn check_and_insert(
+/// The twin of [`ReplayGuard`] for stores behind a network, with the same contract. Every
+/// [`ReplayGuard`] is one.
+///
+/// The store has to decide in one step, such as `SET key value NX EXAT expires` in Redis or an insert
+/// under a unique constraint in SQL: a look followed by a write lets two nodes accept one proof. A call
+/// that was cancelled may have spent the key.
+pub trait AsyncReplayGuard: Send + Sync {
+    /// As [`ReplayGuard::check_and_insert`].
+    fn check_and_insert_async(
         &self,
         key: ReplayKey,
         expires: UnixTime,
         now: UnixTime,
-    ) -> Result<(), Error> {
-        let [first, ..] = key.0;
-        let shard = self
-            .shards
-            .get(usize::from(first) % SHARDS)
-            .ok_or(Error::ReplayGuardFull)?;
-        let mut shard = lock(shard);
-        shard.forget_expired(now.as_secs());
-        let full = shard.entries.len() >= self.per_shard;
-        match shard.entries.entry(key) {
-            Entry::Occupied(_) => return Err(Error::Replayed),
-            Entry::Vacant(_) if full => return Err(Error::ReplayGuardFull),
-            Entry::Vacant(entry) => entry.insert(expires.as_secs()),
-        };
-        shard
-            .by_expiry
-            .entry(expires.as_secs())
-            .or_default()
-            .push(key);
-        Ok(())
-    }
+    ) -> ReplayFuture<'_>;
 }
 
-#[cfg(test)]
-mod tests;
+impl<T: ReplayGuard + ?Sized> AsyncReplayGuard for T {
+    fn check_and_insert_async(
+        &self,
+        key: ReplayKey,
+        expires: UnixTime,
+        now: UnixTime,
+    ) -> ReplayFuture<'_> {
+        Box::pin(async move { self.check_and_insert(key, expires, now) })
+    }
+}
