@@ -1,6 +1,7 @@
 //! Errors: what was wrong, where, whose fault it is and whether trying again can help.
 
 use crate::algorithm::Algorithm;
+use crate::dpop::DpopError;
 use crate::json::{JsonError, JsonErrorKind};
 use crate::x509::X509Error;
 
@@ -274,6 +275,9 @@ pub enum Error {
     /// A certificate or chain was refused.
     #[error(transparent)]
     X509(#[from] X509Error),
+    /// A DPoP proof, nonce or answer was refused.
+    #[error(transparent)]
+    Dpop(#[from] DpopError),
 }
 
 impl From<KeyProblem> for Error {
@@ -339,6 +343,7 @@ impl Error {
             Self::ReplayGuardUnavailable => "replay_guard_unavailable",
             Self::InvalidOption { .. } => "invalid_option",
             Self::X509(error) => error.code(),
+            Self::Dpop(error) => error.code(),
         }
     }
 
@@ -358,6 +363,7 @@ impl Error {
             | Self::ReplayGuardUnavailable
             | Self::NoKeys => Fault::Transient,
             Self::X509(error) => error.fault(),
+            Self::Dpop(error) => error.fault(),
             _ => Fault::Peer,
         }
     }
@@ -418,6 +424,7 @@ impl Error {
             Self::Replayed | Self::ReplayWindowPassed => "JWT-policy-3",
             Self::ReplayGuardFull => "JWT-policy-4",
             Self::X509(error) => return error.requirement(),
+            Self::Dpop(error) => error.requirement(),
             Self::SigningFailed
             | Self::RandomFailed
             | Self::ReplayGuardUnavailable

@@ -2,6 +2,7 @@
 
 pub mod algorithm;
 pub mod base64url;
+pub mod dpop;
 pub mod error;
 pub mod json;
 pub mod jwk;

@@ -43,7 +43,7 @@ impl NumericDate {
         clippy::cast_precision_loss,
         reason = "the range is checked first, and everything in it is exact in an f64"
     )]
-    fn of(member: &Member<'_>) -> Option<Self> {
+    pub(crate) fn of(member: &Member<'_>) -> Option<Self> {
         match member {
             Member::Unsigned(seconds) if *seconds <= MAX_NUMERIC_DATE => Some(Self {
                 seconds: *seconds,

@@ -67,14 +67,37 @@ impl Confirmation {
         }
     }
 
+    const NONE: Self = Self {
+        jwk: None,
+        jkt: None,
+        x5t_s256: None,
+        kid: None,
+    };
+
     /// A confirmation by public key, as WIT and DPoP-less tokens have it.
     #[must_use]
     pub fn of_jwk(jwk: Jwk) -> Self {
         Self {
             jwk: Some(jwk),
-            jkt: None,
-            x5t_s256: None,
-            kid: None,
+            ..Self::NONE
+        }
+    }
+
+    /// A confirmation by a key's thumbprint, for tokens that DPoP proofs go along with.
+    #[must_use]
+    pub const fn of_jkt(jkt: [u8; 32]) -> Self {
+        Self {
+            jkt: Some(jkt),
+            ..Self::NONE
+        }
+    }
+
+    /// A confirmation by a certificate's thumbprint, for tokens that are used over mutual TLS.
+    #[must_use]
+    pub const fn of_certificate(x5t_s256: [u8; 32]) -> Self {
+        Self {
+            x5t_s256: Some(x5t_s256),
+            ..Self::NONE
         }
     }
 
