@@ -22,6 +22,7 @@
 mod anchors;
 mod asn1;
 mod certificate;
+mod dn;
 mod error;
 mod extensions;
 mod key;
@@ -33,6 +34,7 @@ mod time;
 
 pub use anchors::{DroppedAnchor, MAX_ANCHORS, TrustAnchors};
 pub use certificate::{Certificate, MAX_CERTIFICATE_SIZE, MAX_EXTENSIONS};
+pub use dn::{DistinguishedName, InvalidName, MAX_DN};
 pub use error::{CertificateProblem, Field, PemProblem, X509Error};
 pub use extensions::{BasicConstraints, ExtendedKeyUsages, KeyUsage, eku};
 pub use key::CertificateKey;
