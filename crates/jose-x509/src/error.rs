@@ -1,8 +1,10 @@
 //! Errors: what was wrong, where, whose fault it is and whether trying again can help.
 
 use crate::algorithm::Algorithm;
+use crate::binding::BindingError;
 use crate::dpop::DpopError;
 use crate::json::{JsonError, JsonErrorKind};
+use crate::mtls::MtlsError;
 use crate::x509::X509Error;
 
 /// Whose fault a refusal is.
@@ -278,6 +280,12 @@ pub enum Error {
     /// A DPoP proof, nonce or answer was refused.
     #[error(transparent)]
     Dpop(#[from] DpopError),
+    /// A client's certificate, its registration or a forwarded certificate was refused.
+    #[error(transparent)]
+    Mtls(#[from] MtlsError),
+    /// A token or grant was not used by whom it is bound to, or in the wrong way.
+    #[error(transparent)]
+    Binding(#[from] BindingError),
 }
 
 impl From<KeyProblem> for Error {
@@ -344,6 +352,8 @@ impl Error {
             Self::InvalidOption { .. } => "invalid_option",
             Self::X509(error) => error.code(),
             Self::Dpop(error) => error.code(),
+            Self::Mtls(error) => error.code(),
+            Self::Binding(error) => error.code(),
         }
     }
 
@@ -364,6 +374,8 @@ impl Error {
             | Self::NoKeys => Fault::Transient,
             Self::X509(error) => error.fault(),
             Self::Dpop(error) => error.fault(),
+            Self::Mtls(error) => error.fault(),
+            Self::Binding(error) => error.fault(),
             _ => Fault::Peer,
         }
     }
@@ -371,7 +383,11 @@ impl Error {
     /// Whether fetching the key set or bundle anew may turn this refusal into a success.
     #[must_use]
     pub fn refresh_may_help(&self) -> bool {
-        matches!(self, Self::UnknownKey | Self::NoKeys)
+        match self {
+            Self::UnknownKey | Self::NoKeys => true,
+            Self::Mtls(error) => error.refresh_may_help(),
+            _ => false,
+        }
     }
 
     /// The requirement (an id of `docs/conformance`) that this refusal enforces.
@@ -425,6 +441,8 @@ impl Error {
             Self::ReplayGuardFull => "JWT-policy-4",
             Self::X509(error) => return error.requirement(),
             Self::Dpop(error) => error.requirement(),
+            Self::Mtls(error) => error.requirement(),
+            Self::Binding(error) => error.requirement(),
             Self::SigningFailed
             | Self::RandomFailed
             | Self::ReplayGuardUnavailable

@@ -2,6 +2,7 @@
 
 pub mod algorithm;
 pub mod base64url;
+pub mod binding;
 pub mod dpop;
 pub mod error;
 pub mod json;
@@ -9,6 +10,7 @@ pub mod jwk;
 pub mod jws;
 pub mod jwt;
 pub mod key;
+pub mod mtls;
 mod pem;
 pub mod provider;
 pub mod replay;

@@ -55,6 +55,10 @@ impl Challenge {
         }
     }
 
+    pub(crate) fn is_dpop(&self) -> bool {
+        self.algorithms.is_some()
+    }
+
     /// `error`: `invalid_token`, `invalid_dpop_proof` or `use_dpop_nonce`.
     #[must_use]
     pub fn with_error(mut self, error: &'static str) -> Self {
