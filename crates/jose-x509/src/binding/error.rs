@@ -46,7 +46,7 @@ pub enum BindingError {
     ClientNotAuthenticated,
     /// An introspection response whose `token_type` and `cnf` contradict each other.
     #[error(
-        "member `token_type` of the introspection response is not `DPoP` although the token has `cnf.jkt`"
+        "members `token_type` and `cnf` of the introspection response contradict each other (`DPoP` is for `jkt`)"
     )]
     IntrospectionType,
     /// An introspection response that is none.
