@@ -9,10 +9,15 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jose_x509::dpop::{Htu, ProofTarget, Verifier, parse_jkt};
 use jose_x509::jws::UnverifiedJws;
-use jose_x509::jwt::{Audience, ConfirmationRule, Issuer, Type, Validator};
+use jose_x509::jwt::{Audience, Confirmation, ConfirmationRule, Issuer, Type, Validator};
+use jose_x509::mtls;
 use jose_x509::provider::ring;
-use jose_x509::{Algorithm, Algorithms, Error, KeySet};
+use jose_x509::x509::DistinguishedName;
+use jose_x509::{Algorithm, Algorithms, Error, KeySet, MemoryReplayGuard, base64url};
 use pki_types::UnixTime;
 use serde_json::{Value, json};
 
@@ -74,6 +79,90 @@ fn jwt_claims() {
             }))
         },
     );
+}
+
+/// Runs the cases of one type; `run` gives the values of an accepted input.
+fn check_type(file: &str, kind: &str, run: impl Fn(&Value) -> Result<Value, &'static str>) {
+    let file: Value = serde_json::from_str(file).unwrap();
+    let groups = file["groups"].as_array().unwrap().iter();
+    let mut cases = 0;
+    for group in groups.filter(|group| group["type"] == kind) {
+        for case in group["cases"].as_array().unwrap() {
+            let expected = &case["expected"];
+            let name = format!("{}: {}", group["name"], case["name"]);
+            let found = match run(case) {
+                Ok(values) => values,
+                Err(code) => {
+                    assert_eq!(expected["code"], code, "{name}");
+                    cases += 1;
+                    continue;
+                }
+            };
+            assert_eq!(expected["result"], "valid", "{name}");
+            for (member, value) in expected["values"].as_object().unwrap() {
+                assert_eq!(&found[member], value, "{name}: {member}");
+            }
+            cases += 1;
+        }
+    }
+    assert!(cases > 1, "there are no cases of type {kind}");
+}
+
+#[test]
+fn dpop() {
+    let provider = ring::provider();
+    let file = include_str!("../../../test-vectors/jose-x509/dpop.json");
+    check_type(file, "dpop", |case| {
+        let options = &case["options"];
+        let text = |name: &str| options[name].as_str();
+        let mut verifier = Verifier::new(&provider);
+        if !options["algorithms"].is_null() {
+            verifier = verifier.with_algorithms(algorithms(options)).unwrap();
+        }
+        let target =
+            Htu::parse(text("target").unwrap_or("https://server.example.com/token")).unwrap();
+        let mut expected = ProofTarget::new(text("method").unwrap_or("POST"), &target);
+        if let Some(token) = text("access_token") {
+            let jkt = parse_jkt(text("jkt").unwrap()).unwrap();
+            expected = expected.with_access_token(token, jkt);
+        }
+        let field = case["input"].as_str().unwrap().as_bytes();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(case["now"].as_u64().unwrap()));
+        let proof = verifier
+            .verify([field], &expected, &MemoryReplayGuard::new(1), now)
+            .map_err(|error| error.code())?;
+        let encode = |hash: [u8; 32]| base64url::encode(&hash);
+        Ok(json!({
+            "jkt": encode(proof.jkt()), "jti": proof.id(), "method": proof.method(), "target": proof.target().as_str(),
+            "iat": proof.issued_at(), "ath": proof.access_token_hash().map(encode),
+        }))
+    });
+}
+
+#[test]
+fn binding() {
+    let file = include_str!("../../../test-vectors/jose-x509/binding.json");
+    let standard = |value: &Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
+    check_type(file, "x5t", |case| {
+        let hash = mtls::thumbprint(&ring::provider(), &standard(&case["input"]));
+        Ok(json!({"x5t": base64url::encode(&hash)}))
+    });
+    check_type(file, "cnf", |case| {
+        let cnf = Confirmation::from_value(&case["input"]).map_err(|error| error.code())?;
+        Ok(cnf.to_value())
+    });
+    check_type(file, "htu", |case| {
+        let htu = |name: &str| {
+            Htu::parse(case["input"][name].as_str().unwrap()).map_err(|error| error.code())
+        };
+        Ok(json!({"equal": htu("htu")? == htu("target")?}))
+    });
+    check_type(file, "dn", |case| {
+        let text = case["input"]["text"].as_str().unwrap();
+        let text: DistinguishedName = text.parse().map_err(|_| "invalid_name")?;
+        let der = DistinguishedName::from_der(&standard(&case["input"]["der"])).unwrap();
+        Ok(json!({"equal": text == der}))
+    });
 }
 
 fn algorithms(options: &Value) -> Algorithms {

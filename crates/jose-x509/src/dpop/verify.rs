@@ -198,8 +198,10 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<UnspentProof, Error> {
         let compact = single_field(fields)?;
-        let mut rules = HeaderRules::default();
-        rules.allow_jwk = true;
+        let rules = HeaderRules {
+            allow_jwk: true,
+            ..HeaderRules::default()
+        };
         let limits = Limits::new(MAX_PROOF, MAX_PROOF)?;
         let jws = UnverifiedJws::parse_with(compact, &rules, &limits)?;
         let header = jws.unverified_header();

@@ -16,6 +16,8 @@ mod jose_x509;
 #[cfg(feature = "oracle")]
 mod oracle;
 #[cfg(feature = "oracle")]
+mod pop;
+#[cfg(feature = "oracle")]
 mod ssf_set;
 #[cfg(feature = "oracle")]
 mod svid;
@@ -64,6 +66,7 @@ type Generator = fn(&mut oracle::Oracle) -> Result<Vec<file::VectorFile>>;
 const GENERATORS: &[Generator] = &[
     jose_x509::generate,
     claims::generate,
+    pop::generate,
     svid::generate,
     wimse::generate,
     txn_token::generate,
