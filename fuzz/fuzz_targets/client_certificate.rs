@@ -7,7 +7,7 @@ use jose_x509::base64url;
 use jose_x509::binding::Authorization;
 use jose_x509::dpop::{Nonce, ReceivedChallenge};
 use jose_x509::mtls::Forwarded;
-use jose_x509::x509::{Certificate, DistinguishedName};
+use jose_x509::x509::{Certificate, DistinguishedName, MAX_DN};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -22,7 +22,11 @@ fuzz_target!(|data: &[u8]| {
             };
             if let Ok(name) = text.parse::<DistinguishedName>() {
                 assert!(!name.is_empty());
-                assert_eq!(name.to_string().parse().as_ref(), Ok(&name));
+                let written = name.to_string();
+                // Escaping what was plain can make a name too long to be read again.
+                if written.len() <= MAX_DN {
+                    assert_eq!(written.parse().as_ref(), Ok(&name));
+                }
             }
         }
         b"der" => {
