@@ -96,7 +96,7 @@ fn sign(header: &str, claims: &str) -> String {
     let encode = |text: &str| base64url::encode(text.as_bytes());
     let input = format!("{}.{}", encode(&header), encode(&claims));
     let signature = KEY.sign(input.as_bytes()).expect("a signature");
-    format!("{input}.{}", base64url::encode(&signature))
+    format!("{input}.{}", base64url::encode(signature.as_ref()))
 }
 
 fn hash(text: &str) -> String {

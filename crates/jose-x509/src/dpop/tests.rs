@@ -208,7 +208,7 @@ proptest! {
 
     #[test]
     fn challenges_that_are_written_are_read(realm in "[ !#-\\[\\]-~]{0,20}", scope in "[!#-\\[\\]-~]{1,9}") {
-        let challenge = Challenge::dpop(crate::Algorithms::ELLIPTIC)
+        let challenge = Challenge::dpop(Verifier::new(&ring::provider()).algorithms())
             .with_realm(&realm).unwrap().with_scope(&scope).unwrap().with_error("invalid_token");
         let bearer = Challenge::bearer().with_realm(&realm).unwrap();
         let joined = format!("{challenge}, {bearer}");

@@ -10,7 +10,7 @@ use super::error::DpopError;
 use super::htu::{Htu, MAX_HTU};
 use super::nonce::{Nonce, NonceSource};
 use super::proof::{TYPE, access_token_hash, is_method};
-use crate::algorithm::Algorithms;
+use crate::algorithm::{Algorithm, Algorithms};
 use crate::base64url;
 use crate::error::Error;
 use crate::json::{self, JsonErrorKind, Member};
@@ -24,6 +24,12 @@ use crate::replay::{AsyncReplayGuard, ReplayGuard, ReplayKey};
 /// Longest proof in bytes.
 pub const MAX_PROOF: usize = 4096;
 const MAX_JTI: usize = 256;
+const DEFAULT_ALGORITHMS: Algorithms = Algorithms::of(&[
+    Algorithm::Es256,
+    Algorithm::Es384,
+    Algorithm::Ed25519,
+    Algorithm::EdDsa,
+]);
 /// What every window is capped at, and how far `iat` may be off when a nonce tells the time.
 const MAX_WINDOW: u64 = 300;
 
@@ -68,13 +74,13 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that accepts the elliptic curve algorithms, 60 seconds of age and 10 seconds ahead,
+    /// A verifier that accepts ES256, ES384 and Ed25519 under both names, 60 seconds of age and 10 seconds ahead,
     /// and asks for no nonce.
     #[must_use]
     pub fn new(provider: &CryptoProvider) -> Self {
         Self {
             provider: *provider,
-            algorithms: Algorithms::ELLIPTIC,
+            algorithms: DEFAULT_ALGORITHMS,
             max_age: 60,
             future_skew: 10,
             nonces: None,

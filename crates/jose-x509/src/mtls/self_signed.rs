@@ -9,8 +9,11 @@ use super::certificate::ClientCertificate;
 use super::error::MtlsError;
 use crate::error::{Error, KeyProblem};
 use crate::json;
-use crate::jwk::{Jwk, MAX_KEYS, PublicKey};
+use crate::jwk::{Jwk, PublicKey};
 use crate::x509::{Certificate, MAX_CERTIFICATE_SIZE};
+
+/// Most keys in a client's key set.
+const MAX_KEYS: usize = 512;
 
 /// The certificates of a client's key set: of each key the first one of `x5c`.
 ///
@@ -97,7 +100,12 @@ impl RegisteredCertificates {
 
 /// `None` for a key that serves another purpose.
 fn certificate_of(entry: &Value, index: usize) -> Result<Option<CertificateDer<'static>>, Error> {
-    let jwk = match Jwk::from_value(entry) {
+    // The certificate is judged below, apart from whether the key is one at all.
+    let mut bare = entry.clone();
+    if let Some(members) = bare.as_object_mut() {
+        members.remove("x5c");
+    }
+    let jwk = match Jwk::from_value(&bare) {
         Err(
             error @ Error::InvalidKey {
                 problem: KeyProblem::PrivateMaterial,

@@ -2,9 +2,7 @@
 
 use core::fmt;
 
-use der::Tag;
-
-use super::asn1::{Input, Result as DerResult};
+use super::asn1::{Element, Input, Result as DerResult, Tag};
 use super::error::Field;
 
 #[cfg(test)]
@@ -119,19 +117,19 @@ impl DistinguishedName {
 }
 
 fn read_der(der: &[u8]) -> DerResult<Option<DistinguishedName>> {
-    let mut outer = Input::new(der, Field::Subject)?;
-    let mut names = outer.nested(Tag::Sequence)?;
+    let mut outer = Input::new(der, Field::Subject);
+    let mut names = outer.nested(Tag::SEQUENCE)?;
     outer.finish()?;
     let mut rdns = Vec::new();
     while !names.is_empty() {
-        let mut set = names.nested(Tag::Set)?;
+        let mut set = names.nested(Tag::SET)?;
         let mut attributes = Vec::new();
         while !set.is_empty() {
-            let mut attribute = set.nested(Tag::Sequence)?;
-            let oid = attribute.value(Tag::ObjectIdentifier)?.to_vec();
-            let value = attribute.next()?;
+            let mut attribute = set.nested(Tag::SEQUENCE)?;
+            let oid = attribute.value(Tag::OBJECT_IDENTIFIER)?.to_vec();
+            let value = attribute.any(3)?;
             attribute.finish()?;
-            let Some(value) = AttributeValue::read(value.tag, value.value, value.whole) else {
+            let Some(value) = AttributeValue::read(&value) else {
                 return Ok(None);
             };
             attributes.push(Attribute { oid, value });
@@ -147,24 +145,20 @@ fn read_der(der: &[u8]) -> DerResult<Option<DistinguishedName>> {
 
 impl AttributeValue {
     /// `None` for a string that is not what its type says, or has a NUL.
-    fn read(tag: Tag, value: &[u8], whole: &[u8]) -> Option<Self> {
-        let text = match tag {
-            Tag::Utf8String => core::str::from_utf8(value).ok()?.to_owned(),
-            Tag::PrintableString
-            | Tag::Ia5String
-            | Tag::VisibleString
-            | Tag::NumericString
-            | Tag::TeletexString => {
-                // Outside ASCII, nobody agrees on what a TeletexString says.
-                if tag == Tag::TeletexString && !value.is_ascii() {
-                    return Some(Self::Der(whole.to_vec()));
-                }
-                core::str::from_utf8(value)
-                    .ok()
-                    .filter(|text| text.is_ascii())?
-                    .to_owned()
-            }
-            Tag::BmpString => {
+    fn read(element: &Element<'_>) -> Option<Self> {
+        let (value, whole) = (element.value, element.whole);
+        let text = match whole.first()? {
+            // UTF8String.
+            0x0c => core::str::from_utf8(value).ok()?.to_owned(),
+            // Outside ASCII, nobody agrees on what a TeletexString says.
+            0x14 if !value.is_ascii() => return Some(Self::Der(whole.to_vec())),
+            // NumericString, PrintableString, TeletexString, IA5String, VisibleString.
+            0x12 | 0x13 | 0x14 | 0x16 | 0x1a => core::str::from_utf8(value)
+                .ok()
+                .filter(|text| text.is_ascii())?
+                .to_owned(),
+            // BMPString.
+            0x1e => {
                 let pairs = value.chunks_exact(2);
                 if !pairs.remainder().is_empty() {
                     return None;
@@ -237,10 +231,10 @@ impl Reader<'_> {
             let digits = self.rest().find([',', '+']).unwrap_or(self.rest().len());
             let der = hex(self.rest().get(..digits)?)?;
             self.offset = self.offset.checked_add(digits)?;
-            let mut input = Input::new(&der, Field::Subject).ok()?;
-            let element = input.next().ok()?;
+            let mut input = Input::new(&der, Field::Subject);
+            let element = input.any(3).ok()?;
             input.finish().ok()?;
-            AttributeValue::read(element.tag, element.value, element.whole)?
+            AttributeValue::read(&element)?
         } else {
             AttributeValue::Text(self.text_value()?)
         };

@@ -70,7 +70,7 @@ pub(crate) fn sign(key: &SigningKey, header: &str, claims: &str) -> String {
     let encode = |text: &str| base64url::encode(text.as_bytes());
     let input = format!("{}.{}", encode(header), encode(claims));
     let signature = key.sign(input.as_bytes()).unwrap();
-    format!("{input}.{}", base64url::encode(&signature))
+    format!("{input}.{}", base64url::encode(signature.as_ref()))
 }
 
 /// A proof with changed claims.
