@@ -4,6 +4,8 @@
 //! The TLS layer proves possession of the certificate's key; here is what comes after it.
 //!
 //! ```
+//! use std::net::IpAddr;
+//!
 //! use jose_x509::mtls::{self, Forwarded};
 //!
 //! # let der = b"x";
@@ -12,9 +14,9 @@
 //! # assert_eq!(thumbprint.len(), 32);
 //!
 //! // Behind a proxy: who may speak for clients is for the configuration to say, here by address.
-//! let proxy = [10, 0, 0, 1].into();
-//! let forwarded = Forwarded::rfc9440(move |peer: &std::net::IpAddr| *peer == proxy);
-//! let stranger = [192, 0, 2, 7].into();
+//! let proxy = IpAddr::from([10, 0, 0, 1]);
+//! let forwarded = Forwarded::rfc9440(move |peer: &IpAddr| *peer == proxy);
+//! let stranger = IpAddr::from([192, 0, 2, 7]);
 //! let fields = [("client-cert", &b":MIIB:"[..])];
 //! assert!(forwarded.read(&stranger, fields)?.is_none());
 //! assert!(!forwarded.keeps(&stranger, "Client-Cert")); // take it out before the request goes on
