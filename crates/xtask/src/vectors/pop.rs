@@ -1,4 +1,8 @@
 //! Vectors of proof of possession: `DPoP` proofs, thumbprints, targets and distinguished names.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "members of a JSON value, which are null where they do not exist"
+)]
 
 use anyhow::Result;
 use base64::Engine;
