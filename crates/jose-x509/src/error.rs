@@ -33,7 +33,8 @@ pub enum KeyProblem {
     Member(&'static str),
     /// The point is not on the curve, or is of small order.
     InvalidPoint,
-    /// RSA below 2048 bits, above 8192 bits, or with an unsafe exponent.
+    /// RSA below 2048 bits, above 8192 bits, with an unsafe exponent, or made by a generator whose keys
+    /// can be factored (ROCA).
     WeakRsa,
     /// A public key was expected and private or symmetric material was found.
     PrivateMaterial,
@@ -53,7 +54,7 @@ impl KeyProblem {
             }
             Self::InvalidPoint => "the point is not a valid point of its curve",
             Self::WeakRsa => {
-                "RSA modulus or exponent outside the accepted range (2048 to 8192 bits, odd exponent from 65537)"
+                "RSA modulus or exponent outside the accepted range (2048 to 8192 bits, odd exponent from 65537), or a modulus that can be factored (ROCA)"
             }
             Self::PrivateMaterial => {
                 "private or symmetric key material where a public key is expected"

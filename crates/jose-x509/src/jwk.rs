@@ -17,6 +17,7 @@ use crate::provider::CryptoProvider;
 mod name;
 pub(crate) mod parse;
 mod public;
+mod roca;
 mod set;
 pub(crate) mod spki;
 mod thumbprint;

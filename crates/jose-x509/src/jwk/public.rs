@@ -190,8 +190,8 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidKey`] for a leading zero, a modulus outside 2048 to 8192 bits or even, and an
-    /// exponent that is even, below 65537, or of 2^33 and more.
+    /// [`Error::InvalidKey`] for a leading zero, a modulus outside 2048 to 8192 bits, even, or known to be
+    /// factorable (ROCA), and an exponent that is even, below 65537, or of 2^33 and more.
     pub fn from_rsa(n: &[u8], e: &[u8]) -> Result<Self, Error> {
         Self::of_rsa(n, e).map_err(Error::from)
     }
@@ -220,6 +220,7 @@ impl PublicKey {
             || last % 2 == 0
             || exponent % 2 == 0
             || !(65537..1 << 33).contains(&exponent)
+            || super::roca::has_structure(n)
         {
             return Err(KeyProblem::WeakRsa);
         }

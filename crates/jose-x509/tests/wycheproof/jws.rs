@@ -1,0 +1,73 @@
+//! Signatures and the keys that verify them.
+
+use jose_x509::jws::UnverifiedJws;
+use jose_x509::{Algorithms, KeySet, provider::ring};
+use serde_json::Value;
+
+use crate::{Verdict, check, exceptions};
+
+/// What Wycheproof's groups hold beside the public half. Symmetric keys stay what they are.
+const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
+fn verify(group: &Value, test: &Value) -> Verdict {
+    let keys = published(group);
+    // Tests of the JSON serialization have an object in place of the token.
+    let token = match &test["jws"] {
+        Value::String(token) => token.clone(),
+        other => other.to_string(),
+    };
+    let verify = || {
+        let keys = KeySet::from_jwks_slice(&ring::provider(), keys.to_string().as_bytes())?;
+        UnverifiedJws::parse(&token)?.verify(&keys, Algorithms::ALL)
+    };
+    verify()
+        .map(|_| ())
+        .map_err(|error| error.code().to_owned())
+}
+
+/// The group's key or keys, as their owner would publish them.
+fn published(group: &Value) -> Value {
+    let keys = group.get("public").unwrap_or(&group["private"]);
+    let mut keys = match keys.get("keys") {
+        Some(keys) => keys.as_array().unwrap().clone(),
+        None => vec![keys.clone()],
+    };
+    for key in &mut keys {
+        if key["kty"] != "oct" {
+            let members = key.as_object_mut().unwrap();
+            members.retain(|name, _| !PRIVATE_MEMBERS.contains(&name.as_str()));
+        }
+    }
+    serde_json::json!({ "keys": keys })
+}
+
+#[test]
+fn json_web_signature() {
+    check(
+        "json_web_signature_test.json",
+        exceptions::SIGNATURE,
+        401,
+        |group, test| Some(verify(group, test)),
+    );
+}
+
+#[test]
+fn json_web_key() {
+    check(
+        "json_web_key_test.json",
+        exceptions::KEY,
+        26,
+        |group, test| Some(verify(group, test)),
+    );
+}
+
+/// The file has signed and encrypted tokens; these are the signed ones.
+#[test]
+fn json_web_crypto() {
+    check(
+        "json_web_crypto_test.json",
+        exceptions::CRYPTO_JWS,
+        49,
+        |group, test| test.get("jws").map(|_| verify(group, test)),
+    );
+}
