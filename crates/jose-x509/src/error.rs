@@ -287,6 +287,10 @@ pub enum Error {
     /// A token or grant was not used by whom it is bound to, or in the wrong way.
     #[error(transparent)]
     Binding(#[from] BindingError),
+    /// An encrypted token was refused, or could not be made.
+    #[cfg(feature = "jwe")]
+    #[error(transparent)]
+    Jwe(#[from] crate::jwe::JweError),
 }
 
 impl From<KeyProblem> for Error {
@@ -355,6 +359,8 @@ impl Error {
             Self::Dpop(error) => error.code(),
             Self::Mtls(error) => error.code(),
             Self::Binding(error) => error.code(),
+            #[cfg(feature = "jwe")]
+            Self::Jwe(error) => error.code(),
         }
     }
 
@@ -377,6 +383,8 @@ impl Error {
             Self::Dpop(error) => error.fault(),
             Self::Mtls(error) => error.fault(),
             Self::Binding(error) => error.fault(),
+            #[cfg(feature = "jwe")]
+            Self::Jwe(error) => error.fault(),
             _ => Fault::Peer,
         }
     }
@@ -448,6 +456,9 @@ impl Error {
             | Self::RandomFailed
             | Self::ReplayGuardUnavailable
             | Self::InvalidOption { .. } => return None,
+            #[cfg(feature = "jwe")]
+            Self::Jwe(error) => return error.requirement(),
+            Self::SigningFailed | Self::RandomFailed | Self::InvalidOption { .. } => return None,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! JSON Web Signature, compact serialization (RFC 7515).
 
-mod header;
+pub(crate) mod header;
 mod parse;
 mod sign;
 

@@ -6,6 +6,8 @@ pub mod binding;
 pub mod dpop;
 pub mod error;
 pub mod json;
+#[cfg(feature = "jwe")]
+pub mod jwe;
 pub mod jwk;
 pub mod jws;
 pub mod jwt;

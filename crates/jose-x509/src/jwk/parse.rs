@@ -208,7 +208,10 @@ fn octets<'p>(
 }
 
 /// RFC 7517 section 4.3: unique operations, of one kind, consistent with `use`.
-fn check_purpose(key_use: Option<&str>, key_ops: Option<&[String]>) -> Result<(), KeyProblem> {
+pub(crate) fn check_purpose(
+    key_use: Option<&str>,
+    key_ops: Option<&[String]>,
+) -> Result<(), KeyProblem> {
     let Some(ops) = key_ops else { return Ok(()) };
     let has = |names: &[&str]| ops.iter().any(|op| names.contains(&op.as_str()));
     let signs = has(&["sign", "verify"]);

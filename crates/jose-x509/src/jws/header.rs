@@ -28,8 +28,18 @@ const STANDARD: [&str; 18] = [
     "apu", "apv", "iv", "tag", "enc", "zip",
 ];
 const STANDARD_PBES2: [&str; 2] = ["p2s", "p2c"];
-const MAX_CRIT: usize = 8;
+pub(crate) const MAX_CRIT: usize = 8;
 const MAX_KID: usize = 256;
+
+/// Whether RFC 7515 to 7518 define this header parameter.
+pub(crate) fn is_standard(name: &str) -> bool {
+    STANDARD.contains(&name) || STANDARD_PBES2.contains(&name)
+}
+
+/// An opaque name of bounded length.
+pub(crate) fn is_kid(kid: &str) -> bool {
+    kid.len() <= MAX_KID && !kid.chars().any(char::is_control)
+}
 
 /// What was read from a header; text lies in the token's buffer.
 #[derive(Debug)]
@@ -102,7 +112,7 @@ impl<'a> Header<'a> {
     }
 }
 
-pub(super) fn same_media_type(a: &str, b: &str) -> bool {
+pub(crate) fn same_media_type(a: &str, b: &str) -> bool {
     fn bare(name: &str) -> &str {
         let prefix = "application/";
         match name.split_at_checked(prefix.len()) {
@@ -127,6 +137,7 @@ impl Parsed {
                 "cty" => parsed.cty = Some(text_only(value)),
                 "crit" => parsed.crit = Some(value),
                 "b64" => parsed.b64 = true,
+                "enc" => parsed.enc = true,
                 "jku" => parsed.key_material = Some("jku"),
                 "x5u" => parsed.key_material = Some("x5u"),
                 "jwk" if !rules.allow_jwk => parsed.key_material = Some("jwk"),
@@ -146,6 +157,9 @@ impl Parsed {
         })?;
         if parsed.b64 {
             return Err(Error::UnencodedPayload);
+        }
+        if parsed.enc {
+            return Err(Error::EncryptedNotSigned);
         }
         if let Some(name) = parsed.key_material {
             return Err(Error::HeaderKeyMaterial { name });
@@ -167,9 +181,7 @@ impl Parsed {
         };
         Ok(Self {
             algorithm,
-            kid: text("kid", parsed.kid, |kid| {
-                kid.len() <= MAX_KID && !kid.chars().any(char::is_control)
-            })?,
+            kid: text("kid", parsed.kid, is_kid)?,
             typ: text("typ", parsed.typ, |_| true)?,
             cty: text("cty", parsed.cty, |_| true)?,
         })
@@ -183,6 +195,7 @@ struct Found<'a> {
     cty: Option<Option<Cow<'a, str>>>,
     crit: Option<Member<'a>>,
     b64: bool,
+    enc: bool,
     key_material: Option<&'static str>,
 }
 
@@ -204,10 +217,8 @@ fn check_crit(crit: Member<'_>, header: &[u8], rules: &HeaderRules) -> Result<()
         .iter()
         .enumerate()
         .any(|(i, name)| names.iter().skip(i + 1).any(|other| other == name));
-    let standard = |name: &Cow<'_, str>| {
-        STANDARD.contains(&name.as_ref()) || STANDARD_PBES2.contains(&name.as_ref())
-    };
-    if names.is_empty() || names.len() > MAX_CRIT || repeated || names.iter().any(standard) {
+    let standard = names.iter().any(|name| is_standard(name));
+    if names.is_empty() || names.len() > MAX_CRIT || repeated || standard {
         return Err(Error::InvalidCritical);
     }
     let mut present = 0_usize;

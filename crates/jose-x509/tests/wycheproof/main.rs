@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 mod exceptions;
+#[cfg(feature = "jwe")]
+mod jwe;
 mod jws;
 
 use exceptions::Exception;
