@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod ci;
 mod conformance;
 mod fuzz;
+mod interop;
 mod vectors;
 
 #[derive(Parser)]
@@ -25,6 +26,8 @@ enum Command {
     Vectors(vectors::Args),
     /// Build the fuzz targets with stable Rust and run each for a while.
     Fuzz(fuzz::Args),
+    /// Exchange keys, tokens and certificates with other software.
+    Interop(interop::Args),
     /// Run .ci/run.
     Ci,
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Command::Conformance(args) => conformance::run(&root, &args),
         Command::Vectors(args) => vectors::run(&root, &args),
         Command::Fuzz(args) => fuzz::run(&root, &args),
+        Command::Interop(args) => interop::run(&root, &args),
         Command::Ci => ci::run(&root),
     };
     match outcome {
