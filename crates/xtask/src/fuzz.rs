@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// Print the names of the targets and stop.
     #[arg(long)]
     list: bool,
+    /// Also build the targets that compare with OpenSSL.
+    #[arg(long)]
+    oracle: bool,
     /// Run one input through one target, to reproduce a finding.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
@@ -54,6 +57,8 @@ struct Manifest {
 #[derive(Deserialize)]
 struct Bin {
     name: String,
+    #[serde(default, rename = "required-features")]
+    required_features: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -80,13 +85,18 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     let manifest = root.join("fuzz/Cargo.toml");
     let text = fs::read_to_string(&manifest).context("cannot read fuzz/Cargo.toml")?;
     let manifest: Manifest = toml::from_str(&text).context("cannot parse fuzz/Cargo.toml")?;
-    let known: Vec<String> = manifest.bin.into_iter().map(|bin| bin.name).collect();
+    let built = |bin: &Bin| args.oracle || bin.required_features.is_empty();
+    let bins = manifest.bin.into_iter().filter(built);
+    let known: Vec<String> = bins.map(|bin| bin.name).collect();
     if args.list {
         known.iter().for_each(|name| println!("{name}"));
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) = args.targets.iter().find(|name| !known.contains(name)) {
-        bail!("there is no fuzz target `{name}`; `cargo xtask fuzz --list` lists them");
+        bail!(
+            "there is no fuzz target `{name}`; `cargo xtask fuzz --list --oracle` lists them, \
+             and some need `--oracle`"
+        );
     }
     let targets = if args.targets.is_empty() {
         known
@@ -94,7 +104,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         args.targets.clone()
     };
 
-    let binaries = build(root, &targets)?;
+    let binaries = build(root, &targets, args.oracle)?;
     if let Some(input) = &args.replay {
         let [target] = targets.as_slice() else {
             bail!("--replay takes exactly one target");
@@ -162,7 +172,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
 }
 
 /// Builds the targets and returns the directory of the binaries.
-fn build(root: &Path, targets: &[String]) -> Result<PathBuf> {
+fn build(root: &Path, targets: &[String], oracle: bool) -> Result<PathBuf> {
     // An explicit triple, although it is the host's, keeps the flags away from build scripts and macros.
     let triple = host_triple()?;
     let base =
@@ -183,6 +193,9 @@ fn build(root: &Path, targets: &[String]) -> Result<PathBuf> {
         .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\u{1f}"))
         .env_remove("RUSTFLAGS")
         .current_dir(root);
+    if oracle {
+        cargo.args(["--features", "oracle"]);
+    }
     for target in targets {
         cargo.args(["--bin", target]);
     }
