@@ -77,6 +77,8 @@ fn verify_theirs(algorithm: Algorithm, made: &Value, tally: &mut Tally) -> Resul
     let public = pkcs8.map(|key| key.public_key().clone());
     tally.accepts("PKCS#8 in PEM", public, jwk.key())?;
     if let Ok(sec1) = text(made, "sec1_pem") {
+        let public = SigningKey::from_sec1_pem(&PROVIDER, sec1).map(|key| key.public_key().clone());
+        tally.accepts("SEC1 in PEM", public, jwk.key())?;
         let key = SigningKey::from_pkcs8_pem(&PROVIDER, algorithm, sec1);
         tally.refuses("a SEC1 key as PKCS#8", &key)?;
     }

@@ -112,6 +112,14 @@ fn verify_theirs(folder: &Path, algorithm: Algorithm, tally: &mut Tally) -> Resu
         &public,
     )?;
     if let Ok(older) = read("older.pem") {
+        if ecdsa_len(algorithm).is_some() {
+            let key = SigningKey::from_sec1_pem(&PROVIDER, &older);
+            tally.accepts(
+                "SEC1 in PEM",
+                key.map(|key| key.public_key().clone()),
+                &public,
+            )?;
+        }
         let older = SigningKey::from_pkcs8_pem(&PROVIDER, algorithm, &older);
         tally.refuses("SEC1 or PKCS#1 as PKCS#8", &older)?;
     }
