@@ -458,7 +458,6 @@ impl Error {
             | Self::InvalidOption { .. } => return None,
             #[cfg(feature = "jwe")]
             Self::Jwe(error) => return error.requirement(),
-            Self::SigningFailed | Self::RandomFailed | Self::InvalidOption { .. } => return None,
         })
     }
 }
