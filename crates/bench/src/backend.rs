@@ -13,17 +13,26 @@ use crate::harness::Work;
 pub enum Backend {
     /// `ring`.
     Ring,
+    /// `aws-lc-rs`.
+    #[cfg(feature = "peers")]
+    AwsLcRs,
 }
 
 impl Backend {
     /// All that this build has.
-    pub const ALL: &[Self] = &[Self::Ring];
+    pub const ALL: &[Self] = &[
+        Self::Ring,
+        #[cfg(feature = "peers")]
+        Self::AwsLcRs,
+    ];
 
     /// Its name, as it stands in the names of cases.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ring => "ring",
+            #[cfg(feature = "peers")]
+            Self::AwsLcRs => "aws-lc-rs",
         }
     }
 
@@ -32,6 +41,8 @@ impl Backend {
     pub const fn provider(self) -> CryptoProvider {
         match self {
             Self::Ring => provider::ring::provider(),
+            #[cfg(feature = "peers")]
+            Self::AwsLcRs => provider::aws_lc_rs::provider(),
         }
     }
 
@@ -40,6 +51,8 @@ impl Backend {
     pub fn bare_verify(self, key: &Key, token: &str) -> Work {
         match self {
             Self::Ring => ring_verify(key, token),
+            #[cfg(feature = "peers")]
+            Self::AwsLcRs => aws_lc_verify(key, token),
         }
     }
 
@@ -48,6 +61,8 @@ impl Backend {
     pub fn bare_sign(self, key: &Key, message: Vec<u8>) -> Work {
         match self {
             Self::Ring => ring_sign(key, message),
+            #[cfg(feature = "peers")]
+            Self::AwsLcRs => aws_lc_sign(key, message),
         }
     }
 }

@@ -27,26 +27,54 @@ pub(super) fn plan(cases: &mut Vec<Planned>, backend: Backend, peers: Peers) {
         };
         cases.push(Planned::new(
             format!("verify-{name}{suffix}/{}", backend.name()),
-            move |name| case(name, algorithm, backend, peers),
+            move |name| case(name, algorithm, backend, peers, owned, 2),
         ));
+        if peers == Peers::AwsLc {
+            cases.push(Planned::new(
+                format!("verify-{name}-borrowed/{}", backend.name()),
+                move |name| case(name, algorithm, backend, peers, borrowed, 0),
+            ));
+        }
     }
 }
 
-fn case(name: &str, algorithm: Algorithm, backend: Backend, peers: Peers) -> Case {
+fn case(
+    name: &str,
+    algorithm: Algorithm,
+    backend: Backend,
+    peers: Peers,
+    ours: fn(Backend, &[Key], &Key, String) -> Work,
+    allocations: u64,
+) -> Case {
     let (others, signer) = four_keys(algorithm);
     let token = signer.token();
-    let case = Case::new(name, owned(backend, &others, &signer, token.clone()))
+    let case = Case::new(name, ours(backend, &others, &signer, token.clone()))
         .floor("the signature alone", backend.bare_verify(&signer, &token));
     #[cfg(feature = "peers")]
     let case = add_peers(case, algorithm, backend, peers, &others, &signer, &token);
     if peers == Peers::RustCrypto {
         return case;
     }
-    case.bar(Bar::ShareOfOverhead {
-        peer: "jsonwebtoken-aws-lc",
-        at_most: 0.45,
-    })
-    .bar(Bar::Allocations { at_most: 2 })
+    let case = case
+        .bar(Bar::ShareOfOverhead {
+            peer: "jsonwebtoken-aws-lc",
+            at_most: 0.45,
+        })
+        .bar(Bar::Allocations {
+            at_most: allocations,
+        });
+    match backend {
+        Backend::Ring => case,
+        #[cfg(feature = "peers")]
+        Backend::AwsLcRs => case.bar(Bar::Ratio {
+            peer: "jsonwebtoken-aws-lc",
+            at_most: match algorithm {
+                Algorithm::Rs256 => 0.82,
+                Algorithm::EdDsa => 0.96,
+                _ => 0.95,
+            },
+        }),
+    }
 }
 
 fn key_set(backend: Backend, others: &[Key], signer: &Key) -> KeySet {
@@ -83,6 +111,19 @@ fn owned(backend: Backend, others: &[Key], signer: &Key, token: String) -> Work 
     })
 }
 
+/// A token in a buffer that serves the next one, too.
+fn borrowed(backend: Backend, others: &[Key], signer: &Key, token: String) -> Work {
+    let keys = key_set(backend, others, signer);
+    let validator = validator();
+    let mut buffer = Vec::new();
+    Work::new(move || {
+        let jwt = validator
+            .validate_in(black_box(&token), &keys, UnixTime::now(), &mut buffer)
+            .expect("the token is good");
+        assert_eq!(jwt.subject(), Some(SUBJECT));
+    })
+}
+
 /// The same checks by others: `alg`, `kid`, `typ`, `exp`, `nbf`, `aud` and `sub`.
 #[cfg(feature = "peers")]
 fn add_peers(
@@ -100,6 +141,7 @@ fn add_peers(
         return case.peer("jsonwebtoken-rustcrypto", jsonwebtoken);
     }
     let case = match backend {
+        Backend::AwsLcRs => case.peer("jsonwebtoken-aws-lc", jsonwebtoken),
         Backend::Ring => case.peer_over(
             "jsonwebtoken-aws-lc",
             jsonwebtoken,
