@@ -49,8 +49,8 @@ pub fn verify(key: &Key, token: &str) -> Work {
 pub fn sign(key: &Key) -> Work {
     let claims = || {
         let json = serde_json::to_value(CLAIMS).expect("claims are JSON");
-        let text = |name: &str| json[name].as_str().map(str::to_owned);
-        let time = |name: &str| json[name].as_u64().map(UnixTimeStamp::from_secs);
+        let text = |name: &str| json.get(name)?.as_str().map(str::to_owned);
+        let time = |name: &str| json.get(name)?.as_u64().map(UnixTimeStamp::from_secs);
         let mut claims = Claims::create(Duration::from_secs(60))
             .with_subject(SUBJECT)
             .with_audiences(HashSet::from([AUDIENCE]));
