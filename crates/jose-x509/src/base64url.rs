@@ -16,6 +16,27 @@ pub fn encode_to(bytes: &[u8], out: &mut String) {
     URL_SAFE_NO_PAD.encode_string(bytes, out);
 }
 
+/// The length of the encoding of `len` bytes.
+pub(crate) const fn encoded_len(len: usize) -> usize {
+    (len / 3).saturating_mul(4).saturating_add(match len % 3 {
+        0 => 0,
+        rest => rest + 1,
+    })
+}
+
+/// Encodes into `place`, which has to have the length of the encoding.
+pub(crate) fn encode_slice(bytes: &[u8], place: &mut [u8]) {
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, place);
+    debug_assert_eq!(written.ok(), Some(encoded_len(bytes.len())));
+}
+
+/// Appends the encoding of `bytes` to bytes.
+pub(crate) fn append(bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start.saturating_add(encoded_len(bytes.len())), 0);
+    encode_slice(bytes, out.get_mut(start..).unwrap_or_default());
+}
+
 /// Decodes; `what` names the part in the error.
 ///
 /// # Errors

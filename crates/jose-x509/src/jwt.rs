@@ -26,10 +26,8 @@ pub fn sign(
     claims: &(impl serde::Serialize + ?Sized),
 ) -> Result<String, Error> {
     let by = (signer.algorithm().name(), signer.kid());
-    match SigningInput::of_json(header, by, claims) {
-        Some(input) if input.payload_begins_with(b'{') => jws::sign_input(signer, input),
-        _ => Err(Error::ClaimsShape),
-    }
+    let input = SigningInput::of_object(header, by, claims).ok_or(Error::ClaimsShape)?;
+    jws::sign_input(signer, input)
 }
 
 /// The payload of a claims set, for signers that do not fit [`sign`].

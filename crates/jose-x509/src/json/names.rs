@@ -3,24 +3,23 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use arrayvec::ArrayVec;
+
 use super::JsonErrorKind;
 
 /// Names seen so far: the first ones lie side by side, further ones in a set.
 #[derive(Default)]
 pub(super) struct Names<'de> {
-    few: [&'de str; FEW],
-    len: usize,
+    few: ArrayVec<&'de str, 16>,
     /// One bit for each [`bit`] of a name: where it is not set, the name is new.
     seen: u64,
     many: BTreeSet<Cow<'de, str>>,
 }
 
-const FEW: usize = 16;
-
 impl<'de> Names<'de> {
     /// Adds a name, of which there may be `most`.
     pub(super) fn add(&mut self, name: Cow<'de, str>, most: usize) -> Result<(), JsonErrorKind> {
-        if self.len.saturating_add(self.many.len()) >= most {
+        if self.few.len().saturating_add(self.many.len()) >= most {
             return Err(JsonErrorKind::TooManyMembers);
         }
         let bit = bit(&name);
@@ -28,12 +27,9 @@ impl<'de> Names<'de> {
             return Err(JsonErrorKind::DuplicateMember);
         }
         self.seen |= bit;
-        match (name, self.few.get_mut(self.len)) {
-            (Cow::Borrowed(name), Some(slot)) => {
-                *slot = name;
-                self.len += 1;
-            }
-            (name, _) => {
+        match name {
+            Cow::Borrowed(name) if !self.few.is_full() => self.few.push(name),
+            name => {
                 self.many.insert(name);
             }
         }
@@ -41,7 +37,7 @@ impl<'de> Names<'de> {
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.few.iter().take(self.len).any(|few| *few == name) || self.many.contains(name)
+        self.few.iter().any(|few| *few == name) || self.many.contains(name)
     }
 }
 

@@ -137,7 +137,7 @@ impl PublicKey {
                 return Err(KeyProblem::Member(name));
             }
         }
-        Self::from_point(curve, [4].iter().chain(x).chain(y))
+        Self::from_point(curve, &[&[4], x, y])
     }
 
     /// An EC key from an uncompressed SEC1 point.
@@ -148,20 +148,22 @@ impl PublicKey {
     pub fn from_sec1_point(curve: Curve, point: &[u8]) -> Result<Self, Error> {
         match point.split_first() {
             Some((4, rest)) if rest.len() == 2 * curve.coordinate_len() => {
-                Self::from_point(curve, point).map_err(Error::from)
+                Self::from_point(curve, &[point]).map_err(Error::from)
             }
             _ => Err(KeyProblem::InvalidPoint.into()),
         }
     }
 
-    /// `bytes` are those of an uncompressed point, in the right number.
-    fn from_point<'b>(
-        curve: Curve,
-        bytes: impl IntoIterator<Item = &'b u8>,
-    ) -> Result<Self, KeyProblem> {
+    /// `parts` are an uncompressed point of the right length.
+    fn from_point(curve: Curve, parts: &[&[u8]]) -> Result<Self, KeyProblem> {
         let mut point = [0; MAX_POINT];
-        for (to, from) in point.iter_mut().zip(bytes) {
-            *to = *from;
+        let mut rest = point.as_mut_slice();
+        for part in parts {
+            let (place, behind) = rest
+                .split_at_mut_checked(part.len())
+                .ok_or(KeyProblem::InvalidPoint)?;
+            place.copy_from_slice(part);
+            rest = behind;
         }
         match point.get(..curve.point_len()) {
             Some(used) if curve.contains(used) => Ok(Self(Form::Ec(curve, point))),

@@ -1,6 +1,6 @@
 //! Making a compact JWS.
 
-use std::io;
+use core::fmt;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -90,114 +90,75 @@ impl Serialize for Signed<'_> {
     }
 }
 
-/// The first two segments of a JWS in the making.
-#[derive(Debug)]
-pub struct SigningInput(String);
+/// The first two segments of a JWS in the making: base64url and dots.
+pub struct SigningInput(Vec<u8>);
 
 /// Room for header and signature, which few tokens exceed.
 const AROUND: usize = 384;
+/// Room for a token whose length is not known before.
+const UNKNOWN: usize = 1024;
 
 impl SigningInput {
     /// Encodes header and payload for a signer with this algorithm and key name.
     #[must_use]
     pub fn new(header: &ProtectedHeader, alg: &str, kid: Option<&str>, payload: &[u8]) -> Self {
-        let room = payload.len().saturating_add(2) / 3 * 4;
-        let mut token = String::with_capacity(room.saturating_add(AROUND));
-        encode_json(&Signed { header, alg, kid }, &mut token);
-        token.push('.');
-        base64url::encode_to(payload, &mut token);
+        let room = base64url::encoded_len(payload.len()).saturating_add(AROUND);
+        let mut token = Vec::with_capacity(room);
+        // Strings and values of JSON: nothing in a header can fail to be written.
+        let _ = encode_json(&Signed { header, alg, kid }, &mut token);
+        token.push(b'.');
+        base64url::append(payload, &mut token);
         Self(token)
     }
 
-    /// As [`SigningInput::new`] for a payload that is the JSON text of `claims`, which is encoded as it
-    /// is written. `None` if `claims` cannot be written.
-    pub(crate) fn of_json(
+    /// As [`SigningInput::new`] for a payload that is the JSON object `claims`, which is encoded where it
+    /// is written. `None` if `claims` cannot be written or is no object.
+    pub(crate) fn of_object(
         header: &ProtectedHeader,
         signer: (&str, Option<&str>),
         claims: &(impl Serialize + ?Sized),
     ) -> Option<Self> {
         let (alg, kid) = signer;
-        let mut token = String::with_capacity(JSON_ROOM);
-        let written = encode_json(&Signed { header, alg, kid }, &mut token);
-        token.push('.');
-        (written && encode_json(claims, &mut token)).then_some(Self(token))
+        let mut token = Vec::with_capacity(UNKNOWN);
+        encode_json(&Signed { header, alg, kid }, &mut token)?;
+        token.push(b'.');
+        (encode_json(claims, &mut token)? == b'{').then_some(Self(token))
     }
 
     /// The bytes to sign.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
-    /// Whether the payload begins with this byte: its first three are the first four characters.
-    pub(crate) fn payload_begins_with(&self, byte: u8) -> bool {
-        let payload = self
-            .0
-            .split_once('.')
-            .and_then(|(_, payload)| payload.get(..4));
-        payload
-            .and_then(|start| base64url::decode(start, "payload").ok())
-            .is_some_and(|start| start.first() == Some(&byte))
+        &self.0
     }
 
     /// Appends the signature.
     #[must_use]
     pub fn finish(mut self, signature: &[u8]) -> String {
-        self.0.push('.');
-        base64url::encode_to(signature, &mut self.0);
-        self.0
+        self.0.push(b'.');
+        base64url::append(signature, &mut self.0);
+        String::from_utf8(self.0).unwrap_or_default()
     }
 }
 
-/// Room for a whole token whose length is not known before.
-const JSON_ROOM: usize = 1024;
-
-/// Appends the base64url of a JSON text while it is written; whether it could be.
-fn encode_json(value: &(impl Serialize + ?Sized), token: &mut String) -> bool {
-    let mut encoder = Encoder {
-        token,
-        bytes: [0; CHUNK],
-        len: 0,
-    };
-    let written = serde_json::to_writer(&mut encoder, value).is_ok();
-    encoder.encode();
-    written
-}
-
-/// Gathers the small pieces that a serializer writes and encodes them by the chunk.
-struct Encoder<'t> {
-    token: &'t mut String,
-    bytes: [u8; CHUNK],
-    len: usize,
-}
-
-/// A multiple of three, so that only the last chunk ends inside a group.
-const CHUNK: usize = 384;
-
-impl Encoder<'_> {
-    fn encode(&mut self) {
-        base64url::encode_to(self.bytes.get(..self.len).unwrap_or_default(), self.token);
-        self.len = 0;
+impl fmt::Debug for SigningInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningInput({} bytes)", self.0.len())
     }
 }
 
-impl io::Write for Encoder<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.len == CHUNK {
-            self.encode();
-        }
-        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
-        let len = bytes.len().min(room.len());
-        for (to, from) in room.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        self.len += len;
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Appends the base64url of a JSON text; its first byte, or `None` if it could not be written.
+///
+/// The text is written behind the token, encoded behind itself, and taken out: no second buffer.
+fn encode_json(value: &(impl Serialize + ?Sized), token: &mut Vec<u8>) -> Option<u8> {
+    let start = token.len();
+    serde_json::to_writer(&mut *token, value).ok()?;
+    let end = token.len();
+    let first = *token.get(start)?;
+    token.resize(end.saturating_add(base64url::encoded_len(end - start)), 0);
+    let (text, place) = token.split_at_mut(end);
+    base64url::encode_slice(text.get(start..)?, place);
+    token.drain(start..end);
+    Some(first)
 }
 
 /// Signs `payload`.
