@@ -38,12 +38,17 @@ fn case(name: &str, algorithm: Algorithm, backend: Backend, peers: Peers) -> Cas
     if peers == Peers::RustCrypto {
         return case;
     }
-    case.bar(Bar::OverFloor { at_most: 600.0 })
-        .bar(Bar::Allocations { at_most: 1 })
-        .bar(Bar::Ratio {
-            peer: "jsonwebtoken-aws-lc",
-            at_most: 0.65,
-        })
+    let case = case
+        .bar(Bar::OverFloor { at_most: 600.0 })
+        .bar(Bar::Allocations { at_most: 1 });
+    if backend == Backend::Ring {
+        // Two signature implementations differ by more than what is done around them.
+        return case;
+    }
+    case.bar(Bar::Ratio {
+        peer: "jsonwebtoken-aws-lc",
+        at_most: 0.65,
+    })
 }
 
 fn ours(backend: Backend, key: &Key) -> Work {
