@@ -61,6 +61,7 @@ mod header;
 mod jwk;
 mod key;
 #[cfg(test)]
+#[cfg(feature = "ring")]
 mod tests;
 
 pub use algorithm::{ContentEncryption, KeyManagement, KeyType, SymmetricKeyManagement};

@@ -1,4 +1,11 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::duplicate_mod,
+        reason = "the same tests run over each provider"
+    )
+)]
 
 pub mod algorithm;
 pub mod base64url;

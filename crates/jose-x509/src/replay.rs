@@ -16,6 +16,7 @@ use crate::provider::CryptoProvider;
 pub mod contract;
 mod memory;
 #[cfg(test)]
+#[cfg(feature = "ring")]
 mod tests;
 
 pub use memory::MemoryReplayGuard;

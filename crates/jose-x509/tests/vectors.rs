@@ -1,4 +1,5 @@
 //! The vectors of `test-vectors/jose-x509`, whose good signatures OpenSSL made.
+#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,19 +16,31 @@ use jose_x509::dpop::{Htu, ProofTarget, Verifier, parse_jkt};
 use jose_x509::jws::UnverifiedJws;
 use jose_x509::jwt::{Audience, Confirmation, ConfirmationRule, Issuer, Type, Validator};
 use jose_x509::mtls;
-use jose_x509::provider::ring;
 use jose_x509::x509::DistinguishedName;
-use jose_x509::{Algorithm, Algorithms, Error, KeySet, MemoryReplayGuard, base64url};
+use jose_x509::{
+    Algorithm, Algorithms, CryptoProvider, Error, KeySet, MemoryReplayGuard, base64url,
+};
 use pki_types::UnixTime;
 use serde_json::{Value, json};
+
+/// Every provider of this build.
+const PROVIDERS: &[CryptoProvider] = &[
+    #[cfg(feature = "ring")]
+    jose_x509::provider::ring::provider(),
+    #[cfg(feature = "aws-lc-rs")]
+    jose_x509::provider::aws_lc_rs::provider(),
+];
 
 /// Runs every case of a file; `run` gives the values of an accepted input.
 fn check(file: &str, run: impl Fn(&KeySet, &Value) -> Result<Value, Error>) {
     let file: Value = serde_json::from_str(file).unwrap();
     let mut cases = 0;
-    for group in file["groups"].as_array().unwrap() {
-        let keys = KeySet::from_jwks_slice(&ring::provider(), group["keys"].to_string().as_bytes())
-            .unwrap();
+    let groups = file["groups"].as_array().unwrap();
+    for (provider, group) in PROVIDERS
+        .iter()
+        .flat_map(|p| groups.iter().map(move |g| (p, g)))
+    {
+        let keys = KeySet::from_jwks_slice(provider, group["keys"].to_string().as_bytes()).unwrap();
         for case in group["cases"].as_array().unwrap() {
             let expected = &case["expected"];
             let name = format!("{}: {}", group["name"], case["name"]);
@@ -110,7 +123,7 @@ fn check_type(file: &str, kind: &str, run: impl Fn(&Value) -> Result<Value, &'st
 
 #[test]
 fn dpop() {
-    let provider = ring::provider();
+    let provider = PROVIDERS[0];
     let file = include_str!("../../../test-vectors/jose-x509/dpop.json");
     check_type(file, "dpop", |case| {
         let options = &case["options"];
@@ -144,7 +157,7 @@ fn binding() {
     let file = include_str!("../../../test-vectors/jose-x509/binding.json");
     let standard = |value: &Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
     check_type(file, "x5t", |case| {
-        let hash = mtls::thumbprint(&ring::provider(), &standard(&case["input"]));
+        let hash = mtls::thumbprint(&PROVIDERS[0], &standard(&case["input"]));
         Ok(json!({"x5t": base64url::encode(&hash)}))
     });
     check_type(file, "cnf", |case| {

@@ -37,7 +37,7 @@ impl<'de> Names<'de> {
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.few.iter().any(|few| *few == name) || self.many.contains(name)
+        self.few.contains(&name) || self.many.contains(name)
     }
 }
 

@@ -301,5 +301,6 @@ fn max_age(cache_control: &str) -> Option<u64> {
     })
 }
 
-#[cfg(all(test, feature = "ring"))]
+#[cfg(test)]
+#[cfg(feature = "ring")]
 mod tests;

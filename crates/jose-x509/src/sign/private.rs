@@ -147,6 +147,7 @@ impl Ec {
         &self.scalar
     }
 
+    #[cfg(feature = "ring")]
     pub(crate) fn public_key(&self) -> Result<PublicKey, Error> {
         PublicKey::from_sec1_point(self.curve, &self.point)
     }

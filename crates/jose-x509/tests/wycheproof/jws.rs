@@ -1,10 +1,18 @@
 //! Signatures and the keys that verify them.
 
 use jose_x509::jws::UnverifiedJws;
-use jose_x509::{Algorithms, KeySet, provider::ring};
+use jose_x509::{Algorithms, CryptoProvider, KeySet};
 use serde_json::Value;
 
 use crate::{Verdict, check, exceptions};
+
+/// Every provider of this build.
+const PROVIDERS: &[CryptoProvider] = &[
+    #[cfg(feature = "ring")]
+    jose_x509::provider::ring::provider(),
+    #[cfg(feature = "aws-lc-rs")]
+    jose_x509::provider::aws_lc_rs::provider(),
+];
 
 /// What Wycheproof's groups hold beside the public half. Symmetric keys stay what they are.
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
@@ -16,13 +24,18 @@ fn verify(group: &Value, test: &Value) -> Verdict {
         Value::String(token) => token.clone(),
         other => other.to_string(),
     };
-    let verify = || {
-        let keys = KeySet::from_jwks_slice(&ring::provider(), keys.to_string().as_bytes())?;
+    let verify = |provider: &CryptoProvider| {
+        let keys = KeySet::from_jwks_slice(provider, keys.to_string().as_bytes())?;
         UnverifiedJws::parse(&token)?.verify(&keys, Algorithms::ALL)
     };
-    verify()
-        .map(|_| ())
-        .map_err(|error| error.code().to_owned())
+    let mut verdicts = PROVIDERS.iter().map(|provider| {
+        verify(provider)
+            .map(|_| ())
+            .map_err(|error| error.code().to_owned())
+    });
+    let verdict = verdicts.next().unwrap();
+    assert!(verdicts.all(|other| other == verdict), "providers differ");
+    verdict
 }
 
 /// The group's key or keys, as their owner would publish them.

@@ -3,6 +3,7 @@
 //! Every test has to come out as Wycheproof says, except for the ones in `exceptions.rs`, which has the
 //! reason for each. An exception that is not needed fails as well. Where the files come from and how to run
 //! this is told in `docs/testing.md`.
+#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

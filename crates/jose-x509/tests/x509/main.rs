@@ -2,6 +2,7 @@
 //! ones that are put together by hand to break one rule each.
 #![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 #![allow(
+    clippy::duplicate_mod, // the same tests run over each provider
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
