@@ -35,8 +35,14 @@ pub struct Jwk {
     key: PublicKey,
     kid: Option<Name>,
     key_use: Option<Use>,
-    key_ops: Option<Vec<String>>,
     algorithm: Option<Algorithm>,
+    /// Apart, because few keys have any of it.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Rare {
+    key_ops: Option<Vec<String>>,
     certificates: Vec<CertificateDer<'static>>,
     x5t_s256: Option<[u8; 32]>,
 }
@@ -49,10 +55,8 @@ impl Jwk {
             key,
             kid: None,
             key_use: None,
-            key_ops: None,
             algorithm: None,
-            certificates: Vec::new(),
-            x5t_s256: None,
+            rare: None,
         }
     }
 
@@ -138,28 +142,32 @@ impl Jwk {
     /// Whether `key_ops` allows verification: absent, or containing `verify`.
     #[must_use]
     pub fn may_verify(&self) -> bool {
-        self.key_ops
-            .as_ref()
+        self.key_ops()
             .is_none_or(|ops| ops.iter().any(|op| op == "verify"))
     }
 
     pub(crate) fn may_sign(&self) -> bool {
         self.key_use() != Some("enc")
             && self
-                .key_ops
-                .as_ref()
+                .key_ops()
                 .is_none_or(|ops| ops.iter().any(|op| op == "sign"))
+    }
+
+    fn key_ops(&self) -> Option<&[String]> {
+        self.rare.as_ref()?.key_ops.as_deref()
     }
 
     /// `x5c`: empty, or certificates of which the first one is for this key. They give it no trust.
     #[must_use]
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
-        &self.certificates
+        self.rare
+            .as_ref()
+            .map_or(&[], |rare| rare.certificates.as_slice())
     }
 
     /// `x5t#S256`: what the SHA-256 of the first certificate has to be.
     pub(crate) fn certificate_thumbprint(&self) -> Option<&[u8; 32]> {
-        self.x5t_s256.as_ref()
+        self.rare.as_ref()?.x5t_s256.as_ref()
     }
 
     /// The JSON object, members in a fixed order.
@@ -174,12 +182,12 @@ impl Jwk {
         put("use", self.key_use());
         put("kid", self.kid());
         put("alg", self.algorithm.map(Algorithm::name));
-        if !self.certificates.is_empty() {
-            let chain = self.certificates.iter().map(|der| STANDARD.encode(der));
+        if !self.certificates().is_empty() {
+            let chain = self.certificates().iter().map(|der| STANDARD.encode(der));
             members.insert("x5c".to_owned(), chain.map(Value::from).collect());
         }
-        if let Some(ops) = &self.key_ops {
-            members.insert("key_ops".to_owned(), Value::from(ops.clone()));
+        if let Some(ops) = self.key_ops() {
+            members.insert("key_ops".to_owned(), Value::from(ops.to_vec()));
         }
         members
     }

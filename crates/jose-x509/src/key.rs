@@ -19,7 +19,11 @@ pub const MAX_CANDIDATES: usize = 4;
 ///
 /// It is valid from the beginning; the provider parses it once, when it is first used.
 #[derive(Clone)]
-pub struct VerifyingKey(Arc<Inner>);
+pub struct VerifyingKey {
+    /// The keys that were read together lie together: one allocation for a whole set.
+    batch: Arc<[Inner]>,
+    at: usize,
+}
 
 struct Inner {
     jwk: Jwk,
@@ -28,21 +32,7 @@ struct Inner {
     prepared: OnceLock<Result<Box<dyn PreparedKey>, KeyProblem>>,
 }
 
-impl VerifyingKey {
-    /// Prepares a JWK.
-    ///
-    /// The algorithm follows from the key: its curve, or its `alg`. An RSA key without `alg` is
-    /// used for RS256 alone, as issuers that leave `alg` out mean it; say otherwise with
-    /// [`Jwk::with_algorithm`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidKey`], for example for a point that is not on its curve or for `key_ops`
-    /// without `verify`.
-    pub fn from_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, Error> {
-        Self::of_jwk(provider, jwk).map_err(Error::from)
-    }
-
+impl Inner {
     fn of_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, KeyProblem> {
         if !jwk.may_verify() || jwk.key_use() == Some("enc") {
             return Err(KeyProblem::Inconsistent);
@@ -60,12 +50,50 @@ impl VerifyingKey {
             .or_else(|| Algorithm::ALL.into_iter().find(of_kind))
             .filter(|algorithm| provider.verification.supports(*algorithm))
             .ok_or(KeyProblem::Unsupported)?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self {
             jwk,
             algorithm,
             provider: *provider,
             prepared: OnceLock::new(),
-        })))
+        })
+    }
+}
+
+impl VerifyingKey {
+    /// Prepares a JWK.
+    ///
+    /// The algorithm follows from the key: its curve, or its `alg`. An RSA key without `alg` is
+    /// used for RS256 alone, as issuers that leave `alg` out mean it; say otherwise with
+    /// [`Jwk::with_algorithm`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`], for example for a point that is not on its curve or for `key_ops`
+    /// without `verify`.
+    pub fn from_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, Error> {
+        let key = Inner::of_jwk(provider, jwk)?;
+        Ok(Self {
+            batch: Arc::new([key]),
+            at: 0,
+        })
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the position is set where the batch is made"
+    )]
+    fn inner(&self) -> &Inner {
+        &self.batch[self.at]
+    }
+
+    fn of_batch(batch: Vec<Inner>) -> Vec<Self> {
+        let batch: Arc<[Inner]> = batch.into();
+        (0..batch.len())
+            .map(|at| Self {
+                batch: Arc::clone(&batch),
+                at,
+            })
+            .collect()
     }
 
     /// Prepares a bare public key.
@@ -120,7 +148,7 @@ impl VerifyingKey {
     }
 
     fn prepared(&self) -> Result<&dyn PreparedKey, Error> {
-        let inner = &*self.0;
+        let inner = self.inner();
         let prepared = inner.prepared.get_or_init(|| {
             let key = inner.jwk.key().material();
             inner.provider.verification.prepare(inner.algorithm, key)
@@ -132,7 +160,7 @@ impl VerifyingKey {
     }
 
     fn fits(&self, algorithm: Algorithm) -> bool {
-        algorithm.is_same_operation(self.0.algorithm)
+        algorithm.is_same_operation(self.inner().algorithm)
     }
 
     /// The names under which this key's one algorithm is known.
@@ -149,33 +177,33 @@ impl VerifyingKey {
     /// `kid`.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
-        self.0.jwk.kid()
+        self.inner().jwk.kid()
     }
 
     /// The key as a JWK.
     #[must_use]
     pub fn jwk(&self) -> &Jwk {
-        &self.0.jwk
+        &self.inner().jwk
     }
 
     /// The SHA-256 thumbprint (RFC 7638): 32 bytes.
     #[must_use]
     pub fn thumbprint(&self) -> [u8; 32] {
-        self.0.jwk.thumbprint(&self.0.provider)
+        self.inner().jwk.thumbprint(&self.inner().provider)
     }
 
     /// The provider that prepared the key.
     #[must_use]
     pub fn provider(&self) -> &CryptoProvider {
-        &self.0.provider
+        &self.inner().provider
     }
 }
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("VerifyingKey")
-            .field(&self.0.jwk)
-            .field(&self.0.algorithm)
+            .field(&self.inner().jwk)
+            .field(&self.inner().algorithm)
             .finish()
     }
 }
@@ -321,14 +349,14 @@ impl KeySet {
             .enumerate()
             .filter(|(_, jwk)| accepts(jwk.key_use()))
         {
-            match VerifyingKey::of_jwk(provider, jwk.clone()) {
+            match Inner::of_jwk(provider, jwk.clone()) {
                 Ok(key) => keys.push(key),
                 Err(reason) => skipped.push(SkippedKey { index, reason }),
             }
         }
         Ok(Self {
             skipped,
-            ..Self::new(keys)?
+            ..Self::new(VerifyingKey::of_batch(keys))?
         })
     }
 
@@ -355,13 +383,13 @@ impl KeySet {
         let mut keys = Vec::with_capacity((bytes.len() / 180).min(limits.keys));
         let skipped = jwk::read_set(bytes, limits, |jwk| {
             if is_for_signatures(jwk.key_use()) {
-                keys.push(VerifyingKey::of_jwk(provider, jwk)?);
+                keys.push(Inner::of_jwk(provider, jwk)?);
             }
             Ok(())
         })?;
         Ok(Self {
             skipped,
-            ..Self::new(keys)?
+            ..Self::new(VerifyingKey::of_batch(keys))?
         })
     }
 

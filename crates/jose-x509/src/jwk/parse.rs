@@ -8,7 +8,7 @@ use pki_types::CertificateDer;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{Curve, Jwk, Name, PublicKey, Use};
+use super::{Curve, Jwk, Name, PublicKey, Rare, Use};
 use crate::algorithm::Algorithm;
 use crate::base64url;
 use crate::error::{Error, KeyProblem};
@@ -102,20 +102,23 @@ impl<'a> Members<'a> {
                     })?,
             ),
         };
+        let x5t_s256 = match text("x5t#S256", self.x5t_s256.as_ref())? {
+            None => None,
+            Some(text) => Some(
+                base64url::decode_array(text, "key").map_err(|_| KeyProblem::Member("x5t#S256"))?,
+            ),
+        };
+        let rare = Rare {
+            key_ops,
+            certificates,
+            x5t_s256,
+        };
         Ok(Jwk {
             key,
             kid: text("kid", self.kid.as_ref())?.map(Name::new),
             key_use: key_use.map(Use::new),
-            key_ops,
             algorithm,
-            certificates,
-            x5t_s256: match text("x5t#S256", self.x5t_s256.as_ref())? {
-                None => None,
-                Some(text) => Some(
-                    base64url::decode_array(text, "key")
-                        .map_err(|_| KeyProblem::Member("x5t#S256"))?,
-                ),
-            },
+            rare: (rare != Rare::default()).then(|| Box::new(rare)),
         })
     }
 
