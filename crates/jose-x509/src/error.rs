@@ -150,6 +150,12 @@ pub enum Error {
         /// `jwk`, `jku`, `x5c` or `x5u`.
         name: &'static str,
     },
+    /// Two parameters of the header lead to different keys.
+    #[error("header parameter `{name}` contradicts the key that verifies the token")]
+    ContradictoryKeys {
+        /// `jwk`, `x5c` or `x5t#S256`.
+        name: &'static str,
+    },
     /// `b64` is present.
     #[error("header parameter `b64` is present; unencoded payloads are not accepted")]
     UnencodedPayload,
@@ -207,6 +213,12 @@ pub enum Error {
     /// A claim of the wrong JSON type, out of range, or empty.
     #[error("claim `{claim}` has the wrong type, is empty or is out of range")]
     ClaimType {
+        /// The claim.
+        claim: &'static str,
+    },
+    /// A name with a colon is not a URI, or a name has control characters.
+    #[error("claim `{claim}` is no name: one with a colon has to be a URI (RFC 3986)")]
+    NotStringOrUri {
         /// The claim.
         claim: &'static str,
     },
@@ -300,6 +312,17 @@ impl From<KeyProblem> for Error {
 }
 
 impl Error {
+    /// What a peer may be told: one text for a bad signature, an unknown key and a bad claim, so that an
+    /// answer teaches an attacker nothing; another one where trying again later may help. The cause is for
+    /// logs.
+    #[must_use]
+    pub fn public_message(&self) -> &'static str {
+        match self.fault() {
+            Fault::Transient | Fault::Configuration => "the token cannot be checked now",
+            Fault::Peer | Fault::Policy => "the token is not accepted",
+        }
+    }
+
     /// A stable name of the cause, for logs, metrics and test vectors.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -320,6 +343,7 @@ impl Error {
             Self::InvalidCritical => "invalid_critical",
             Self::UnsupportedCritical => "unsupported_critical",
             Self::HeaderKeyMaterial { .. } => "header_key_material",
+            Self::ContradictoryKeys { .. } => "contradictory_keys",
             Self::UnencodedPayload => "unencoded_payload",
             Self::WrongType => "wrong_type",
             Self::InvalidKey {
@@ -338,6 +362,7 @@ impl Error {
             Self::MissingClaim { .. } => "missing_claim",
             Self::ForbiddenClaim { .. } => "forbidden_claim",
             Self::ClaimType { .. } => "claim_type",
+            Self::NotStringOrUri { .. } => "not_string_or_uri",
             Self::ClaimsShape => "claims_shape",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
@@ -420,6 +445,7 @@ impl Error {
             Self::InvalidCritical => "JWS-4.1.11-1",
             Self::UnsupportedCritical => "JWS-4.1.11-2",
             Self::HeaderKeyMaterial { .. } => "JWS-4.1.3-1",
+            Self::ContradictoryKeys { .. } => "JWS-6-1",
             Self::UnencodedPayload => "JWS-7797.3-1",
             Self::WrongType => "JWT-8725bis.3.11-4",
             Self::InvalidKey {
@@ -436,6 +462,7 @@ impl Error {
             Self::MissingClaim { .. } | Self::ForbiddenClaim { .. } | Self::ClaimType { .. } => {
                 "JWT-7519.4.1-1"
             }
+            Self::NotStringOrUri { .. } => "JWT-7519.2-2",
             Self::ClaimsShape => "JWT-7519.4-1",
             Self::Expired => "JWT-7519.4.1.4-1",
             Self::NotYetValid => "JWT-7519.4.1.5-1",

@@ -23,6 +23,7 @@ pub(crate) mod spki;
 mod thumbprint;
 
 use name::{Name, Use};
+pub(crate) use parse::certificates;
 pub use public::{Curve, KeyMaterial, PublicKey};
 pub(crate) use set::read_set;
 pub use set::{JwkSet, SetLimits, SkippedKey};
@@ -163,6 +164,14 @@ impl Jwk {
         self.rare
             .as_ref()
             .map_or(&[], |rare| rare.certificates.as_slice())
+    }
+
+    /// Sets `x5c`; the first certificate must be known to be for this key.
+    pub(crate) fn certified_by(self, certificates: Vec<CertificateDer<'static>>) -> Self {
+        Self {
+            certificates,
+            ..self
+        }
     }
 
     /// `x5t#S256`: what the SHA-256 of the first certificate has to be.

@@ -5,6 +5,7 @@
 
 mod claims;
 mod confirmation;
+mod string_or_uri;
 mod validate;
 
 pub use claims::{Jwt, MAX_NUMERIC_DATE, NumericDate, UnverifiedClaims, peek_claims};

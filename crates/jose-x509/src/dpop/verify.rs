@@ -235,7 +235,7 @@ impl Verifier {
                 .map_err(|_| Error::AlgorithmMismatch { algorithm })?,
         };
         let key = VerifyingKey::from_jwk(&self.provider, jwk)?;
-        jws.verify(&key, self.algorithms)?;
+        jws.verify_signature(&key, self.algorithms)?;
         self.check_claims(claims, key, target, now)
     }
 

@@ -125,17 +125,10 @@ impl<'a> Members<'a> {
     /// RFC 7517 section 4.7: standard base64, and the first certificate is one of this very key.
     fn certificates(&self, key: &PublicKey) -> Result<Vec<CertificateDer<'static>>, KeyProblem> {
         const WRONG: KeyProblem = KeyProblem::Member("x5c");
-        let values = match &self.x5c {
-            None => return Ok(Vec::new()),
-            Some(Member::Texts(Some(first), others)) if others.len() < MAX_CERTIFICATES => {
-                core::iter::once(first).chain(others)
-            }
-            Some(_) => return Err(WRONG),
+        let Some(x5c) = &self.x5c else {
+            return Ok(Vec::new());
         };
-        let chain = values
-            .map(|text| STANDARD.decode(text.as_bytes()).map(CertificateDer::from))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| WRONG)?;
+        let chain = certificates(x5c).ok_or(WRONG)?;
         let leaf = chain.first().ok_or(WRONG)?;
         let leaf = Certificate::parse(leaf).map_err(|_| WRONG)?;
         match PublicKey::from_spki_der(leaf.spki_der()) {
@@ -185,6 +178,21 @@ impl<'a> Members<'a> {
             _ => Err(KeyProblem::Unsupported),
         }
     }
+}
+
+/// The certificates of `x5c`: at least one, and not too many, in standard base64.
+pub(crate) fn certificates(x5c: &Member<'_>) -> Option<Vec<CertificateDer<'static>>> {
+    let Member::Texts(Some(first), others) = x5c else {
+        return None;
+    };
+    if others.len() >= MAX_CERTIFICATES {
+        return None;
+    }
+    core::iter::once(first)
+        .chain(others)
+        .map(|text| STANDARD.decode(text.as_bytes()).map(CertificateDer::from))
+        .collect::<Result<_, _>>()
+        .ok()
 }
 
 fn text<'m>(

@@ -2,10 +2,16 @@
 
 use std::borrow::Cow;
 
+use pki_types::CertificateDer;
+
 use crate::algorithm::Algorithm;
+use crate::base64url;
 use crate::error::Error;
 use crate::json::{self, JsonErrorKind, Member};
+use crate::jwk::{self, Jwk, PublicKey};
+use crate::key::VerifyingKey;
 use crate::text::Text;
+use crate::x509::Certificate;
 
 /// What a profile accepts in the header beyond `alg`, `kid`, `typ` and `cty`.
 ///
@@ -18,8 +24,11 @@ pub struct HeaderRules {
     /// Whether `jwk` may be present. It never selects a trusted key by itself; the caller reads it
     /// from [`Header::raw`].
     pub allow_jwk: bool,
-    /// Whether `x5c` may be present, with the same promise.
+    /// Whether `x5c` may be present, with the same promise; see
+    /// [`CertificateKeys`](super::CertificateKeys).
     pub allow_x5c: bool,
+    /// Whether `kid` must be visible ASCII, for key names that people or other systems compare.
+    pub visible_ascii_kid: bool,
 }
 
 /// Names that `crit` must not have: those of RFC 7515 and RFC 7518.
@@ -41,6 +50,10 @@ pub(crate) fn is_kid(kid: &str) -> bool {
     kid.len() <= MAX_KID && !kid.chars().any(char::is_control)
 }
 
+fn is_visible_ascii_kid(kid: &str) -> bool {
+    is_kid(kid) && kid.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// What was read from a header; text lies in the token's buffer.
 #[derive(Debug)]
 pub(super) struct Parsed {
@@ -48,6 +61,8 @@ pub(super) struct Parsed {
     kid: Option<Text>,
     typ: Option<Text>,
     cty: Option<Text>,
+    /// Whether `jwk`, `x5c` or `x5t#S256` say something about the key.
+    hints: bool,
 }
 
 /// A view of a protected header. Until the signature is verified it is what the sender claims.
@@ -91,6 +106,64 @@ impl<'a> Header<'a> {
     #[must_use]
     pub fn is_type(&self, expected: &str) -> bool {
         self.typ().is_some_and(|typ| same_media_type(typ, expected))
+    }
+
+    /// Whether `cty` names this media type, compared as `typ` is; `JWT` means a token inside.
+    #[must_use]
+    pub fn is_content_type(&self, expected: &str) -> bool {
+        self.cty().is_some_and(|cty| same_media_type(cty, expected))
+    }
+
+    /// `x5c`: the certificates, that of the key first. Nothing about them is checked here but their
+    /// number, which is 1 to 8, and their encoding: standard base64 with padding.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HeaderType`].
+    pub fn certificates(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
+        match self.members()?.get("x5c") {
+            None => Ok(None),
+            Some(x5c) => jwk::certificates(&Member::of(x5c))
+                .map(Some)
+                .ok_or(Error::HeaderType { name: "x5c" }),
+        }
+    }
+
+    /// RFC 7515 section 6: whatever else the header says of its key has to be true of `key`.
+    pub(super) fn check_hints(&self, key: &VerifyingKey) -> Result<(), Error> {
+        if !self.parsed.hints {
+            return Ok(());
+        }
+        let members = self.members()?;
+        let known = key.jwk();
+        let agrees = |name, agrees| match agrees {
+            true => Ok(()),
+            false => Err(Error::ContradictoryKeys { name }),
+        };
+        if let Some(jwk) = members.get("jwk") {
+            agrees("jwk", Jwk::from_value(jwk)?.key() == known.key())?;
+        }
+        let chain = self.certificates()?;
+        let leaf = chain.as_ref().and_then(|chain| chain.first());
+        if let Some(leaf) = leaf {
+            let certificate = Certificate::parse(leaf)?;
+            let certified = PublicKey::from_spki_der(certificate.spki_der())?;
+            agrees("x5c", certified == *known.key())?;
+        }
+        if let Some(value) = members.get("x5t#S256") {
+            let named: [u8; 32] = value
+                .as_str()
+                .and_then(|text| base64url::decode_array(text, "header").ok())
+                .ok_or(Error::HeaderType { name: "x5t#S256" })?;
+            let is = |certificate: &CertificateDer<'_>| key.provider().sha256(certificate) == named;
+            let configured = known.certificates().first();
+            let known = known.certificate_thumbprint();
+            agrees(
+                "x5t#S256",
+                leaf.is_none_or(is) && configured.is_none_or(is) && known.is_none_or(|x| *x == named),
+            )?;
+        }
+        Ok(())
     }
 
     /// The header's JSON text, for parameters that a profile defines.
@@ -142,6 +215,7 @@ impl Parsed {
                 "x5u" => parsed.key_material = Some("x5u"),
                 "jwk" if !rules.allow_jwk => parsed.key_material = Some("jwk"),
                 "x5c" if !rules.allow_x5c => parsed.key_material = Some("x5c"),
+                "jwk" | "x5c" | "x5t#S256" => parsed.hints = true,
                 _ => {}
             },
         )
@@ -179,11 +253,17 @@ impl Parsed {
             Some(Some(text)) if accept(&text) => Ok(Some(Text::of(text, bytes))),
             Some(_) => Err(Error::HeaderType { name }),
         };
+        let kid = if rules.visible_ascii_kid {
+            is_visible_ascii_kid
+        } else {
+            is_kid
+        };
         Ok(Self {
             algorithm,
-            kid: text("kid", parsed.kid, is_kid)?,
+            kid: text("kid", parsed.kid, kid)?,
             typ: text("typ", parsed.typ, |_| true)?,
             cty: text("cty", parsed.cty, |_| true)?,
+            hints: parsed.hints,
         })
     }
 }
@@ -196,6 +276,7 @@ struct Found<'a> {
     crit: Option<Member<'a>>,
     b64: bool,
     enc: bool,
+    hints: bool,
     key_material: Option<&'static str>,
 }
 

@@ -197,13 +197,26 @@ impl<'a, B: AsRef<[u8]>> UnverifiedJws<'a, B> {
         self.signing_input
     }
 
-    /// Verifies the signature with the key that `keys` has for it.
+    /// Verifies the signature with the key that `keys` has for it. What else the header says of the key
+    /// (`jwk`, `x5c`, `x5t#S256`, where they are allowed) must be true of that key.
     ///
     /// # Errors
     ///
-    /// [`Error::AlgorithmNotAllowed`], the errors of [`KeySource::candidates`], and
-    /// [`Error::InvalidSignature`]. No part of the token is handed out then.
+    /// [`Error::AlgorithmNotAllowed`], the errors of [`KeySource::candidates`],
+    /// [`Error::InvalidSignature`], and [`Error::ContradictoryKeys`]. No part of the token is handed out
+    /// then.
     pub fn verify(
+        self,
+        keys: &(impl KeySource + ?Sized),
+        allowed: Algorithms,
+    ) -> Result<VerifiedJws<B>, Error> {
+        let verified = self.verify_signature(keys, allowed)?;
+        verified.header().check_hints(verified.key())?;
+        Ok(verified)
+    }
+
+    /// As [`UnverifiedJws::verify`], for a key that was taken from the header itself.
+    pub(crate) fn verify_signature(
         self,
         keys: &(impl KeySource + ?Sized),
         allowed: Algorithms,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::base64url;
 use crate::error::Error;
 use crate::jwk::Jwk;
+use crate::key::{KeySet, VerifyingKey};
 
 /// The confirmation methods of a token that are understood; all of them have to be satisfied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,16 @@ impl Confirmation {
             } => Err(Error::UnusableConfirmation),
             _ => Ok(confirmation),
         }
+    }
+
+    /// The key that `kid` names among those that the recipient has for the presenter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnusableConfirmation`] without `kid`, [`Error::UnknownKey`] when there is no such key.
+    pub fn known_key<'k>(&self, keys: &'k KeySet) -> Result<&'k VerifyingKey, Error> {
+        let kid = self.kid.as_deref().ok_or(Error::UnusableConfirmation)?;
+        keys.get(kid).ok_or(Error::UnknownKey)
     }
 
     const NONE: Self = Self {

@@ -10,6 +10,7 @@ use crate::json;
 use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws};
 use crate::jwt::claims::{Jwt, NumericDate, Registered, bit};
 use crate::jwt::confirmation::Confirmation;
+use crate::jwt::string_or_uri::is_string_or_uri;
 use crate::key::KeySource;
 
 /// Which `typ` is accepted.
@@ -102,6 +103,7 @@ pub struct Validator {
     expiry: Expiry,
     confirmation: ConfirmationRule,
     kid_required: bool,
+    any_names: bool,
     required: Vec<&'static str>,
     leeway: u64,
     informational_iat: bool,
@@ -118,7 +120,8 @@ const DEFAULT_LEEWAY: u64 = 60;
 
 impl Validator {
     /// A validator for bearer tokens with `exp`, 60 seconds of leeway, and every algorithm of this
-    /// crate (the key still fixes which one).
+    /// crate (the key still fixes which one). `iss`, `sub` and `aud` have to be what RFC 7519 calls
+    /// StringOrURI: a name with a colon is a URI.
     #[must_use]
     pub fn new(typ: Type, issuer: Issuer, audience: Audience) -> Self {
         Self {
@@ -129,6 +132,7 @@ impl Validator {
             expiry: Expiry::Required,
             confirmation: ConfirmationRule::Refused,
             kid_required: false,
+            any_names: false,
             required: Vec::new(),
             leeway: DEFAULT_LEEWAY,
             informational_iat: false,
@@ -165,6 +169,14 @@ impl Validator {
     #[must_use]
     pub fn with_kid_required(mut self) -> Self {
         self.kid_required = true;
+        self
+    }
+
+    /// Accepts any text in `iss`, `sub` and `aud`, for issuers whose names have a colon and are no URIs. What
+    /// copies such a name to a log or a header field has to look for control characters itself.
+    #[must_use]
+    pub fn with_any_names(mut self) -> Self {
+        self.any_names = true;
         self
     }
 
@@ -291,6 +303,7 @@ impl Validator {
             confirmation: None,
         };
         self.check_times(&jwt.registered, now.as_secs())?;
+        self.check_names(&jwt)?;
         self.check_parties(&jwt)?;
         self.check_required(&jwt.registered)?;
         jwt.confirmation = self.check_confirmation(&jwt)?;
@@ -338,6 +351,21 @@ impl Validator {
             }
         }
         Ok(())
+    }
+
+    /// RFC 7519 section 2; nothing is normalised, here or when names are compared.
+    fn check_names<B: AsRef<[u8]>>(&self, jwt: &Jwt<B>) -> Result<(), Error> {
+        let wrong = |name: &str| !self.any_names && !is_string_or_uri(name);
+        let claim = if jwt.issuer().is_some_and(wrong) {
+            "iss"
+        } else if jwt.subject().is_some_and(wrong) {
+            "sub"
+        } else if jwt.audience().any(wrong) {
+            "aud"
+        } else {
+            return Ok(());
+        };
+        Err(Error::NotStringOrUri { claim })
     }
 
     fn check_parties<B: AsRef<[u8]>>(&self, jwt: &Jwt<B>) -> Result<(), Error> {

@@ -62,7 +62,7 @@ impl<'a> Certificate<'a> {
         Self::from_der(der.as_ref()).map_err(|problem| X509Error::Certificate { index: 0, problem })
     }
 
-    pub(super) fn from_der(der: &'a [u8]) -> Result<Self> {
+    pub(crate) fn from_der(der: &'a [u8]) -> Result<Self> {
         if der.len() > MAX_CERTIFICATE_SIZE {
             return Err(CertificateProblem::TooLarge {
                 limit: MAX_CERTIFICATE_SIZE,

@@ -59,6 +59,12 @@ pub enum X509Error {
         /// The limit that applied.
         limit: usize,
     },
+    /// A list that has to be in order is not.
+    #[error("certificate {index} is not that of the issuer of the one before it")]
+    OutOfOrder {
+        /// Its position.
+        index: usize,
+    },
     /// The certificates together are larger than the options allow.
     #[error("the chain is larger than {limit} octets")]
     ChainTooLarge {
@@ -97,6 +103,7 @@ impl X509Error {
             Self::PathLenExceeded => "path_len_exceeded",
             Self::TooComplex => "path_too_complex",
             Self::TooManyCertificates { .. } => "too_many_certificates",
+            Self::OutOfOrder { .. } => "chain_out_of_order",
             Self::ChainTooLarge { .. } => "chain_too_large",
             Self::RefusedByEngine => "certificate_refused_by_engine",
             Self::Pem { .. } => "pem_invalid",
@@ -135,6 +142,7 @@ impl X509Error {
             Self::PathLenExceeded => "X509-5280.4.2.1.9-3",
             Self::TooComplex => "X509-webpki.budget-1",
             Self::TooManyCertificates { .. } | Self::ChainTooLarge { .. } => "X509-profile.input-1",
+            Self::OutOfOrder { .. } => "JWS-4.1.6-1",
             Self::Pem { .. } => "X509-profile.pem-1",
             Self::UnsupportedSignatureAlgorithm | Self::RefusedByEngine => return None,
         })

@@ -1,0 +1,154 @@
+//! `StringOrURI` (RFC 7519 section 2): any string, and one with a colon is a URI (RFC 3986).
+
+use core::net::Ipv6Addr;
+
+/// Whether `text` may stand where a StringOrURI is wanted. Control characters are refused in either form:
+/// they name nobody, and break the log lines and header fields that a name is copied to.
+pub(super) fn is_string_or_uri(text: &str) -> bool {
+    match text.split_once(':') {
+        None => !text.chars().any(char::is_control),
+        Some((scheme, rest)) => is_scheme(scheme) && is_after_scheme(rest),
+    }
+}
+
+/// `scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
+fn is_scheme(scheme: &str) -> bool {
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// `hier-part [ "?" query ] [ "#" fragment ]`
+fn is_after_scheme(rest: &str) -> bool {
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (hier_part, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = match hier_part.strip_prefix("//") {
+        None => ("", hier_part),
+        Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+    };
+    is_authority(authority)
+        && has_only(path, b":@/")
+        && has_only(query, b":@/?")
+        && has_only(fragment, b":@/?")
+}
+
+/// `[ userinfo "@" ] host [ ":" port ]`
+fn is_authority(authority: &str) -> bool {
+    let (userinfo, host_port) = authority.split_once('@').unwrap_or(("", authority));
+    let port_of = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let sound = match host_port.strip_prefix('[') {
+        Some(literal) => literal.split_once(']').is_some_and(|(host, port)| {
+            let port = match port {
+                "" => Some(""),
+                port => port.strip_prefix(':'),
+            };
+            is_ip_literal(host) && port.is_some_and(port_of)
+        }),
+        None => {
+            let (host, port) = host_port.split_once(':').unwrap_or((host_port, ""));
+            has_only(host, b"") && port_of(port)
+        }
+    };
+    sound && has_only(userinfo, b":")
+}
+
+/// `IPv6address / IPvFuture`, without its brackets.
+fn is_ip_literal(host: &str) -> bool {
+    match host.strip_prefix(['v', 'V']) {
+        None => host.parse::<Ipv6Addr>().is_ok(),
+        Some(future) => future.split_once('.').is_some_and(|(version, address)| {
+            let hex = |byte: u8| byte.is_ascii_hexdigit();
+            !version.is_empty()
+                && version.bytes().all(hex)
+                && !address.is_empty()
+                && !address.contains('%')
+                && has_only(address, b":")
+        }),
+    }
+}
+
+/// `unreserved / pct-encoded / sub-delims`, and what else this part may have.
+fn has_only(part: &str, also: &[u8]) -> bool {
+    let mut bytes = part.bytes();
+    while let Some(byte) = bytes.next() {
+        let fine = match byte {
+            b'%' => [bytes.next(), bytes.next()]
+                .iter()
+                .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())),
+            _ => {
+                byte.is_ascii_alphanumeric()
+                    || b"-._~!$&'()*+,;=".contains(&byte)
+                    || also.contains(&byte)
+            }
+        };
+        if !fine {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_string_or_uri;
+
+    /// Covers: JWT-7519.2-2
+    #[test]
+    fn a_colon_demands_a_uri() {
+        for good in [
+            "",
+            "client-1",
+            "a name with spaces",
+            "J\u{f6}rg",
+            "https://as.example",
+            "https://as.example/",
+            "HTTPS://as.example:8443/tenant/1?x=%20&y#z",
+            "https://user:secret@as.example",
+            "https://[::1]:8443/",
+            "https://[v7.a:b]/",
+            "spiffe://td.example/ns/a_b/sa/c-d",
+            "urn:ietf:params:oauth:jwk-thumbprint:sha-256:AAAA",
+            "mailto:a@b.example",
+            "tag:b.example,2026:x",
+            "did:web:b.example",
+            "x:",
+            "file:///etc",
+            "a+b-c.1:x",
+        ] {
+            assert!(is_string_or_uri(good), "{good}");
+        }
+        for bad in [
+            ":",
+            "://x",
+            "not a:uri with space",
+            "a b:c",
+            "1a:b",
+            "-a:b",
+            "a_b:c",
+            "https://as.example/a b",
+            "https://as.example/\u{f6}",
+            "https://as.example/\"",
+            "https://as.example/<x>",
+            "https://as.example/%",
+            "https://as.example/%2",
+            "https://as.example/%zz",
+            "https://as.example/#a#b",
+            "https://as.example:port/",
+            "https://as.example:1:2/",
+            "https://a@b@c/",
+            "https://[::1/",
+            "https://[::g]/",
+            "https://[::1]x/",
+            "https://[v.x]/",
+            "https://as.example/[1]",
+            "urn:a\\b",
+            "urn:a\r\nX-Injected: 1",
+            "a\r\nX-Injected",
+            "a\u{0}b",
+            "a\u{85}b",
+        ] {
+            assert!(!is_string_or_uri(bad), "{bad:?}");
+        }
+    }
+}
