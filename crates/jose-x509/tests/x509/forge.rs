@@ -207,6 +207,10 @@ impl Parts {
         ]);
         let mut signature = vec![self.unused_signature_bits];
         signature.extend(issuer.sign(&tbs).unwrap());
+        // Unused bits are zero in DER; what is in them is another mistake than that there are any.
+        if let Some(last) = signature.last_mut() {
+            *last &= 0xff << self.unused_signature_bits;
+        }
         seq(&[&tbs, &self.outer_algorithm, &tlv(0x03, &signature)]).into()
     }
 }
