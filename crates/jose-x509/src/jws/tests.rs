@@ -194,7 +194,162 @@ fn media_types_compare_without_case_and_without_parameters() {
     }
 }
 
-/// Covers: JWS-3.1-2, JWS-4.1.1-4, JWS-4.1.9-2, JWS-5.1-1, JWS-6-2, JWS-4.1.11-4, JWS-7797.7-1, JWS-4-3, JWS-4.3-1
+/// Covers: JWS-4.1.10-1
+#[test]
+fn the_content_type_compares_as_the_type_does() {
+    let is_jwt = |cty: &str| {
+        let compact = token(&format!(r#"{{"alg":"ES256","cty":"{cty}"}}"#), "{}");
+        let jws = UnverifiedJws::parse(&compact).unwrap();
+        assert_eq!(jws.unverified_header().cty(), Some(cty));
+        jws.unverified_header().is_content_type("JWT")
+    };
+    for cty in ["JWT", "jwt", "application/jwt", "APPLICATION/JWT"] {
+        assert!(is_jwt(cty), "{cty}");
+    }
+    for cty in ["", "json", "text/jwt", "JWT;x=1", " JWT", "at+jwt"] {
+        assert!(!is_jwt(cty), "{cty}");
+    }
+    for cty in ["1", "null", r#"["JWT"]"#, "{}"] {
+        let compact = token(&format!(r#"{{"alg":"ES256","cty":{cty}}}"#), "{}");
+        let error = UnverifiedJws::parse(&compact).unwrap_err();
+        assert_eq!(error, Error::HeaderType { name: "cty" });
+    }
+}
+
+/// Covers: JWS-4.2-1
+#[test]
+fn a_profile_reads_its_own_parameters() {
+    let key = key();
+    let header = ProtectedHeader::new("x")
+        .with_parameter("iss", "https://as.example")
+        .unwrap();
+    let compact = sign(&key, &header, b"{}").unwrap();
+    let jws = UnverifiedJws::parse(&compact)
+        .unwrap()
+        .verify(&key.verifying_key().unwrap(), Algorithms::ALL)
+        .unwrap();
+    let members = jws.header().members().unwrap();
+    assert_eq!(members["iss"], "https://as.example");
+    assert_eq!(members.len(), 4);
+}
+
+/// Covers: JWS-10.13-1
+#[test]
+fn a_profile_can_demand_key_names_in_visible_ascii() {
+    let mut rules = HeaderRules::default();
+    let verdict = |rules: &HeaderRules, kid: &str| {
+        let compact = token(&format!(r#"{{"alg":"ES256","kid":"{kid}"}}"#), "{}");
+        let parsed = UnverifiedJws::parse_with(&compact, rules, &Limits::default());
+        parsed.err().map_or("valid", |error| error.code())
+    };
+    let hostile = [r"a\u202eb", r"a\u200bb", r"\u0430", "a b", r"\u00e9"];
+    for kid in hostile {
+        assert_eq!(verdict(&rules, kid), "valid", "{kid}");
+    }
+    rules.visible_ascii_kid = true;
+    for kid in hostile {
+        assert_eq!(verdict(&rules, kid), "header_type", "{kid}");
+    }
+    for kid in ["a", "2026-11/key:1~", "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"] {
+        assert_eq!(verdict(&rules, kid), "valid", "{kid}");
+    }
+}
+
+/// What comes in a field that is looked up decides nothing but which key is taken: no key.
+///
+/// Covers: JWT-8725bis.3.10-1
+#[test]
+fn a_hostile_key_name_is_an_unknown_one_and_nothing_else() {
+    let keys = KeySet::new(vec![key().verifying_key().unwrap()]).unwrap();
+    for kid in [
+        "k1' OR '1'='1",
+        "../../../../dev/null",
+        "*)(uid=*",
+        "{{7*7}}",
+        "${jndi:ldap://evil.example}",
+        "k1 ",
+        "K1",
+    ] {
+        let compact = sign(&key().with_kid(kid), &ProtectedHeader::new("x"), b"{}").unwrap();
+        let jws = UnverifiedJws::parse(&compact).unwrap();
+        let error = jws.verify(&keys, Algorithms::ALL).unwrap_err();
+        assert_eq!(error, Error::UnknownKey);
+        assert!(!format!("{error} {error:?}").contains(kid));
+    }
+    for kid in [r"a\r\nSet-Cookie: x", r"a\u0000", r"\u001b[2J"] {
+        assert_eq!(
+            code(&token(&format!(r#"{{"alg":"ES256","kid":"{kid}"}}"#), "{}")),
+            "header_type"
+        );
+    }
+}
+
+/// Covers: JWT-8725bis.3.1-5, JWT-8725bis.3.2-2
+#[test]
+fn algorithms_are_a_list_of_what_is_allowed() {
+    let names: Vec<_> = Algorithm::ALL.iter().map(|one| one.name()).collect();
+    assert_eq!(
+        names,
+        [
+            "ES256", "ES384", "ES512", "Ed25519", "EdDSA", "RS256", "RS384", "RS512", "PS256",
+            "PS384", "PS512"
+        ]
+    );
+    for name in names {
+        let read = Algorithm::from_name(name);
+        assert_eq!(read.map(Algorithm::name), Some(name));
+        for other in [name.to_lowercase(), format!("{name} "), format!("{name}\0")] {
+            assert_eq!(Algorithm::from_name(&other), None, "{other}");
+        }
+    }
+    // A header names the algorithm of its key and no other, so there is no way to sign with none.
+    let without = ProtectedHeader::new("x").with_parameter("alg", "none");
+    assert_eq!(without.unwrap_err().code(), "invalid_option");
+}
+
+/// The second form of an ECDSA signature, `(r, n - s)`.
+fn malleated(compact: &str) -> String {
+    const N: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63,
+        0x25, 0x51,
+    ];
+    let (input, signature) = compact.rsplit_once('.').unwrap();
+    let mut signature = crate::base64url::decode(signature, "signature").unwrap();
+    let mut borrow = 0;
+    for (s, n) in signature[32..].iter_mut().zip(N).rev() {
+        let difference = i16::from(n) - i16::from(*s) - borrow;
+        borrow = i16::from(difference < 0);
+        *s = u8::try_from(difference.rem_euclid(256)).unwrap();
+    }
+    format!("{input}.{}", crate::base64url::encode(&signature))
+}
+
+/// Covers: JWS-A11
+#[test]
+fn both_forms_of_an_ecdsa_signature_have_the_same_replay_key() {
+    use crate::replay::{MemoryReplayGuard, ReplayGuard as _, ReplayKey};
+    use pki_types::UnixTime;
+
+    let key = key();
+    let one = sign(&key, &ProtectedHeader::new("x"), br#"{"jti":"1"}"#).unwrap();
+    let other = malleated(&one);
+    assert_ne!(one, other);
+    assert_eq!(malleated(&other), one);
+    let at = |seconds| UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds));
+    let guard = MemoryReplayGuard::new(10);
+    let spend = |compact: &str| {
+        let jws = UnverifiedJws::parse(compact).unwrap();
+        let spent = ReplayKey::new(&PROVIDER, &[b"x", jws.signing_input().as_bytes()]);
+        jws.verify(&key.verifying_key().unwrap(), Algorithms::ALL)
+            .unwrap();
+        guard.check_and_insert(spent, at(10), at(1))
+    };
+    assert_eq!(spend(&one), Ok(()));
+    assert_eq!(spend(&other), Err(Error::Replayed));
+}
+
+/// Covers: JWS-10.3-1, JWS-3.1-2, JWS-4.1.1-4, JWS-4.1.9-2, JWS-5.1-1, JWS-6-2, JWS-4.1.11-4, JWS-7797.7-1, JWS-4-3, JWS-4.3-1
 #[test]
 fn what_is_signed_verifies_and_names_algorithm_and_key_itself() {
     for algorithm in [
@@ -218,10 +373,12 @@ fn what_is_signed_verifies_and_names_algorithm_and_key_itself() {
         assert_eq!(jws.header().kid(), key.public_jwk().kid());
         assert_eq!(jws.header().typ(), Some("x+jwt"));
         assert_eq!(jws.payload(), b"{}");
+        // Whoever gets the payload gets the key that signed it, to find out whose that is.
         assert_eq!(
             jws.key().thumbprint(),
             key.verifying_key().unwrap().thumbprint()
         );
+        assert_eq!(jws.key().kid(), key.public_jwk().kid());
     }
     for name in ["alg", "kid", "typ", "crit", "b64"] {
         assert_eq!(

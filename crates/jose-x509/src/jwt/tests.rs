@@ -5,10 +5,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::PROVIDER;
-use crate::algorithm::Algorithm;
+use crate::algorithm::{Algorithm, Algorithms};
 use crate::error::Error;
 use crate::jws::{self, ProtectedHeader};
 use crate::jwt::*;
+use crate::key::KeySet;
 use crate::sign::SigningKey;
 
 const NOW: u64 = 1_800_000_000;
@@ -437,6 +438,180 @@ fn a_peek_is_unverified_by_name() {
         Some("https://as.example")
     );
     assert_eq!(peeked.unverified_subject.as_deref(), Some("u"));
+}
+
+/// Covers: JWT-7519.2-2, JWT-7519.4.1.1-1, JWT-A25
+#[test]
+fn names_are_strings_or_uris_and_are_compared_as_they_stand() {
+    let any = validator().with_any_names();
+    for claim in ["iss", "sub", "aud"] {
+        for name in [
+            "not a:uri with space",
+            ":",
+            "1:b",
+            "https://as.example/\u{e9}",
+            "urn:x\r\nX-Injected: 1",
+            "x\r\nX-Injected",
+            "x\u{0}",
+        ] {
+            let error = run(&validator(), json!({claim: name})).unwrap_err();
+            assert_eq!(error, Error::NotStringOrUri { claim }, "{name:?}");
+            assert_ne!(
+                code(run(&any, json!({claim: name}))),
+                "not_string_or_uri",
+                "{name:?}"
+            );
+        }
+    }
+    let list = json!({"aud": ["https://api.example", "a b:c"]});
+    assert_eq!(code(run(&validator(), list)), "not_string_or_uri");
+    for sub in ["spiffe://td.example/w", "user 1", "J\u{f6}rg", "urn:uuid:1", "u@b.example"] {
+        assert_eq!(code(run(&validator(), json!({"sub": sub}))), "valid", "{sub}");
+    }
+    // `iss` is optional where the kind of token says so, and these two are not the same.
+    let no_issuer = Validator::new(
+        Type::OneOf(&["at+jwt"]),
+        Issuer::NotApplicable { reason: "test" },
+        Audience::AnyOf(vec!["https://api.example".into()]),
+    );
+    let mut without = claims();
+    without.as_object_mut().unwrap().remove("iss");
+    let jwt = run_raw(&no_issuer, "at+jwt", &without.to_string()).unwrap();
+    assert_eq!(jwt.issuer(), None);
+    let slash = run(&no_issuer, json!({"iss": "https://a.example/"})).unwrap();
+    let none = run(&no_issuer, json!({"iss": "https://a.example"})).unwrap();
+    assert_ne!(slash.issuer(), none.issuer());
+}
+
+/// Covers: JWS-5.2-4
+#[test]
+fn a_peer_is_told_the_same_whatever_was_wrong() {
+    let (own, stranger) = (key(), key().with_kid("stranger"));
+    let keys = KeySet::new(vec![own.verifying_key().unwrap()]).unwrap();
+    let refused = |token: &str| validator().validate(token, &keys, at(NOW)).unwrap_err();
+    let token = |key: &SigningKey, claims: &Value| {
+        sign(key, &ProtectedHeader::new("at+jwt"), claims).unwrap()
+    };
+    let mut other_audience = claims();
+    other_audience["aud"] = json!("https://other.example");
+    let forged = token(&key(), &claims());
+    let errors = [
+        refused(&forged),
+        refused(&token(&stranger, &claims())),
+        refused(&token(&own, &other_audience)),
+    ];
+    assert_eq!(
+        errors,
+        [
+            Error::InvalidSignature,
+            Error::UnknownKey,
+            Error::AudienceMismatch
+        ]
+    );
+    for error in errors {
+        assert_eq!(error.public_message(), "the token is not accepted");
+    }
+    assert_eq!(
+        Error::NoKeys.public_message(),
+        "the token cannot be checked now"
+    );
+}
+
+/// Two issuers, each with its keys and its algorithms.
+///
+/// Covers: JWT-8725bis.3.8-1, JWT-8725bis.3.1-3, JWT-7519.11.1-1
+#[test]
+fn an_issuer_is_vouched_for_by_its_own_keys_and_algorithms() {
+    let issuer = |name: &str, algorithm| {
+        let key = SigningKey::generate(&PROVIDER, algorithm).unwrap();
+        let validator = Validator::new(
+            Type::OneOf(&["at+jwt"]),
+            Issuer::Exactly(name.to_owned()),
+            Audience::AnyOf(vec!["https://api.example".into()]),
+        )
+        .with_algorithms(Algorithms::of(&[algorithm]));
+        (name.to_owned(), key.with_kid("1"), validator)
+    };
+    let issuers = [
+        issuer("https://a.example", Algorithm::Es256),
+        issuer("https://b.example", Algorithm::Es384),
+    ];
+    let verdict = |claimed: &str, signer: &SigningKey| {
+        let mut claims = claims();
+        claims["iss"] = json!(claimed);
+        let token = sign(signer, &ProtectedHeader::new("at+jwt"), &claims).unwrap();
+        let parsed = jws::UnverifiedJws::parse(&token).unwrap();
+        let name = peek_claims(&parsed).unwrap().unverified_issuer.unwrap();
+        let known = issuers.iter().find(|(known, ..)| *known == name);
+        let (_, key, validator) = known.unwrap();
+        let keys = KeySet::new(vec![key.verifying_key().unwrap()]).unwrap();
+        code(validator.validate_jws(parsed, &keys, at(NOW)))
+    };
+    let [(a, key_a, validator_a), (b, key_b, _)] = &issuers;
+    assert_eq!(verdict(a, key_a), "valid");
+    assert_eq!(verdict(b, key_b), "valid");
+    // What the one issuer may use, the other may not.
+    assert_eq!(verdict(a, key_b), "algorithm_not_allowed");
+    assert_eq!(verdict(b, key_a), "algorithm_not_allowed");
+    let second = SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap();
+    assert_eq!(verdict(a, &second.clone().with_kid("1")), "invalid_signature");
+    assert_eq!(verdict(a, &second.with_kid("2")), "unknown_key");
+    // A good signature by a known key vouches for its own issuer alone.
+    let mut claims = claims();
+    claims["iss"] = json!(b);
+    let token = sign(key_a, &ProtectedHeader::new("at+jwt"), &claims).unwrap();
+    let refused = validator_a.validate(&token, &key_a.verifying_key().unwrap(), at(NOW));
+    assert_eq!(refused.unwrap_err(), Error::IssuerMismatch);
+}
+
+/// Covers: JWT-8725bis.3.3-2, JWT-A19, JWT-7519.5.2-1
+#[test]
+fn a_signed_token_holds_claims_and_no_other_token() {
+    let result = |token: &str| {
+        let keys = key().verifying_key().unwrap();
+        code(validator().validate(token, &keys, at(NOW)))
+    };
+    let header = crate::base64url::encode(br#"{"alg":"dir","enc":"A128GCM"}"#);
+    assert_eq!(result(&format!("{header}..AAAA.AAAA.AAAA")), "encrypted_not_signed");
+    // A token in a token, one level and more.
+    let mut token = sign(&key(), &ProtectedHeader::new("at+jwt"), &claims()).unwrap();
+    for _ in 0..3 {
+        let outer = run_raw(&validator(), "at+jwt", &token);
+        assert_eq!(code(outer), "invalid_json");
+        let quoted = run_raw(&validator(), "at+jwt", &json!(token).to_string());
+        assert_eq!(code(quoted), "json_shape");
+        token = jws::sign(&key(), &ProtectedHeader::new("at+jwt"), token.as_bytes()).unwrap();
+    }
+    // One that holds claims does not say `cty`.
+    let jwt = run(&validator(), json!({})).unwrap();
+    assert_eq!(jwt.header().cty(), None);
+}
+
+/// Covers: JWT-7800.3-1, JWT-7800.3.4-1, JWT-7800.3.5-1
+#[test]
+fn a_bound_token_names_its_presenter_and_a_key_that_is_known() {
+    let bound = validator()
+        .with_confirmation(ConfirmationRule::Required)
+        .with_required_claim("sub");
+    let mut nobody = claims();
+    nobody["cnf"] = json!({"kid": "k"});
+    nobody.as_object_mut().unwrap().remove("sub");
+    let refused = run_raw(&bound, "at+jwt", &nobody.to_string());
+    assert_eq!(refused.unwrap_err(), Error::MissingClaim { claim: "sub" });
+    let known = key();
+    let keys = KeySet::new(vec![known.verifying_key().unwrap()]).unwrap();
+    let jwt = run(&bound, json!({"cnf": {"kid": "k"}})).unwrap();
+    let found = jwt.confirmation().unwrap().known_key(&keys).unwrap();
+    assert!(found.jwk().key() == known.public_key());
+    let jwt = run(&bound, json!({"cnf": {"kid": "K"}})).unwrap();
+    let unknown = jwt.confirmation().unwrap().known_key(&keys);
+    assert_eq!(unknown.unwrap_err(), Error::UnknownKey);
+    let jwt = run(&bound, json!({"cnf": {"jkt": "A".repeat(43)}})).unwrap();
+    let none = jwt.confirmation().unwrap().known_key(&keys);
+    assert_eq!(none.unwrap_err(), Error::UnusableConfirmation);
+    // A URL of keys is not one of the methods.
+    let url = run(&bound, json!({"cnf": {"jku": "https://evil.example/jwks", "kid2": "k"}}));
+    assert_eq!(url.unwrap_err(), Error::UnusableConfirmation);
 }
 
 proptest! {

@@ -133,7 +133,7 @@ impl World {
     }
 }
 
-/// Covers: POP-9449.7.2-1, POP-9449.7-1, POP-9449.7.1-3, POP-8705.3-2, POP-8705.6.2-1, POP-policy-5, POP-A1, POP-A13
+/// Covers: JWT-7800.4-1, POP-9449.7.2-1, POP-9449.7-1, POP-9449.7.1-3, POP-8705.3-2, POP-8705.6.2-1, POP-policy-5, POP-A1, POP-A13
 #[test]
 fn every_member_of_cnf_is_proven_whatever_the_scheme() {
     let (world, other) = (World::new(), World::new());

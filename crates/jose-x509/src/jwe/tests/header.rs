@@ -172,6 +172,7 @@ fn the_header_is_read_as_strictly_as_that_of_a_jws() {
     assert_eq!(decrypt(key, &token), "valid");
 }
 
+/// Covers: JWT-8725bis.3.13-1, JWT-8725bis.3.15-1
 /// Covers: JWE-7516.4.1.1-1, JWE-7518.4.8-1, JWE-7516.4.1.3-1, JWE-A1, JWE-A2, JWE-A5, JWE-A6
 #[test]
 fn algorithms_that_are_dangerous_do_not_exist() {

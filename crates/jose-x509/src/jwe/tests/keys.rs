@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Covers: JWE-7518.4.6-1, JWE-A3, JWE-A4
+/// Covers: JWE-7518.4.6-1, JWE-A3, JWE-A4, JWKA-8037.3.2.1-1
 #[test]
 fn epk_is_a_public_key_on_the_recipients_curve() {
     let p256 = ec();

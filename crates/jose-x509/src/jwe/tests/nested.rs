@@ -51,6 +51,7 @@ impl Nested {
     }
 }
 
+/// Covers: JWT-7519.5.2-1, JWT-7519.11.2-1, JWT-8725bis.3.3-1, JWT-8725bis.3.11-2, JWT-A18, JWT-A19
 /// Covers: JWE-7519.7.2-1, JWE-7516.11.4-1, JWE-7516.4.1.11-1, JWE-A7, JWE-8725bis.3.3-1
 #[test]
 fn claims_come_from_the_signed_token_inside_alone() {
@@ -121,7 +122,7 @@ fn claims_come_from_the_signed_token_inside_alone() {
     assert!(!format!("{plaintext:?}").contains(&signed));
 }
 
-/// Covers: JWE-7519.5.3-1
+/// Covers: JWE-7519.5.3-1, JWT-7519.5.3-1
 #[test]
 fn replicated_claims_equal_the_signed_ones() {
     let nested = Nested::new();

@@ -218,7 +218,7 @@ fn a_content_key_of_another_length_is_as_good_as_none() {
     }
 }
 
-/// Covers: JWE-7516.11.2-1, JWE-A11, JWE-A13
+/// Covers: JWE-7516.11.2-1, JWE-A11, JWE-A13, JWT-8725bis.3.6-1
 #[test]
 fn every_encryption_is_fresh_and_none_compresses() {
     let key = ec();
