@@ -14,6 +14,8 @@ use crate::key::VerifyingKey;
 use crate::provider::{CryptoProvider, PrivateKey};
 
 pub(crate) mod private;
+#[cfg(test)]
+mod wiped;
 
 /// Signs with one private key and one algorithm.
 pub trait Signer: Send + Sync {

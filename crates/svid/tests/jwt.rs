@@ -90,7 +90,7 @@ fn raw(key: &SigningKey, header: &str, payload: &str) -> String {
 
 /// The keys of one trust domain never verify a token of another one.
 ///
-/// Covers: JWT-SVID-4-6, JWT-SVID-4-7, JWT-SVID-6.2-2, JWT-SVID-A9, JWT-SVID-A11
+/// Covers: JWT-8725bis.3.8-2, JWT-SVID-4-6, JWT-SVID-4-7, JWT-SVID-6.2-2, JWT-SVID-A9, JWT-SVID-A11
 #[test]
 fn another_trust_domain_cannot_sign() {
     let (a, b) = (key("k"), key("k"));
@@ -378,7 +378,7 @@ fn revocation_is_immediate() {
 }
 
 /// Covers: JWT-SVID-2-1, JWT-SVID-2.2-1, JWT-SVID-2.3-1, JWT-SVID-3.1-1, JWT-SVID-3.2-1, JWT-SVID-3.3-1, JWT-SVID-5.1-1
-/// Covers: JWT-SVID-7.2-1
+/// Covers: JWT-SVID-7.2-1, JWT-8725bis.3.9-1
 #[test]
 fn issuer() {
     let k = key("k");

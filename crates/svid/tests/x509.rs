@@ -454,6 +454,47 @@ fn issued_certificates_verify() {
     }
 }
 
+/// Covers: X509-5280.4.1.2.5-2
+#[test]
+fn years_from_2050_are_written_in_full() {
+    const LAST_OF_2049: u64 = 2_524_607_999;
+    let key = SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap();
+    let id = SpiffeId::parse(ID).unwrap();
+    let has = |der: &[u8], tag: u8, text: &str| {
+        let element = [&[tag, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        der.windows(element.len()).any(|part| part == element)
+    };
+    let (utc, generalized) = (0x17, 0x18);
+    for (end, tag, text) in [
+        (LAST_OF_2049, utc, "491231235959Z"),
+        (LAST_OF_2049 + 1, generalized, "20500101000000Z"),
+    ] {
+        let now = at(end - DAY.as_secs());
+        let made = SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap();
+        let ca = CertificateAuthority::self_signed(&td("a.test"), made, DAY, now).unwrap();
+        let leaf = ca.issue_leaf(&id, key.public_key(), &[], DAY, now).unwrap();
+        for der in [ca.certificate(), &leaf] {
+            assert!(has(der, tag, text), "{text}");
+            // What is written is read back as the same second.
+            assert_eq!(Certificate::parse(der).unwrap().not_after(), at(end));
+        }
+    }
+}
+
+/// Covers: X509-5280.4.2.1.3-5
+#[test]
+fn issued_key_usages_are_critical() {
+    let ca = ca(Algorithm::Es256);
+    let key = SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap();
+    let id = SpiffeId::parse(ID).unwrap();
+    let leaf = ca.issue_leaf(&id, key.public_key(), &[], DAY, at(NOW)).unwrap();
+    let critical = [0x06, 0x03, 0x55, 0x1d, 0x0f, 0x01, 0x01, 0xff];
+    for der in [ca.certificate(), &leaf] {
+        let found = der.windows(critical.len()).filter(|part| *part == critical);
+        assert_eq!(found.count(), 1);
+    }
+}
+
 /// Covers: X509-SVID-3.1-1, X509-SVID-3.2-5
 #[test]
 fn issuer_refuses() {

@@ -147,6 +147,11 @@ impl Ec {
         &self.scalar
     }
 
+    #[cfg(test)]
+    pub(super) fn wiped_scalar(&self) -> &Zeroizing<Vec<u8>> {
+        &self.scalar
+    }
+
     #[cfg(feature = "ring")]
     pub(crate) fn public_key(&self) -> Result<PublicKey, Error> {
         PublicKey::from_sec1_point(self.curve, &self.point)

@@ -229,3 +229,43 @@ fn a_new_ed25519_key_signs_under_the_fully_specified_name() {
     let header: Value = serde_json::from_slice(&header).unwrap();
     assert_eq!(header["alg"], "Ed25519");
 }
+
+proptest::proptest! {
+    /// From any scalar: JWK, PKCS#8 and SEC 1 are forms of one key. Scalars that are out of range are refused.
+    #[test]
+    fn every_scalar_has_one_key_in_every_form(bytes: [u8; 66], which in 0..3_usize) {
+        use crate::jwk::Curve;
+        let curve = [Curve::P256, Curve::P384, Curve::P521][which];
+        let mut scalar = bytes[..curve.coordinate_len()].to_vec();
+        if curve == Curve::P521 {
+            scalar[0] &= 1;
+        }
+        let Ok(ec) = private::Ec::new(curve, &scalar) else { return Ok(()) };
+        let key = SigningKey::from_pkcs8_der(&PROVIDER, curve.algorithm(), &ec.to_pkcs8().unwrap())
+            .unwrap()
+            .with_kid("k");
+        let text = key.expose_jwk().unwrap();
+        proptest::prop_assert_eq!(&jwk(&key)["d"], &json!(crate::base64url::encode(&scalar)));
+        let of_jwk = SigningKey::from_jwk_slice(&PROVIDER, text.as_bytes()).unwrap();
+        let of_sec1 = SigningKey::from_sec1_pem(&PROVIDER, &key.expose_sec1_pem().unwrap()).unwrap();
+        let of_pem =
+            SigningKey::from_pkcs8_pem(&PROVIDER, curve.algorithm(), &key.expose_pkcs8_pem().unwrap())
+                .unwrap();
+        for again in [&of_jwk, &of_sec1, &of_pem] {
+            proptest::prop_assert_eq!(again.expose_pkcs8_der(), key.expose_pkcs8_der());
+            proptest::prop_assert!(again.public_key() == key.public_key());
+        }
+        proptest::prop_assert_eq!(of_jwk.kid(), Some("k"));
+    }
+
+    #[test]
+    fn every_ed25519_seed_has_one_key_in_every_form(seed: [u8; 32]) {
+        let der = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20], &seed[..]].concat();
+        let key = SigningKey::from_pkcs8_der(&PROVIDER, Algorithm::Ed25519, &der).unwrap();
+        proptest::prop_assert_eq!(&jwk(&key)["d"], &json!(crate::base64url::encode(&seed)));
+        let text = key.expose_jwk().unwrap();
+        let again = SigningKey::from_jwk_slice(&PROVIDER, text.as_bytes()).unwrap();
+        proptest::prop_assert_eq!(again.expose_pkcs8_der(), &der[..]);
+        proptest::prop_assert!(again.public_key() == key.public_key());
+    }
+}

@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod engine;
 mod forge;
 mod over;
 mod parse;

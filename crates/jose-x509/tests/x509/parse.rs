@@ -280,7 +280,7 @@ fn empty_names() {
     assert_eq!(problem(&ca.sign(&key())), Problem::EmptySubject);
 }
 
-/// Covers: X509-5280.4.1.2.5.1-1, X509-5280.4.1.2.5.2-1, X509-5280.4.1.2.5-3, X509-A22
+/// Covers: X509-5280.4.1.2.5-2, X509-5280.4.1.2.5.1-1, X509-5280.4.1.2.5.2-1, X509-5280.4.1.2.5-3, X509-A22
 #[test]
 fn times() {
     for (text, seconds) in [
@@ -514,7 +514,7 @@ fn unprocessed_critical_extensions_are_told() {
     );
 }
 
-/// Covers: X509-5280.4.2.1.3-1
+/// Covers: X509-5280.4.2.1.3-1, X509-5280.4.2.1.3-5
 #[test]
 fn key_usage_encodings() {
     let usage = |bits: &[u8]| {
@@ -544,6 +544,11 @@ fn key_usage_encodings() {
         flags(&[7, 0, 0x80]),
         [false, false, false, false, false, false, false, false, true]
     );
+    // Read whether it is critical, as it should be, or not.
+    let lax = vec![extension(15, false, &tlv(0x03, DIGITAL_SIGNATURE))];
+    let der = leaf().extensions(lax).sign(&key());
+    let lax = Certificate::parse(&der).unwrap().key_usage().unwrap();
+    assert!(lax.digital_signature() && !lax.key_cert_sign());
     assert!(usage(&[1, 0x06]).key_cert_sign() && usage(&[1, 0x06]).crl_sign());
     assert!(usage(&[5, 0xa0]).digital_signature() && usage(&[5, 0xa0]).key_encipherment());
     let wrong: [&[u8]; 9] = [
