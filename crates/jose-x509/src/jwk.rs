@@ -167,11 +167,9 @@ impl Jwk {
     }
 
     /// Sets `x5c`; the first certificate must be known to be for this key.
-    pub(crate) fn certified_by(self, certificates: Vec<CertificateDer<'static>>) -> Self {
-        Self {
-            certificates,
-            ..self
-        }
+    pub(crate) fn certified_by(mut self, certificates: Vec<CertificateDer<'static>>) -> Self {
+        self.rare.get_or_insert_default().certificates = certificates;
+        self
     }
 
     /// `x5t#S256`: what the SHA-256 of the first certificate has to be.
