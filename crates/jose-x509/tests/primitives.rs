@@ -1,4 +1,5 @@
 //! Project Wycheproof's vectors for signatures, below JOSE: over each provider, with the keys as SPKI.
+#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,7 +20,11 @@ fn providers() -> Vec<CryptoProvider> {
     ]
 }
 
-fn key(provider: &CryptoProvider, algorithm: Algorithm, spki: &[u8]) -> Result<VerifyingKey, Error> {
+fn key(
+    provider: &CryptoProvider,
+    algorithm: Algorithm,
+    spki: &[u8],
+) -> Result<VerifyingKey, Error> {
     let jwk = Jwk::new(PublicKey::from_spki_der(spki)?).with_algorithm(algorithm)?;
     VerifyingKey::from_jwk(provider, jwk)
 }
@@ -36,10 +41,9 @@ impl Tally {
     fn count(&mut self, verdict: Result<(), Error>, expected: TestResult, what: &str) {
         match (&verdict, expected) {
             (Ok(()), TestResult::Valid) => self.accepted += 1,
-            (
-                Err(Error::InvalidSignature),
-                TestResult::Invalid | TestResult::Acceptable,
-            ) => self.refused += 1,
+            (Err(Error::InvalidSignature), TestResult::Invalid | TestResult::Acceptable) => {
+                self.refused += 1
+            }
             _ => panic!("{what}: {expected:?} expected, got {verdict:?}"),
         }
     }

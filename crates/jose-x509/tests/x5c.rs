@@ -166,11 +166,20 @@ fn x5c_is_an_ordered_list_of_certificates_in_standard_base64() {
         (json!([format!("{leaf}\n")]), "header_type"),
         (json!(["", leaf]), "certificate_malformed"),
         (json!(vec![&leaf; 9]), "header_type"),
-        (json!([trailing, x5c(&[&world.intermediate])[0]]), "certificate_malformed"),
+        (
+            json!([trailing, x5c(&[&world.intermediate])[0]]),
+            "certificate_malformed",
+        ),
         (json!(["AAAA"]), "certificate_malformed"),
         (x5c(&[&world.leaf, &world.root]), "chain_out_of_order"),
-        (x5c(&[&world.leaf, &world.leaf, &world.intermediate]), "chain_out_of_order"),
-        (x5c(&[&world.intermediate, &world.leaf]), "chain_out_of_order"),
+        (
+            x5c(&[&world.leaf, &world.leaf, &world.intermediate]),
+            "chain_out_of_order",
+        ),
+        (
+            x5c(&[&world.intermediate, &world.leaf]),
+            "chain_out_of_order",
+        ),
     ] {
         let what = x5c.to_string();
         assert_eq!(world.code(json!({"x5c": x5c})), expected, "{what:.80}");
@@ -188,7 +197,10 @@ fn the_path_is_valid_before_the_key_is_used() {
     let chain = || json!({"x5c": world.chain()});
     let seconds_2028 = 1_830_297_600;
     assert_eq!(code(world.verify_at(chain(), seconds_2028)), "valid");
-    assert_eq!(code(world.verify_at(chain(), seconds_2028 + 1)), "certificate_expired");
+    assert_eq!(
+        code(world.verify_at(chain(), seconds_2028 + 1)),
+        "certificate_expired"
+    );
     let no_link = json!({"x5c": x5c(&[&world.leaf])});
     assert_eq!(world.code(no_link), "unknown_issuer");
     let token = world.token(chain());
@@ -268,7 +280,10 @@ fn an_rsa_certificate_is_for_the_one_algorithm_that_the_profile_says() {
     assert_eq!(verdict("RS256", None), "valid");
     assert_eq!(verdict("PS256", None), "algorithm_mismatch");
     assert_eq!(verdict("PS256", Some(Algorithm::Ps256)), "valid");
-    assert_eq!(verdict("RS256", Some(Algorithm::Ps256)), "algorithm_mismatch");
+    assert_eq!(
+        verdict("RS256", Some(Algorithm::Ps256)),
+        "algorithm_mismatch"
+    );
     let anchors = TrustAnchors::default();
     let keys = CertificateKeys::new(&PROVIDER, &anchors, PathOptions::default());
     assert_eq!(
@@ -284,7 +299,10 @@ fn the_thumbprint_is_that_of_the_certificate() {
     let own = thumbprint(&world.leaf);
     let with = |value: Value| world.code(json!({"x5c": world.chain(), "x5t#S256": value}));
     assert_eq!(with(json!(own)), "valid");
-    assert_eq!(with(json!(thumbprint(&world.intermediate))), "contradictory_keys");
+    assert_eq!(
+        with(json!(thumbprint(&world.intermediate))),
+        "contradictory_keys"
+    );
     for wrong in [
         json!(own[..42]),
         json!(format!("{own}A")),
@@ -346,13 +364,19 @@ fn all_hints_lead_to_the_same_key() {
     assert_eq!(verify(json!({"jwk": jwk(&b)})), "contradictory_keys");
     assert_eq!(verify(json!({"x5c": a.chain()})), "valid");
     assert_eq!(verify(json!({"x5c": b.chain()})), "contradictory_keys");
-    assert_eq!(verify(json!({"x5c": a.chain(), "jwk": jwk(&b)})), "contradictory_keys");
+    assert_eq!(
+        verify(json!({"x5c": a.chain(), "jwk": jwk(&b)})),
+        "contradictory_keys"
+    );
     assert_eq!(
         verify(json!({"x5c": a.chain(), "x5t#S256": thumbprint(&b.leaf)})),
         "contradictory_keys"
     );
     // Where the certificate is the source, `jwk` contradicts it no less.
-    assert_eq!(a.code(json!({"x5c": a.chain(), "jwk": jwk(&b)})), "contradictory_keys");
+    assert_eq!(
+        a.code(json!({"x5c": a.chain(), "jwk": jwk(&b)})),
+        "contradictory_keys"
+    );
     assert_eq!(a.code(json!({"x5c": a.chain(), "jwk": jwk(&a)})), "valid");
 }
 
@@ -409,7 +433,10 @@ fn the_thumbprint_in_a_jwk_is_that_of_its_certificate() {
     let world = World::new();
     let own = thumbprint(&world.leaf);
     let with = |value: Value| {
-        problem(import(&world, json!({"x5c": world.chain(), "x5t#S256": value})))
+        problem(import(
+            &world,
+            json!({"x5c": world.chain(), "x5t#S256": value}),
+        ))
     };
     assert_eq!(with(json!(own)), None);
     assert_eq!(

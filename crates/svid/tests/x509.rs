@@ -487,7 +487,9 @@ fn issued_key_usages_are_critical() {
     let ca = ca(Algorithm::Es256);
     let key = SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap();
     let id = SpiffeId::parse(ID).unwrap();
-    let leaf = ca.issue_leaf(&id, key.public_key(), &[], DAY, at(NOW)).unwrap();
+    let leaf = ca
+        .issue_leaf(&id, key.public_key(), &[], DAY, at(NOW))
+        .unwrap();
     let critical = [0x06, 0x03, 0x55, 0x1d, 0x0f, 0x01, 0x01, 0xff];
     for der in [ca.certificate(), &leaf] {
         let found = der.windows(critical.len()).filter(|part| *part == critical);

@@ -354,6 +354,48 @@ fn spki_round_trips_and_nothing_else_passes_for_it() {
     );
 }
 
+/// A public key in any dress is that key or nothing; above all it is no shared secret.
+///
+/// Covers: JWS-A3
+#[test]
+fn no_constructor_guesses_what_bytes_are() {
+    let key = parse(&rsa()).unwrap().key().clone();
+    let pem = key.to_spki_pem().unwrap();
+    for dressed in [
+        pem.clone(),
+        format!("\n \t{pem}"),
+        format!("\u{feff}{pem}"),
+        format!("# comment\n{pem}"),
+        format!("\0{pem}"),
+        format!("x{pem}"),
+        format!("{pem}{pem}"),
+        pem.replace("PUBLIC KEY", "RSA PUBLIC KEY"),
+        pem.replace('\n', ""),
+    ] {
+        if let Ok(read) = PublicKey::from_spki_pem(&dressed) {
+            assert!(read == key, "{dressed:?}");
+        }
+        let bytes = dressed.as_bytes();
+        assert!(PublicKey::from_spki_der(bytes).is_err());
+        assert!(Jwk::from_slice(bytes).is_err() && JwkSet::from_slice(bytes).is_err());
+        for algorithm in Algorithm::ALL {
+            assert!(SigningKey::from_pkcs8_pem(&PROVIDER, algorithm, &dressed).is_err());
+            assert!(SigningKey::from_pkcs8_der(&PROVIDER, algorithm, bytes).is_err());
+        }
+        assert!(SigningKey::from_sec1_pem(&PROVIDER, &dressed).is_err());
+        assert!(SigningKey::from_jwk_slice(&PROVIDER, bytes).is_err());
+        // Nor as the secret of an `oct` key.
+        let oct = json!({"kty": "oct", "alg": "HS256", "k": b64(bytes)});
+        assert_eq!(refused(&oct), KeyProblem::PrivateMaterial);
+        assert!(SigningKey::from_jwk_slice(&PROVIDER, oct.to_string().as_bytes()).is_err());
+    }
+    // So a token under such a secret meets the public key and nothing else.
+    let header = base64url::encode(br#"{"alg":"HS256"}"#);
+    let token = format!("{header}.e30.{}", base64url::encode(&[1; 32]));
+    let error = crate::jws::UnverifiedJws::parse(&token).unwrap_err();
+    assert_eq!(error, Error::UnsupportedAlgorithm);
+}
+
 /// Covers: JWKA-7517.9.2-1, JWKA-A22
 #[test]
 fn debug_output_shows_no_key_material() {

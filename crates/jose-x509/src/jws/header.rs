@@ -160,7 +160,9 @@ impl<'a> Header<'a> {
             let known = known.certificate_thumbprint();
             agrees(
                 "x5t#S256",
-                leaf.is_none_or(is) && configured.is_none_or(is) && known.is_none_or(|x| *x == named),
+                leaf.is_none_or(is)
+                    && configured.is_none_or(is)
+                    && known.is_none_or(|x| *x == named),
             )?;
         }
         Ok(())

@@ -250,7 +250,11 @@ fn a_profile_can_demand_key_names_in_visible_ascii() {
     for kid in hostile {
         assert_eq!(verdict(&rules, kid), "header_type", "{kid}");
     }
-    for kid in ["a", "2026-11/key:1~", "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"] {
+    for kid in [
+        "a",
+        "2026-11/key:1~",
+        "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+    ] {
         assert_eq!(verdict(&rules, kid), "valid", "{kid}");
     }
 }

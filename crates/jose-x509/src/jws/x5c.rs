@@ -44,11 +44,7 @@ impl<'a> CertificateKeys<'a> {
     /// The rules for certificates under these anchors. A certificate does not say which algorithm its RSA key
     /// is for, so it is RS256 unless [`with_rsa_algorithm`](Self::with_rsa_algorithm) says otherwise.
     #[must_use]
-    pub fn new(
-        provider: &CryptoProvider,
-        anchors: &'a TrustAnchors,
-        options: PathOptions,
-    ) -> Self {
+    pub fn new(provider: &CryptoProvider, anchors: &'a TrustAnchors, options: PathOptions) -> Self {
         Self {
             provider: *provider,
             anchors,

@@ -465,8 +465,18 @@ fn names_are_strings_or_uris_and_are_compared_as_they_stand() {
     }
     let list = json!({"aud": ["https://api.example", "a b:c"]});
     assert_eq!(code(run(&validator(), list)), "not_string_or_uri");
-    for sub in ["spiffe://td.example/w", "user 1", "J\u{f6}rg", "urn:uuid:1", "u@b.example"] {
-        assert_eq!(code(run(&validator(), json!({"sub": sub}))), "valid", "{sub}");
+    for sub in [
+        "spiffe://td.example/w",
+        "user 1",
+        "J\u{f6}rg",
+        "urn:uuid:1",
+        "u@b.example",
+    ] {
+        assert_eq!(
+            code(run(&validator(), json!({"sub": sub}))),
+            "valid",
+            "{sub}"
+        );
     }
     // `iss` is optional where the kind of token says so, and these two are not the same.
     let no_issuer = Validator::new(
@@ -554,7 +564,10 @@ fn an_issuer_is_vouched_for_by_its_own_keys_and_algorithms() {
     assert_eq!(verdict(a, key_b), "algorithm_not_allowed");
     assert_eq!(verdict(b, key_a), "algorithm_not_allowed");
     let second = SigningKey::generate(&PROVIDER, Algorithm::Es256).unwrap();
-    assert_eq!(verdict(a, &second.clone().with_kid("1")), "invalid_signature");
+    assert_eq!(
+        verdict(a, &second.clone().with_kid("1")),
+        "invalid_signature"
+    );
     assert_eq!(verdict(a, &second.with_kid("2")), "unknown_key");
     // A good signature by a known key vouches for its own issuer alone.
     let mut claims = claims();
@@ -572,7 +585,10 @@ fn a_signed_token_holds_claims_and_no_other_token() {
         code(validator().validate(token, &keys, at(NOW)))
     };
     let header = crate::base64url::encode(br#"{"alg":"dir","enc":"A128GCM"}"#);
-    assert_eq!(result(&format!("{header}..AAAA.AAAA.AAAA")), "encrypted_not_signed");
+    assert_eq!(
+        result(&format!("{header}..AAAA.AAAA.AAAA")),
+        "encrypted_not_signed"
+    );
     // A token in a token, one level and more.
     let mut token = sign(&key(), &ProtectedHeader::new("at+jwt"), &claims()).unwrap();
     for _ in 0..3 {
@@ -610,7 +626,10 @@ fn a_bound_token_names_its_presenter_and_a_key_that_is_known() {
     let none = jwt.confirmation().unwrap().known_key(&keys);
     assert_eq!(none.unwrap_err(), Error::UnusableConfirmation);
     // A URL of keys is not one of the methods.
-    let url = run(&bound, json!({"cnf": {"jku": "https://evil.example/jwks", "kid2": "k"}}));
+    let url = run(
+        &bound,
+        json!({"cnf": {"jku": "https://evil.example/jwks", "kid2": "k"}}),
+    );
     assert_eq!(url.unwrap_err(), Error::UnusableConfirmation);
 }
 

@@ -231,6 +231,9 @@ fn a_new_ed25519_key_signs_under_the_fully_specified_name() {
 }
 
 proptest::proptest! {
+    // The curves' arithmetic is slow without optimisation.
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
     /// From any scalar: JWK, PKCS#8 and SEC 1 are forms of one key. Scalars that are out of range are refused.
     #[test]
     fn every_scalar_has_one_key_in_every_form(bytes: [u8; 66], which in 0..3_usize) {

@@ -30,5 +30,8 @@ fn the_engine_is_new_enough_by_manifest_lock_and_policy() {
         .map(|package| version(quoted(package, "version =")))
         .collect();
     assert!(!locked.is_empty());
-    assert!(locked.iter().all(|version| *version >= OLDEST), "{locked:?}");
+    assert!(
+        locked.iter().all(|version| *version >= OLDEST),
+        "{locked:?}"
+    );
 }

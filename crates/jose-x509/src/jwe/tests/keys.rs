@@ -96,7 +96,7 @@ fn openssl_agrees_on_zero_with_the_refused_points_alone() {
     assert!(agrees(&nine) && jwk::check_x25519(&nine).is_ok());
 }
 
-/// Covers: JWE-policy-1, JWE-7518.4.3-1, JWE-7518.4.4-1, JWE-A8
+/// Covers: JWE-policy-1, JWE-7518.4.3-1, JWE-7518.4.4-1, JWE-A8, JWKA-7518.6.4-1
 #[test]
 fn a_key_is_for_one_algorithm_and_never_for_signatures() {
     use openssl::pkey::PKey;
@@ -206,6 +206,23 @@ fn a_key_is_for_one_algorithm_and_never_for_signatures() {
         code(SymmetricDecryptionKey::from_bytes(wrapping, &spki)),
         "invalid_key"
     );
+    // An `oct` key is one for the API of symmetric keys alone.
+    let oct = json!({"kty": "oct", "k": base64url::encode(&[1; 32])}).to_string();
+    assert!(SymmetricDecryptionKey::from_jwk_slice(wrapping, oct.as_bytes()).is_ok());
+    assert_eq!(
+        code(crate::Jwk::from_slice(oct.as_bytes())),
+        "private_key_material"
+    );
+    for k in [
+        json!(1),
+        json!("A"),
+        json!(format!("{}=", "A".repeat(43))),
+        Value::Null,
+    ] {
+        let wrong = json!({"kty": "oct", "k": k}).to_string();
+        let key = SymmetricDecryptionKey::from_jwk_slice(wrapping, wrong.as_bytes());
+        assert_eq!(code(key), "invalid_key", "{wrong}");
+    }
     for (algorithm, length) in [
         (SymmetricKeyManagement::A128Kw, 16),
         (SymmetricKeyManagement::A256Kw, 32),
