@@ -3,6 +3,9 @@
 use http::{HeaderValue, StatusCode};
 use jose_x509::{Error as JoseError, Fault};
 
+use crate::httpsig::SignatureError;
+use crate::mtls::CertificateError;
+
 /// Which token an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,7 +46,7 @@ pub enum IdentifierProblem {
 }
 
 impl IdentifierProblem {
-    const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::NotAbsolute => "not an absolute URI `scheme://trust-domain/path`",
             Self::TrustDomain => "the trust domain is empty or not a host name",
@@ -139,6 +142,12 @@ pub enum Error {
     /// The proof was used before, or the guard has no room.
     #[error("WPT: {0}")]
     Replay(JoseError),
+    /// The message signature is refused or cannot be made.
+    #[error("HTTP message signature: {0}")]
+    Signature(#[from] SignatureError),
+    /// The peer's certificate is refused.
+    #[error("workload identity certificate: {0}")]
+    Certificate(#[from] CertificateError),
     /// An option of the caller is outside its range.
     #[error("option `{option}` is outside its range: {range}")]
     InvalidOption {
@@ -171,6 +180,8 @@ impl Error {
             Self::TransactionTokenHash => "transaction_token_hash",
             Self::OtherTokenHash => "other_token_hash",
             Self::Claim { .. } => "claim",
+            Self::Signature(source) => source.code(),
+            Self::Certificate(source) => source.code(),
             Self::InvalidOption { .. } => "invalid_option",
         }
     }
@@ -180,6 +191,8 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Token { source, .. } | Self::Replay(source) => source.fault(),
+            Self::Signature(source) => source.fault(),
+            Self::Certificate(source) => source.fault(),
             Self::UnknownTrustDomain | Self::UnknownIssuer | Self::LivesTooLong { .. } => {
                 Fault::Policy
             }
@@ -191,7 +204,14 @@ impl Error {
     /// Whether fetching the trust domain's keys anew may help.
     #[must_use]
     pub fn refresh_may_help(&self) -> bool {
-        matches!(self, Self::Token { token: Token::Wit, source } if source.refresh_may_help())
+        match self {
+            Self::Token {
+                token: Token::Wit,
+                source,
+            } => source.refresh_may_help(),
+            Self::Certificate(source) => source.refresh_may_help(),
+            _ => false,
+        }
     }
 
     /// The requirement (an id of `docs/conformance`) that this refusal enforces.
@@ -246,6 +266,8 @@ impl Error {
             Self::Claim { claim: "aud" } => "WIMSE-WPT-2-8",
             Self::Claim { .. } => "WIMSE-WPT-4.1-1",
             Self::Replay(_) => "WIMSE-WPT-2-28",
+            Self::Signature(source) => return source.requirement(),
+            Self::Certificate(source) => return source.requirement(),
             Self::InvalidOption { .. } => return None,
         })
     }
@@ -260,7 +282,40 @@ impl Error {
             _ => StatusCode::UNAUTHORIZED,
         }
     }
+
+    /// The status wherever no authentication scheme is in use, so that 401 has no meaning: for a message signature, for
+    /// a WIT alone, and for the older field form of the WPT. 400 for what the peer did, 501 for a required
+    /// signature of a response without a key for it.
+    #[must_use]
+    pub fn status_without_challenge(&self) -> StatusCode {
+        match self {
+            Self::Signature(SignatureError::NoSigner) => StatusCode::NOT_IMPLEMENTED,
+            Self::Signature(SignatureError::Streaming) => StatusCode::BAD_REQUEST,
+            _ => match self.fault() {
+                Fault::Configuration => StatusCode::INTERNAL_SERVER_ERROR,
+                Fault::Transient => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::BAD_REQUEST,
+            },
+        }
+    }
+
+    /// The body of an `application/problem+json` response (RFC 9457). `type` is `types` followed by
+    /// [`Error::code`], such as `https://docs.example.com/errors/` and `expired`. Nothing in it comes from the
+    /// request.
+    #[must_use]
+    pub fn problem(&self, status: StatusCode, types: &str) -> String {
+        serde_json::json!({
+            "type": format!("{types}{}", self.code()),
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "detail": self.to_string(),
+        })
+        .to_string()
+    }
 }
+
+/// The media type of [`Error::problem`].
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 
 /// The value of `WWW-Authenticate` beside a 401: the challenge `WPT`, without parameters.
 #[must_use]

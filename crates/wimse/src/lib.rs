@@ -1,11 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod audience;
 pub mod error;
+pub mod httpsig;
 pub mod identifier;
+pub mod mtls;
+mod peer;
 pub mod wit;
 pub mod wpt;
 
-pub use error::{Error, IdentifierProblem, Token, challenge};
+pub use error::{Error, IdentifierProblem, PROBLEM_MEDIA_TYPE, Token, challenge};
 pub use identifier::WorkloadIdentifier;
+pub use peer::{PeerNames, PeerPolicy};
 pub use wit::{TrustAnchors, UnprovenWit, WitAnchors, WitIssuer, WitRequest, WitVerifier};
 pub use wpt::{AuthenticatedWorkload, RequestTokens, WireForm, WptBuilder, WptVerifier};

@@ -10,6 +10,8 @@ pub use verify::{AuthenticatedWorkload, WptVerifier};
 
 /// `typ` of a WPT.
 pub const WPT_TYPE: &str = "wpt+jwt";
+/// The media type of a WPT outside of HTTP fields.
+pub const WPT_MEDIA_TYPE: &str = "application/wpt+jwt";
 /// The HTTP authentication scheme.
 pub const WPT_SCHEME: &str = "WPT";
 /// The field of the older wire form (draft -01), read only by [`WireForm::LegacyField`].

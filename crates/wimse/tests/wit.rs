@@ -345,3 +345,36 @@ fn what_is_issued_verifies_and_stays_in_its_trust_domain() {
         "workload_identifier"
     );
 }
+
+/// The key of a WIT cannot be used to speak for another identifier: a WIT that names another key is another
+/// identity, and `jti` and further claims may be used beside the one that counts.
+///
+/// Covers: WIMSE-WIT-4-3, WIMSE-WIT-4-5, WIMSE-WIT-7-3
+#[test]
+fn the_identity_is_the_subject_and_other_claims_can_be_read() {
+    let (issuer, workload) = (key("i"), key("w"));
+    let mut claims = claims(&workload);
+    claims["jti"] = "j-1".into();
+    claims["instance"] = "wimse://example.com/other".into();
+    let token = wit(&issuer, "wit+jwt", &claims);
+    let anchors = anchors(ORIGIN, &[&issuer]);
+    let wit = WitVerifier::new()
+        .verify(&token, &anchors, at(NOW))
+        .unwrap();
+    assert_eq!(wit.unproven_identifier(), &subject());
+    assert_eq!(wit.jwt().id(), Some("j-1"));
+    assert_eq!(
+        wit.jwt().claims_map().unwrap()["instance"],
+        "wimse://example.com/other"
+    );
+}
+
+/// Covers: WIMSE-WIT-11.1-1
+#[test]
+fn the_media_type_of_a_wit() {
+    assert_eq!(
+        wimse::wit::WIT_MEDIA_TYPE.strip_prefix("application/"),
+        Some(wimse::wit::WIT_TYPE)
+    );
+    assert_eq!(wimse::wit::WIT_TYPE, "wit+jwt");
+}

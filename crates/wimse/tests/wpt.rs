@@ -572,3 +572,75 @@ fn the_older_wire_form_is_read_only_on_demand() {
     assert_eq!(with(json!(hash("at")), None), "claim");
     assert_eq!(code(world.verify(&world.headers())), "not_wpt_scheme");
 }
+
+/// What a WPT leaves open: method, content and most fields can be changed on the way. Message signatures close that.
+///
+/// Covers: WIMSE-WPT-3.3-1, WIMSE-WPT-A19
+#[test]
+fn a_wpt_covers_neither_method_nor_fields() {
+    use wimse::httpsig::{MessageSigner, RequestVerifier};
+    let world = World::new();
+    let mut headers = world.headers();
+    headers.insert("x-role", HeaderValue::from_static("admin"));
+    // There is not even a parameter for the method: the same proof goes with any.
+    world.verify(&headers).unwrap();
+    let workload = std::sync::Arc::new(key("w2"));
+    let wit = wit(&world.issuer, "wit+jwt", &claims(&workload));
+    let signer = MessageSigner::new(&wit, workload, PROVIDER).unwrap();
+    let mut parts = http::Request::get(TARGET).body(()).unwrap().into_parts().0;
+    signer.sign_request(&mut parts, b"", at(NOW)).unwrap();
+    parts.method = http::Method::DELETE;
+    let verifier = RequestVerifier::new(WitVerifier::new())
+        .with_authority("https://api.example.com")
+        .unwrap();
+    let anchors = anchors(ORIGIN, &[&world.issuer]);
+    let result = verifier.verify(&parts, b"", &anchors, &world.replay, at(NOW));
+    assert_eq!(result.unwrap_err().code(), "invalid_signature");
+}
+
+/// The scheme is that of `Authorization` alone, and a bearer token beside the proof decides nothing.
+///
+/// Covers: WIMSE-WPT-2.2-3, WIMSE-WPT-2.2-5
+#[test]
+fn other_credentials_beside_the_proof() {
+    let world = World::new();
+    let mut headers = world.headers();
+    headers.insert(
+        "proxy-authorization",
+        HeaderValue::from_static("Basic dTpw"),
+    );
+    assert_eq!(world.verify(&headers).unwrap(), subject().as_str());
+    let proof = headers.remove("authorization").unwrap();
+    headers.insert("proxy-authorization", proof.clone());
+    assert_eq!(code(world.verify(&headers)), "not_wpt_scheme");
+    headers.insert("authorization", HeaderValue::from_static("Bearer token"));
+    assert_eq!(code(world.verify(&headers)), "not_wpt_scheme");
+    headers.append("authorization", proof);
+    assert_eq!(code(world.verify(&headers)), "field_count");
+}
+
+/// One proof is for one target, and a fresh one is made for every request.
+///
+/// Covers: WIMSE-WPT-3.1.3-1
+#[test]
+fn a_proof_is_for_one_target_and_one_use() {
+    let world = World::new();
+    let headers = world.headers();
+    assert_eq!(
+        code(world.verify_at(&headers, "/other")),
+        "audience_mismatch"
+    );
+    world.verify(&headers).unwrap();
+    assert_eq!(code(world.verify(&headers)), "replayed");
+    assert_ne!(headers["authorization"], world.headers()["authorization"]);
+}
+
+/// Covers: WIMSE-WPT-4.2-1
+#[test]
+fn the_media_type_of_a_proof() {
+    assert_eq!(wimse::wpt::WPT_MEDIA_TYPE, "application/wpt+jwt");
+    assert_eq!(
+        wimse::wpt::WPT_MEDIA_TYPE.strip_prefix("application/"),
+        Some(wimse::wpt::WPT_TYPE)
+    );
+}

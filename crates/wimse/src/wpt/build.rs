@@ -9,6 +9,7 @@ use jose_x509::{CryptoProvider, Signer, base64url, jwt};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
+use crate::audience::without_query;
 use crate::error::{Error, Token};
 use crate::wit::WORKLOAD_IDENTITY_TOKEN;
 use crate::wpt::{WPT_SCHEME, WPT_TYPE};
@@ -30,11 +31,7 @@ impl<'a> WptBuilder<'a> {
     /// lives for 60 seconds.
     #[must_use]
     pub fn new(wit: &'a str, target: &str) -> Self {
-        let audience = target
-            .split(['?', '#'])
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let audience = without_query(target).to_owned();
         Self {
             wit,
             audience,

@@ -8,6 +8,7 @@ use jose_x509::{Error as JoseError, ReplayGuard, ReplayKey, base64url};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
+use crate::audience::Audiences;
 use crate::error::{Error, Token};
 use crate::identifier::WorkloadIdentifier;
 use crate::wit::{UnprovenWit, WitAnchors, WitVerifier};
@@ -20,8 +21,7 @@ pub struct WptVerifier {
     wit: WitVerifier,
     validator: Validator,
     form: WireForm,
-    authorities: Vec<(String, String)>,
-    exact_audiences: Vec<String>,
+    audiences: Audiences,
     context_fields: Vec<HeaderName>,
     max_ahead: u64,
     leeway: u64,
@@ -54,8 +54,7 @@ impl WptVerifier {
             wit,
             validator,
             form: WireForm::default(),
-            authorities: Vec::new(),
-            exact_audiences: Vec::new(),
+            audiences: Audiences::default(),
             context_fields: Vec::new(),
             max_ahead: MAX_AHEAD,
             leeway: LEEWAY,
@@ -69,19 +68,14 @@ impl WptVerifier {
     ///
     /// [`Error::InvalidOption`] when `base` is not an http or https URI without path and query.
     pub fn with_authority(mut self, base: &str) -> Result<Self, Error> {
-        let authority = split_target(base).filter(|(_, _, path)| matches!(*path, "" | "/"));
-        let (scheme, authority, _) = authority.ok_or(Error::InvalidOption {
-            option: "authority",
-            range: "http or https, `://`, host and optional port",
-        })?;
-        self.authorities.push((scheme, authority));
+        self.audiences.add_authority(base)?;
         Ok(self)
     }
 
     /// Accepts this audience literally, where rewriting hides the target from the caller.
     #[must_use]
     pub fn with_exact_audience(mut self, audience: impl Into<String>) -> Self {
-        self.exact_audiences.push(audience.into());
+        self.audiences.add_exact(audience.into());
         self
     }
 
@@ -226,16 +220,7 @@ impl WptVerifier {
         let (Some(aud), None) = (audience.next(), audience.next()) else {
             return Err(Error::Claim { claim: "aud" });
         };
-        if self.exact_audiences.iter().any(|exact| exact == aud) {
-            return Ok(());
-        }
-        let (scheme, authority, path) = split_target(aud).ok_or(Error::Audience)?;
-        let ours = self
-            .authorities
-            .iter()
-            .any(|(s, a)| *s == scheme && *a == authority);
-        let same_path = path == target.path() || (path.is_empty() && target.path() == "/");
-        if ours && same_path {
+        if self.audiences.contains(aud, target.path()) {
             Ok(())
         } else {
             Err(Error::Audience)
@@ -302,27 +287,6 @@ fn hash_claim(claims: &Map<String, Value>, name: &str) -> Result<Option<[u8; 32]
             .map_err(|_| Error::Claim { claim }),
         Some(_) => Err(Error::Claim { claim }),
     }
-}
-
-/// Scheme and authority in lower case, without the default port, and the path as it stands.
-fn split_target(target: &str) -> Option<(String, String, &str)> {
-    let target = target.split(['?', '#']).next()?;
-    let (scheme, rest) = target.split_once("://")?;
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let scheme = scheme.to_ascii_lowercase();
-    let default_port = match scheme.as_str() {
-        "https" => ":443",
-        "http" => ":80",
-        _ => return None,
-    };
-    if authority.is_empty() || authority.contains('@') {
-        return None;
-    }
-    let authority = authority.to_ascii_lowercase();
-    let authority = authority
-        .strip_suffix(default_port)
-        .map_or(authority.clone(), str::to_owned);
-    Some((scheme, authority, path))
 }
 
 /// A workload that has proven to be the holder of its WIT, for one request.

@@ -55,6 +55,7 @@ pub fn wit(issuer: &SigningKey, typ: &'static str, claims: &Value) -> String {
     jwt::sign(issuer, &ProtectedHeader::new(typ), claims).unwrap()
 }
 
+#[allow(dead_code, reason = "not every test file needs it")]
 pub fn code<T>(result: Result<T, wimse::Error>) -> &'static str {
     result.err().map_or("valid", |error| error.code())
 }
