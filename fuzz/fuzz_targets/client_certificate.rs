@@ -40,7 +40,10 @@ fuzz_target!(|data: &[u8]| {
         b"client-cert" => {
             let forwarded = Forwarded::rfc9440(|trusted: &bool| *trusted);
             let mut lines = input.splitn(2, |byte| *byte == b'\n');
-            let fields: Vec<_> = ["client-cert", "client-cert-chain"].into_iter().zip(&mut lines).collect();
+            let fields: Vec<_> = ["client-cert", "client-cert-chain"]
+                .into_iter()
+                .zip(&mut lines)
+                .collect();
             check(&forwarded.read(&true, fields.iter().copied()));
             assert!(matches!(forwarded.read(&false, fields), Ok(None)));
         }
@@ -54,7 +57,11 @@ fuzz_target!(|data: &[u8]| {
             if let Ok(authorization) = Authorization::read([input]) {
                 let token = authorization.token().as_bytes();
                 assert!(!token.is_empty() && input.ends_with(token));
-                assert!(token.iter().all(|byte| byte.is_ascii_graphic() && *byte != b','));
+                assert!(
+                    token
+                        .iter()
+                        .all(|byte| byte.is_ascii_graphic() && *byte != b',')
+                );
             }
         }
         b"challenge" => {
@@ -63,7 +70,9 @@ fuzz_target!(|data: &[u8]| {
                 assert!(challenges.len() <= 16);
                 for challenge in &challenges {
                     assert!(!challenge.scheme().is_empty());
-                    assert!(challenge.token68().is_none() || challenge.parameter("error").is_none());
+                    assert!(
+                        challenge.token68().is_none() || challenge.parameter("error").is_none()
+                    );
                 }
             }
         }

@@ -78,7 +78,10 @@ fuzz_target!(|data: &[u8]| {
         // What a browser makes of `htu` is the target, once its unreserved characters are decoded.
         let htu = claims["htu"].as_str().expect("text");
         let url = url::Url::parse(htu).expect("an accepted URI is a URL");
-        assert_eq!(url.origin().ascii_serialization(), "https://server.example.com");
+        assert_eq!(
+            url.origin().ascii_serialization(),
+            "https://server.example.com"
+        );
         assert!(url.username().is_empty() && url.password().is_none());
         assert_eq!(decoded(url.path()), decoded(target.path()));
         if bound {

@@ -584,7 +584,7 @@ fn a_wpt_covers_neither_method_nor_fields() {
     headers.insert("x-role", HeaderValue::from_static("admin"));
     // There is not even a parameter for the method: the same proof goes with any.
     world.verify(&headers).unwrap();
-    let workload = std::sync::Arc::new(key("w2"));
+    let workload = Arc::new(key("w2"));
     let wit = wit(&world.issuer, "wit+jwt", &claims(&workload));
     let signer = MessageSigner::new(&wit, workload, PROVIDER).unwrap();
     let mut parts = http::Request::get(TARGET).body(()).unwrap().into_parts().0;
