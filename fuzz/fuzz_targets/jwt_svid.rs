@@ -67,7 +67,7 @@ fuzz_target!(|data: &[u8]| {
         base64url::encode(payload)
     );
     let signature = setup.signer.sign(input.as_bytes()).expect("a signature");
-    let token = format!("{input}.{}", base64url::encode(&signature));
+    let token = format!("{input}.{}", base64url::encode(signature.as_ref()));
     let now = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
     let Ok(svid) = setup.verifier.verify(&token, &setup.bundles, now) else {
         return;

@@ -176,7 +176,7 @@ fn sign(key: &SigningKey, header: &str, payload: &str) -> String {
     let encode = |text: &str| base64url::encode(text.as_bytes());
     let input = format!("{}.{}", encode(header), encode(payload));
     let signature = key.sign(input.as_bytes()).expect("a signature");
-    format!("{input}.{}", base64url::encode(&signature))
+    format!("{input}.{}", base64url::encode(signature.as_ref()))
 }
 
 fn hash(text: &str) -> String {

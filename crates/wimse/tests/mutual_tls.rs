@@ -196,7 +196,7 @@ fn anchors_are_those_of_the_trust_domain() {
     );
     // A valid client of a domain that is known and not expected here.
     let other = leaf(&world.b, |params| {
-        params.subject_alt_names = vec![uri("wimse://b.example/client")]
+        params.subject_alt_names = vec![uri("wimse://b.example/client")];
     });
     assert_eq!(world.client_code(&other), "unexpected_trust_domain");
     let verify = |origins: &[&str]| {
@@ -213,7 +213,7 @@ fn anchors_are_those_of_the_trust_domain() {
         "unexpected_trust_domain"
     );
     let unknown = leaf(&world.a, |params| {
-        params.subject_alt_names = vec![uri("wimse://c.example/x")]
+        params.subject_alt_names = vec![uri("wimse://c.example/x")];
     });
     let verifier = ClientVerifier::new(PROVIDER, ["wimse://c.example"]).unwrap();
     assert_eq!(
