@@ -25,6 +25,7 @@ mod certificate;
 mod dn;
 mod error;
 mod extensions;
+mod intermediates;
 mod key;
 mod names;
 mod options;

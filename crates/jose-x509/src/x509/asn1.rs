@@ -88,27 +88,49 @@ impl<'a> Input<'a> {
     #[inline]
     pub(super) fn next(&mut self) -> Result<Element<'a>> {
         match split(self.rest) {
-            Some((element, rest)) => {
+            Some((element, rest)) if is_strict(element.tag, element.value) => {
                 self.rest = rest;
                 Ok(element)
             }
-            None => Err(CertificateProblem::Malformed {
+            _ => Err(CertificateProblem::Malformed {
                 field: self.encoding,
             }),
         }
     }
 
+    /// The next element of a run that has been read to its end before, so that nothing in it is left to be checked.
     #[inline]
+    pub(super) fn again(&mut self) -> Option<Element<'a>> {
+        let (element, rest) = split(self.rest)?;
+        self.rest = rest;
+        Some(element)
+    }
+
+    /// The next element, which has to have this tag. With the tag known, of the check of its content only that for its
+    /// type is compiled in.
+    #[inline(always)]
     pub(super) fn element(&mut self, tag: Tag) -> Result<Element<'a>> {
-        let element = self.next()?;
-        if element.tag == tag {
-            Ok(element)
-        } else {
-            Err(self.malformed())
+        match split(self.rest) {
+            Some((element, rest)) if element.tag == tag && is_strict(tag, element.value) => {
+                self.rest = rest;
+                Ok(element)
+            }
+            _ => Err(self.unexpected()),
         }
     }
 
-    #[inline]
+    /// Why the next element is not what it has to be.
+    #[cold]
+    #[inline(never)]
+    fn unexpected(&self) -> CertificateProblem {
+        let field = match split(self.rest) {
+            Some((element, _)) if is_strict(element.tag, element.value) => self.field,
+            _ => self.encoding,
+        };
+        CertificateProblem::Malformed { field }
+    }
+
+    #[inline(always)]
     pub(super) fn value(&mut self, tag: Tag) -> Result<&'a [u8]> {
         Ok(self.element(tag)?.value)
     }
@@ -124,7 +146,7 @@ impl<'a> Input<'a> {
     }
 
     /// The next element's content if its tag is `tag`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn optional(&mut self, tag: Tag) -> Result<Option<&'a [u8]>> {
         if self.starts_with(tag) {
             self.value(tag).map(Some)
@@ -138,7 +160,7 @@ impl<'a> Input<'a> {
     }
 
     /// Enters the next element, which has to be a constructed one with this tag.
-    #[inline]
+    #[inline(always)]
     pub(super) fn nested(&mut self, tag: Tag) -> Result<Self> {
         let element = self.element(tag)?;
         Ok(self.enter(&element))
@@ -151,6 +173,88 @@ impl<'a> Input<'a> {
             field: self.field,
             encoding: self.encoding,
         }
+    }
+
+    /// Passes over a relative name of the shape that nearly all have: one attribute of the arc id-at, with a text in
+    /// ASCII. Gives `false` and stays where it is if the next one is of another shape, well formed or not.
+    #[inline]
+    pub(super) fn skip_usual_name(&mut self) -> bool {
+        let [
+            0x31,
+            // A length in one octet, and so are those within.
+            set @ 0..=0x7f,
+            0x30,
+            sequence,
+            0x06,
+            0x03,
+            0x55,
+            0x04,
+            0x00..=0x7f,
+            // UTF8String or PrintableString.
+            0x0c | 0x13,
+            length,
+            after @ ..,
+        ] = self.rest
+        else {
+            return false;
+        };
+        let length = usize::from(*length);
+        if usize::from(*sequence) != length + 7 || usize::from(*set) != length + 9 {
+            return false;
+        }
+        match after.split_at_checked(length) {
+            Some((text, rest)) if is_text(text) => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The identifier, criticality and value of an extension of the shape that nearly all have: of the arc id-ce, and
+    /// short. Gives `None` and stays where it is if the next one is of another shape, well formed or not.
+    #[inline]
+    pub(super) fn usual_extension(&mut self) -> Option<(&'a [u8], bool, &'a [u8])> {
+        let (header, after) = self.rest.split_first_chunk::<7>()?;
+        let [0x30, whole @ 0..=0x7f, 0x06, 0x03, 0x55, 0x1d, 0x00..=0x7f] = header else {
+            return None;
+        };
+        let (critical, length, flag, after) = match after {
+            [0x04, length, after @ ..] => (false, length, 0, after),
+            [0x01, 0x01, 0xff, 0x04, length, after @ ..] => (true, length, 3, after),
+            _ => return None,
+        };
+        let length = usize::from(*length);
+        if usize::from(*whole) != length + flag + 7 {
+            return None;
+        }
+        let oid = header.get(4..)?;
+        let (value, rest) = after.split_at_checked(length)?;
+        self.rest = rest;
+        Some((oid, critical, value))
+    }
+
+    /// Passes over a key purpose of the arc id-kp, as nearly all are.
+    #[inline]
+    pub(super) fn skip_usual_purpose(&mut self) -> bool {
+        let [
+            0x06,
+            0x08,
+            0x2b,
+            0x06,
+            0x01,
+            0x05,
+            0x05,
+            0x07,
+            0x03,
+            0x00..=0x7f,
+            rest @ ..,
+        ] = self.rest
+        else {
+            return false;
+        };
+        self.rest = rest;
+        true
     }
 
     /// The elements of a SET stand in the order of their bytes.
@@ -173,26 +277,31 @@ impl<'a> Input<'a> {
     }
 }
 
-/// The first element of `bytes` and what follows it.
-#[inline]
+/// The first element of `bytes` and what follows it. Its content is not looked at.
+#[inline(always)]
 fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
-    let (tag, header, length) = match bytes {
-        [tag, length @ 0..=0x7f, ..] => (*tag, 2, usize::from(*length)),
-        [tag, 0x81, length @ 0x80..=0xff, ..] => (*tag, 3, usize::from(*length)),
+    match bytes {
+        [tag, length @ 0..=0x7f, ..] => divide(bytes, *tag, 2, usize::from(*length)),
+        [tag, 0x81, length @ 0x80..=0xff, ..] => divide(bytes, *tag, 3, usize::from(*length)),
         [tag, 0x82, high @ 1..=0xff, low, ..] => {
-            (*tag, 4, usize::from(u16::from_be_bytes([*high, *low])))
+            let length = u16::from_be_bytes([*high, *low]);
+            divide(bytes, *tag, 4, usize::from(length))
         }
         // A longer one is longer than a certificate may be.
-        _ => return None,
-    };
+        _ => None,
+    }
+}
+
+#[inline(always)]
+fn divide(bytes: &[u8], tag: u8, header: usize, length: usize) -> Option<(Element<'_>, &[u8])> {
     let (whole, rest) = bytes.split_at_checked(header + length)?;
     let value = whole.get(header..)?;
     let tag = Tag(tag);
-    is_strict(tag, value).then_some((Element { tag, value, whole }, rest))
+    Some((Element { tag, value, whole }, rest))
 }
 
 /// Whether X.509 has the tag, and DER allows this content for it.
-#[inline]
+#[inline(always)]
 fn is_strict(tag: Tag, value: &[u8]) -> bool {
     match tag.0 {
         // SEQUENCE and SET.
@@ -236,12 +345,39 @@ pub(super) fn check(element: &Element<'_>, above: usize, field: Field) -> Result
     Ok(())
 }
 
-/// ASCII without NUL. Without an early end, so that it is done many octets at a time.
+/// ASCII without NUL.
 #[inline]
 pub(super) fn is_text(value: &[u8]) -> bool {
-    value
-        .iter()
-        .fold(true, |text, octet| text & (1..=0x7f).contains(octet))
+    all_within::<0x01, 0x7f>(value)
+}
+
+/// Whether each octet is from `LOW` to `HIGH`, which are ASCII. Eight octets at a time: as long as all are in the range,
+/// neither the difference nor the sum borrows or carries, and none of the high bits is set; the lowest octet
+/// that is not sets one.
+#[inline]
+pub(super) fn all_within<const LOW: u8, const HIGH: u8>(value: &[u8]) -> bool {
+    const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let low = u64::from_ne_bytes([LOW; 8]);
+    let headroom = u64::from_ne_bytes([0x7f - HIGH; 8]);
+    let outside = |word: [u8; 8]| {
+        let word = u64::from_ne_bytes(word);
+        (word | word.wrapping_sub(low) | word.wrapping_add(headroom)) & HIGH_BITS
+    };
+    match value.last_chunk::<8>() {
+        None => value
+            .iter()
+            .fold(true, |all, octet| all & (LOW..=HIGH).contains(octet)),
+        // The last eight may overlap those before.
+        Some(last) => {
+            let mut sum = outside(*last);
+            let mut rest = value;
+            while let Some((word, after)) = rest.split_first_chunk::<8>() {
+                sum |= outside(*word);
+                rest = after;
+            }
+            sum == 0
+        }
+    }
 }
 
 fn integer_is_minimal(value: &[u8]) -> bool {

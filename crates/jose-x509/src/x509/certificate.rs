@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use pki_types::UnixTime;
 
@@ -42,8 +43,9 @@ pub struct Certificate<'a> {
     issuer: &'a [u8],
     subject: &'a [u8],
     subject_has_email: bool,
-    not_before: UnixTime,
-    not_after: UnixTime,
+    /// Seconds since 1970, as is the other one.
+    not_before: u64,
+    not_after: u64,
     spki: &'a [u8],
     key: CertificateKey,
     extensions: Extensions<'a>,
@@ -164,13 +166,13 @@ impl<'a> Certificate<'a> {
     /// The first second of validity.
     #[must_use]
     pub const fn not_before(&self) -> UnixTime {
-        self.not_before
+        UnixTime::since_unix_epoch(Duration::from_secs(self.not_before))
     }
 
     /// The last second of validity.
     #[must_use]
     pub const fn not_after(&self) -> UnixTime {
-        self.not_after
+        UnixTime::since_unix_epoch(Duration::from_secs(self.not_after))
     }
 
     /// The DER of `subjectPublicKeyInfo`.
@@ -287,8 +289,8 @@ impl<'a> Certificate<'a> {
 impl fmt::Debug for Certificate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificate")
-            .field("not_before", &self.not_before)
-            .field("not_after", &self.not_after)
+            .field("not_before", &self.not_before())
+            .field("not_after", &self.not_after())
             .field("key", &self.key)
             .field("basic_constraints", &self.extensions.basic_constraints)
             .field("key_usage", &self.extensions.key_usage)
@@ -296,7 +298,13 @@ impl fmt::Debug for Certificate<'_> {
     }
 }
 
+/// The content of the `AlgorithmIdentifier` of ecdsa-with-SHA256, by which most certificates of workloads are signed.
+const ECDSA_WITH_SHA256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+
 fn check_algorithm(content: &[u8]) -> Result<()> {
+    if content == ECDSA_WITH_SHA256 {
+        return Ok(());
+    }
     let mut algorithm = Input::part(content, Field::SignatureAlgorithm);
     algorithm.value(Tag::OBJECT_IDENTIFIER)?;
     if !algorithm.is_empty() {
@@ -306,7 +314,7 @@ fn check_algorithm(content: &[u8]) -> Result<()> {
     algorithm.finish()
 }
 
-fn validity(content: &[u8]) -> Result<(UnixTime, UnixTime)> {
+fn validity(content: &[u8]) -> Result<(u64, u64)> {
     let mut input = Input::part(content, Field::Validity);
     let not_before = time::parse(&input.next()?, Field::NotBefore)?;
     let not_after = time::parse(&input.next()?, Field::NotAfter)?;
@@ -404,6 +412,17 @@ struct Extension<'a> {
 
 impl<'a> Extension<'a> {
     fn parse(list: &mut Input<'a>) -> Result<Self> {
+        if let Some((oid, critical, value)) = list.usual_extension() {
+            return Ok(Self {
+                oid,
+                critical,
+                value,
+            });
+        }
+        Self::parse_any(list)
+    }
+
+    fn parse_any(list: &mut Input<'a>) -> Result<Self> {
         let mut extension = list.nested(Tag::SEQUENCE)?;
         let oid = extension.value(Tag::OBJECT_IDENTIFIER)?;
         // FALSE is the default, which DER leaves out.

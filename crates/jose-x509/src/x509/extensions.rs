@@ -1,8 +1,8 @@
 //! The values of the extensions that are processed (RFC 5280, section 4.2.1).
 
-use super::asn1::{Input, Result, Tag, bit_string, oid_is_valid};
+use super::asn1::{Input, Result, Tag, bit_string, is_text, oid_is_valid};
 use super::error::{CertificateProblem, Field};
-use super::names::{distinguished_name, ia5};
+use super::names::distinguished_name;
 
 /// DER content octets of key purposes.
 pub mod eku {
@@ -139,6 +139,7 @@ pub struct ExtendedKeyUsages<'a> {
 }
 
 impl<'a> ExtendedKeyUsages<'a> {
+    /// `content`: key purposes that `parse` accepted.
     pub(super) fn new(content: &'a [u8]) -> Self {
         Self {
             input: Input::new(content, Field::ExtendedKeyUsage),
@@ -154,7 +155,9 @@ impl<'a> ExtendedKeyUsages<'a> {
             return Err(CertificateProblem::EmptyExtendedKeyUsage);
         }
         while !input.is_empty() {
-            input.value(Tag::OBJECT_IDENTIFIER)?;
+            if !input.skip_usual_purpose() {
+                input.value(Tag::OBJECT_IDENTIFIER)?;
+            }
         }
         Ok(content)
     }
@@ -164,7 +167,7 @@ impl<'a> Iterator for ExtendedKeyUsages<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.input.value(Tag::OBJECT_IDENTIFIER).ok()
+        self.input.again().map(|purpose| purpose.value)
     }
 }
 
@@ -228,7 +231,7 @@ pub(super) fn name_constraints(value: &[u8]) -> Result<bool> {
 
 fn constraint_base_is_valid(tag: Tag, value: &[u8]) -> bool {
     if [1, 2, 6].map(Tag::primitive).contains(&tag) {
-        return ia5(value).is_some();
+        return is_text(value);
     }
     if tag == Tag::primitive(7) {
         return match value.len() {

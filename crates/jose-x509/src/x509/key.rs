@@ -29,8 +29,20 @@ pub enum CertificateKey {
     Ed25519,
 }
 
+/// What stands before the coordinates of a point of P-256 in a `SubjectPublicKeyInfo`, without its header.
+const P256_PREFIX: &[u8] = &[
+    0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+];
+
 /// Reads the content of a `SubjectPublicKeyInfo`.
 pub(super) fn parse(spki: &[u8]) -> Result<CertificateKey> {
+    // Most keys of workloads are of this kind, and can be told by their first octets.
+    if let Some(point) = spki.strip_prefix(P256_PREFIX) {
+        if point.len() == 64 {
+            return Ok(CertificateKey::P256);
+        }
+    }
     let mut input = Input::part(spki, Field::SubjectPublicKeyInfo);
     let mut algorithm = input.nested(Tag::SEQUENCE)?;
     let key = input.value(Tag::BIT_STRING)?;

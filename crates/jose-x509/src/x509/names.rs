@@ -2,13 +2,23 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::asn1::{Element, Input, Result, Tag, is_text, oid_is_valid};
+use super::asn1::{Element, Input, Result, Tag, all_within, is_text, oid_is_valid};
 use super::error::{CertificateProblem, Field};
 
 /// Most names in one `subjectAltName`.
 pub const MAX_NAMES: usize = 256;
 
 const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01];
+
+const OTHER: Tag = Tag::constructed(0);
+const EMAIL: Tag = Tag::primitive(1);
+const DNS: Tag = Tag::primitive(2);
+const X400: Tag = Tag::constructed(3);
+const DIRECTORY: Tag = Tag::constructed(4);
+const EDI_PARTY: Tag = Tag::constructed(5);
+const URI: Tag = Tag::primitive(6);
+const IP: Tag = Tag::primitive(7);
+const REGISTERED_ID: Tag = Tag::primitive(8);
 
 /// One name of a `subjectAltName`, typed by its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,8 +63,7 @@ impl<'a> Iterator for GeneralNames<'a> {
     type Item = GeneralName<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let element = self.input.next().ok()?;
-        general_name(&element).ok()
+        read(&self.input.again()?)
     }
 }
 
@@ -84,12 +93,14 @@ pub(super) fn parse_alternative_names(value: &[u8]) -> Result<(&[u8], NameCounts
         if index == MAX_NAMES {
             return Err(CertificateProblem::TooManyNames { limit: MAX_NAMES });
         }
-        let name = general_name(&input.any(1)?)
-            .map_err(|_| CertificateProblem::InvalidAlternativeName { index })?;
-        match name {
-            GeneralName::Uri(_) => counts.uri += 1,
-            GeneralName::Dns(_) => counts.dns += 1,
-            GeneralName::Ip(_) => counts.ip += 1,
+        let name = input.any(1)?;
+        if !is_valid(&name) {
+            return Err(CertificateProblem::InvalidAlternativeName { index });
+        }
+        match name.tag {
+            URI => counts.uri += 1,
+            DNS => counts.dns += 1,
+            IP => counts.ip += 1,
             _ => counts.other += 1,
         }
         index += 1;
@@ -101,44 +112,53 @@ pub(super) fn parse_alternative_names(value: &[u8]) -> Result<(&[u8], NameCounts
     }
 }
 
-fn general_name<'a>(element: &Element<'a>) -> Result<GeneralName<'a>> {
+/// Whether it is one of the names of RFC 5280, with the content that its kind has to have.
+fn is_valid(element: &Element<'_>) -> bool {
     let value = element.value;
-    let malformed = CertificateProblem::Malformed {
-        field: Field::SubjectAltName,
-    };
-    let checked = |text: Option<&'a str>, valid: fn(&str) -> bool| {
-        text.filter(|text| valid(text)).ok_or(malformed)
-    };
     match element.tag {
-        tag if tag == Tag::constructed(0) => {
-            let mut input = Input::new(value, Field::SubjectAltName);
-            input.value(Tag::OBJECT_IDENTIFIER)?;
-            input.value(Tag::constructed(0))?;
-            input.finish()?;
-            Ok(GeneralName::Other(value))
-        }
-        tag if tag == Tag::primitive(1) => {
-            checked(ia5(value), |text| !text.is_empty()).map(GeneralName::Email)
-        }
-        tag if tag == Tag::primitive(2) => checked(ia5(value), is_dns_name).map(GeneralName::Dns),
-        tag if tag == Tag::constructed(3) => Ok(GeneralName::X400(value)),
-        tag if tag == Tag::constructed(4) => {
-            let mut input = Input::new(value, Field::SubjectAltName);
-            let name = input.element(Tag::SEQUENCE)?;
-            input.finish()?;
-            distinguished_name(Input::new(name.value, Field::SubjectAltName))?;
-            Ok(GeneralName::Directory(name.whole))
-        }
-        tag if tag == Tag::constructed(5) => Ok(GeneralName::EdiParty(value)),
-        tag if tag == Tag::primitive(6) => {
-            checked(ia5(value), is_absolute_uri).map(GeneralName::Uri)
-        }
-        tag if tag == Tag::primitive(7) => ip_address(value).map(GeneralName::Ip).ok_or(malformed),
-        tag if tag == Tag::primitive(8) && oid_is_valid(value) => {
-            Ok(GeneralName::RegisteredId(value))
-        }
-        _ => Err(malformed),
+        OTHER => is_other_name(value).is_ok(),
+        EMAIL => !value.is_empty() && is_text(value),
+        DNS => is_dns_name(value),
+        X400 | EDI_PARTY => true,
+        DIRECTORY => is_directory_name(value).is_ok(),
+        URI => is_absolute_uri(value),
+        IP => matches!(value.len(), 4 | 16),
+        REGISTERED_ID => oid_is_valid(value),
+        _ => false,
     }
+}
+
+/// A name that [`is_valid`].
+fn read<'a>(element: &Element<'a>) -> Option<GeneralName<'a>> {
+    let value = element.value;
+    let text = |value: &'a [u8]| core::str::from_utf8(value).ok();
+    Some(match element.tag {
+        OTHER => GeneralName::Other(value),
+        EMAIL => GeneralName::Email(text(value)?),
+        DNS => GeneralName::Dns(text(value)?),
+        X400 => GeneralName::X400(value),
+        DIRECTORY => GeneralName::Directory(value),
+        EDI_PARTY => GeneralName::EdiParty(value),
+        URI => GeneralName::Uri(text(value)?),
+        IP => GeneralName::Ip(ip_address(value)?),
+        REGISTERED_ID => GeneralName::RegisteredId(value),
+        _ => return None,
+    })
+}
+
+fn is_other_name(value: &[u8]) -> Result<()> {
+    let mut input = Input::new(value, Field::SubjectAltName);
+    input.value(Tag::OBJECT_IDENTIFIER)?;
+    input.value(Tag::constructed(0))?;
+    input.finish()
+}
+
+/// One `Name`, whose bytes are therefore the whole content.
+fn is_directory_name(value: &[u8]) -> Result<()> {
+    let mut input = Input::new(value, Field::SubjectAltName);
+    let name = input.value(Tag::SEQUENCE)?;
+    input.finish()?;
+    distinguished_name(Input::new(name, Field::SubjectAltName)).map(|_| ())
 }
 
 /// What a name tells beyond its bytes.
@@ -155,6 +175,9 @@ pub(super) fn distinguished_name(mut input: Input<'_>) -> Result<NameFacts> {
         has_email: false,
     };
     while !input.is_empty() {
+        if input.skip_usual_name() {
+            continue;
+        }
         let mut rdn = input.nested(Tag::SET)?;
         if rdn.is_empty() {
             return Err(rdn.malformed());
@@ -174,15 +197,6 @@ pub(super) fn distinguished_name(mut input: Input<'_>) -> Result<NameFacts> {
     Ok(facts)
 }
 
-/// ASCII without NUL.
-pub(super) fn ia5(value: &[u8]) -> Option<&str> {
-    if is_text(value) {
-        core::str::from_utf8(value).ok()
-    } else {
-        None
-    }
-}
-
 fn ip_address(value: &[u8]) -> Option<IpAddr> {
     if let Ok(octets) = <[u8; 4]>::try_from(value) {
         return Some(Ipv4Addr::from(octets).into());
@@ -194,42 +208,57 @@ fn ip_address(value: &[u8]) -> Option<IpAddr> {
 
 /// Letters, digits, hyphens and (as deployed names have them) underscores; a wildcard only as the whole
 /// first label; never an IP address, which would end in a number.
-fn is_dns_name(name: &str) -> bool {
-    let host = name.strip_prefix("*.").unwrap_or(name);
-    let label = |label: &str| {
+fn is_dns_name(name: &[u8]) -> bool {
+    let host = name.strip_prefix(b"*.").unwrap_or(name);
+    let label = |label: &[u8]| {
         (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+            && label.first() != Some(&b'-')
+            && label.last() != Some(&b'-')
             && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     let ends_in_number = host
-        .rsplit('.')
+        .rsplit(|b| *b == b'.')
         .next()
-        .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
-    name.len() <= 253 && host.split('.').all(label) && !ends_in_number
+        .is_some_and(|last| last.iter().all(u8::is_ascii_digit));
+    name.len() <= 253 && host.split(|b| *b == b'.').all(label) && !ends_in_number
 }
 
-/// A scheme and more; after `//` a host.
-fn is_absolute_uri(uri: &str) -> bool {
-    let Some((scheme, rest)) = uri.split_once(':') else {
-        return false;
-    };
-    let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    let rest_ok = match rest.strip_prefix("//") {
-        Some(hierarchical) => {
-            let authority = hierarchical
-                .split(['/', '?', '#'])
-                .next()
-                .unwrap_or_default();
-            let host_and_port = authority.rsplit('@').next().unwrap_or_default();
-            !host_and_port.is_empty() && !host_and_port.starts_with(':')
+/// A scheme and more; after `//` a host. All visible ASCII.
+fn is_absolute_uri(uri: &[u8]) -> bool {
+    let mut rest = uri;
+    let mut scheme_ok = rest.first().is_some_and(u8::is_ascii_alphabetic);
+    loop {
+        match rest {
+            [b':', after @ ..] => {
+                rest = after;
+                break;
+            }
+            [octet, after @ ..] => {
+                scheme_ok &= octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.');
+                rest = after;
+            }
+            [] => return false,
         }
-        None => !rest.is_empty(),
+    }
+    let rest_ok = match rest {
+        [b'/', b'/', hierarchical @ ..] => has_host(hierarchical),
+        _ => !rest.is_empty(),
     };
-    scheme_ok && rest_ok && uri.bytes().all(|b| b.is_ascii_graphic())
+    scheme_ok && rest_ok && all_within::<0x21, 0x7e>(uri)
+}
+
+/// Whether the authority at the start, without what stands before its last `@`, begins with a host.
+fn has_host(hierarchical: &[u8]) -> bool {
+    let begins = |text: &[u8]| !matches!(text, [] | [b':' | b'/' | b'?' | b'#', ..]);
+    // Without an early end, so that it is done many octets at a time.
+    if !hierarchical.iter().fold(false, |any, b| any | (*b == b'@')) {
+        return begins(hierarchical);
+    }
+    let authority = hierarchical
+        .split(|b| matches!(b, b'/' | b'?' | b'#'))
+        .next()
+        .unwrap_or_default();
+    begins(authority.rsplit(|b| *b == b'@').next().unwrap_or_default())
 }

@@ -12,6 +12,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeI
 use super::anchors::{Anchor, TrustAnchors};
 use super::certificate::Certificate;
 use super::error::{CertificateProblem, X509Error};
+use super::intermediates::Pool;
 use super::options::{PathOptions, Purpose};
 
 /// A path that passed every check. The leaf's key and names are to be taken from here.
@@ -100,48 +101,53 @@ pub fn verify_path<'a>(
     }
 
     let pool = Pool::new(&parsed_leaf, intermediates, options, now);
+    let candidates = pool.candidates(intermediates);
     let engine_leaf_der = CertificateDer::from(parsed_leaf.der());
     let engine_leaf =
         EndEntityCert::try_from(&engine_leaf_der).map_err(|_| X509Error::RefusedByEngine)?;
     let refused = Cell::new(None);
+    let accepted = Cell::new(None);
     let judge = |path: &webpki::VerifiedPath<'_>| {
-        judge_path(&parsed_leaf, path, &pool, anchors, options, now)
-            .map(|_| ())
-            .map_err(|error| {
+        match judge_path(&parsed_leaf, path, &pool, anchors, options, now) {
+            Ok(judged) => {
+                accepted.set(Some(judged));
+                Ok(())
+            }
+            Err(error) => {
                 if refused.get().is_none() {
                     refused.set(Some(error));
                 }
                 // What is reported is kept above; the engine only needs to look further.
-                webpki::Error::UnknownIssuer
-            })
+                Err(webpki::Error::UnknownIssuer)
+            }
+        }
     };
-    let verified = engine_leaf
-        .verify_for_usage(
-            algorithms,
-            anchors.engine(),
-            &pool.engine,
-            now,
-            PurposeListed(options.purpose),
-            None,
-            Some(&judge),
-        )
-        .map_err(|error| report(&error, refused.get(), &parsed_leaf, &pool))?;
+    let result = engine_leaf.verify_for_usage(
+        algorithms,
+        anchors.engine(),
+        &candidates,
+        now,
+        PurposeListed(options.purpose),
+        None,
+        Some(&judge),
+    );
+    // The engine's path is large, so it stays where it is.
+    let path = match &result {
+        Ok(path) => path,
+        Err(error) => return Err(report(error, refused.get(), &parsed_leaf, &pool)),
+    };
 
-    let judged = judge_path(&parsed_leaf, &verified, &pool, anchors, options, now)?;
+    // The engine returns the first path that was accepted.
+    let judged = accepted.get().ok_or(X509Error::RefusedByEngine)?;
+    let dropped = pool.dropped.len();
+    let intermediates = pool.into_path(path)?;
     Ok(VerifiedPath {
-        leaf: parsed_leaf.clone(),
-        not_after: judged
-            .intermediates
-            .iter()
-            .map(Certificate::not_after)
-            .fold(
-                parsed_leaf.not_after().min(judged.anchor.not_after),
-                Ord::min,
-            ),
-        intermediates: judged.intermediates,
+        leaf: parsed_leaf,
+        intermediates,
         anchor_index: judged.anchor_index,
         anchor: &judged.anchor.der,
-        dropped: pool.dropped.len(),
+        not_after: judged.not_after,
+        dropped,
     })
 }
 
@@ -225,7 +231,7 @@ pub(super) fn check_issuer(issuer: &Certificate<'_>) -> Result<(), CertificatePr
     Ok(())
 }
 
-fn check_intermediate(
+pub(super) fn check_intermediate(
     certificate: &Certificate<'_>,
     options: &PathOptions,
     now: UnixTime,
@@ -278,97 +284,23 @@ fn check_validity(
     }
 }
 
-/// The intermediates that can be part of a path, and what is wrong with the others.
-struct Pool<'a> {
-    certificates: Vec<Certificate<'a>>,
-    // The same ones, in the engine's type.
-    engine: Vec<CertificateDer<'a>>,
-    dropped: Vec<Dropped<'a>>,
-}
-
-struct Dropped<'a> {
-    index: usize,
-    subject: Option<&'a [u8]>,
-    problem: CertificateProblem,
-}
-
-impl<'a> Pool<'a> {
-    fn new(
-        leaf: &Certificate<'a>,
-        intermediates: &'a [CertificateDer<'_>],
-        options: &PathOptions,
-        now: UnixTime,
-    ) -> Self {
-        let mut pool = Self {
-            certificates: Vec::new(),
-            engine: Vec::new(),
-            dropped: Vec::new(),
-        };
-        for (der, index) in intermediates.iter().zip(1..) {
-            let twice = pool
-                .certificates
-                .iter()
-                .any(|other| other.der() == der.as_ref());
-            if twice || leaf.der() == der.as_ref() {
-                continue;
-            }
-            match Certificate::from_der(der) {
-                Err(problem) => pool.dropped.push(Dropped {
-                    index,
-                    subject: None,
-                    problem,
-                }),
-                Ok(certificate) => match check_intermediate(&certificate, options, now) {
-                    Err(problem) => {
-                        let subject = Some(certificate.subject());
-                        pool.dropped.push(Dropped {
-                            index,
-                            subject,
-                            problem,
-                        });
-                    }
-                    Ok(()) => {
-                        pool.engine.push(CertificateDer::from(certificate.der()));
-                        pool.certificates.push(certificate);
-                    }
-                },
-            }
-        }
-        pool
-    }
-
-    /// Why a certificate was left out whose subject is an issuer that the path lacks.
-    fn missing_link(&self, leaf: &Certificate<'_>) -> Option<X509Error> {
-        let wanted = |subject: &[u8]| {
-            subject == leaf.issuer() || self.certificates.iter().any(|c| c.issuer() == subject)
-        };
-        let link = self
-            .dropped
-            .iter()
-            .find(|dropped| dropped.subject.is_some_and(wanted))?;
-        Some(X509Error::Certificate {
-            index: link.index,
-            problem: link.problem,
-        })
-    }
-}
-
-/// A path in the terms of this module.
-struct JudgedPath<'p, 'a> {
-    intermediates: Vec<Certificate<'a>>,
+/// What the rules for a path found out about one that they accept.
+#[derive(Clone, Copy)]
+struct JudgedPath<'p> {
     anchor_index: usize,
     anchor: &'p Anchor,
+    not_after: UnixTime,
 }
 
 /// The rules for a path whose signatures and name constraints the engine has checked.
-fn judge_path<'p, 'a>(
+fn judge_path<'p>(
     leaf: &Certificate<'_>,
     path: &webpki::VerifiedPath<'_>,
-    pool: &Pool<'a>,
+    pool: &Pool<'_>,
     anchors: &'p TrustAnchors,
     options: &PathOptions,
     now: UnixTime,
-) -> Result<JudgedPath<'p, 'a>, X509Error> {
+) -> Result<JudgedPath<'p>, X509Error> {
     let found = anchors
         .engine()
         .iter()
@@ -378,47 +310,44 @@ fn judge_path<'p, 'a>(
         .entries()
         .get(anchor_index)
         .ok_or(X509Error::RefusedByEngine)?;
-    let mut intermediates = Vec::new();
+    let refuse = |problem| X509Error::Anchor {
+        index: anchor_index,
+        problem,
+    };
+    let mut count = 0;
+    let mut not_after = leaf.not_after().min(anchor.not_after);
     for certificate in path.intermediate_certificates() {
-        let der = certificate.der();
-        let parsed = pool
-            .certificates
-            .iter()
-            .find(|parsed| parsed.der() == der.as_ref());
-        intermediates.push(parsed.ok_or(X509Error::RefusedByEngine)?.clone());
+        let parsed = pool.find(certificate).ok_or(X509Error::RefusedByEngine)?;
+        not_after = not_after.min(parsed.not_after());
+        count += 1;
     }
 
-    check_validity(anchor.not_before, anchor.not_after, now).map_err(|problem| {
-        X509Error::Anchor {
-            index: anchor_index,
-            problem,
-        }
-    })?;
+    check_validity(anchor.not_before, anchor.not_after, now).map_err(refuse)?;
     if options.require_ca_key_usage && !anchor.has_key_usage {
-        let problem = CertificateProblem::KeyUsageMissing;
-        return Err(X509Error::Anchor {
-            index: anchor_index,
-            problem,
-        });
+        return Err(refuse(CertificateProblem::KeyUsageMissing));
     }
     if anchor
         .path_len
-        .is_some_and(|limit| intermediates.len() > usize::from(limit))
+        .is_some_and(|limit| count > usize::from(limit))
     {
         return Err(X509Error::PathLenExceeded);
     }
     // The engine looks for e-mail addresses in the subjectAltName only.
     let mut constrained = anchor.constrains_email;
-    for certificate in intermediates.iter().rev().chain([leaf]) {
-        if constrained && certificate.subject_has_email() {
+    for certificate in path.intermediate_certificates().rev() {
+        let parsed = pool.find(certificate).ok_or(X509Error::RefusedByEngine)?;
+        if constrained && parsed.subject_has_email() {
             return Err(X509Error::NameConstraintViolation);
         }
-        constrained |= certificate.constrains_email();
+        constrained |= parsed.constrains_email();
+    }
+    if constrained && leaf.subject_has_email() {
+        return Err(X509Error::NameConstraintViolation);
     }
     Ok(JudgedPath {
-        intermediates,
         anchor_index,
         anchor,
+        not_after,
     })
 }
 

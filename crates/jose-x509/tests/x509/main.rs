@@ -12,6 +12,7 @@
 
 mod engine;
 mod forge;
+mod octets;
 mod over;
 mod parse;
 mod pem;
