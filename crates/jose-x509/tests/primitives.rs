@@ -42,7 +42,7 @@ impl Tally {
         match (&verdict, expected) {
             (Ok(()), TestResult::Valid) => self.accepted += 1,
             (Err(Error::InvalidSignature), TestResult::Invalid | TestResult::Acceptable) => {
-                self.refused += 1
+                self.refused += 1;
             }
             _ => panic!("{what}: {expected:?} expected, got {verdict:?}"),
         }

@@ -443,7 +443,12 @@ fn a_peek_is_unverified_by_name() {
 /// Covers: JWT-7519.2-2, JWT-7519.4.1.1-1, JWT-A25
 #[test]
 fn names_are_strings_or_uris_and_are_compared_as_they_stand() {
-    let any = validator().with_any_names();
+    let strict = Validator::new(
+        Type::OneOf(&["at+jwt"]),
+        Issuer::NotApplicable { reason: "test" },
+        Audience::NotApplicable { reason: "test" },
+    );
+    let any = strict.clone().with_any_names();
     for claim in ["iss", "sub", "aud"] {
         for name in [
             "not a:uri with space",
@@ -454,13 +459,9 @@ fn names_are_strings_or_uris_and_are_compared_as_they_stand() {
             "x\r\nX-Injected",
             "x\u{0}",
         ] {
-            let error = run(&validator(), json!({claim: name})).unwrap_err();
+            let error = run(&strict, json!({claim: name})).unwrap_err();
             assert_eq!(error, Error::NotStringOrUri { claim }, "{name:?}");
-            assert_ne!(
-                code(run(&any, json!({claim: name}))),
-                "not_string_or_uri",
-                "{name:?}"
-            );
+            assert_eq!(code(run(&any, json!({claim: name}))), "valid", "{name:?}");
         }
     }
     let list = json!({"aud": ["https://api.example", "a b:c"]});

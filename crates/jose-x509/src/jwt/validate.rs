@@ -303,8 +303,8 @@ impl Validator {
             confirmation: None,
         };
         self.check_times(&jwt.registered, now.as_secs())?;
-        self.check_names(&jwt)?;
         self.check_parties(&jwt)?;
+        self.check_names(&jwt)?;
         self.check_required(&jwt.registered)?;
         jwt.confirmation = self.check_confirmation(&jwt)?;
         Ok(jwt)
