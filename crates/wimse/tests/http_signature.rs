@@ -866,3 +866,18 @@ proptest! {
         }
     }
 }
+
+/// Covers: WIMSE-MTLS-5-8
+#[test]
+fn debug_output_has_no_secrets() {
+    let world = World::new();
+    let signer = world.client();
+    let shown = format!("{signer:?}");
+    let wit = world.wit("client", &world.client);
+    assert!(!shown.contains(wit.split('.').nth(1).unwrap()));
+    let jwk: Value = serde_json::from_str(&world.client.expose_jwk().unwrap()).unwrap();
+    assert!(!shown.contains(jwk["d"].as_str().unwrap()));
+    let mut request = get(TARGET);
+    signer.sign_request(&mut request, b"", at(NOW)).unwrap();
+    assert!(request.headers["workload-identity-token"].is_sensitive());
+}

@@ -230,11 +230,11 @@ fn anchors_are_those_of_the_trust_domain() {
 #[test]
 fn paths_are_those_of_rfc_5280() {
     let world = World::new();
-    let mut expired = |params: &mut CertificateParams| {
+    let expired = |params: &mut CertificateParams| {
         params.not_before = date_time_ymd(2026, 1, 1);
         params.not_after = date_time_ymd(2026, 12, 31);
     };
-    assert_eq!(world.leaf_code(&mut expired), "certificate_expired");
+    assert_eq!(world.leaf_code(expired), "certificate_expired");
     assert_eq!(
         world.leaf_code(|params| params.not_before = date_time_ymd(2028, 1, 1)),
         "certificate_not_yet_valid"
@@ -338,7 +338,7 @@ fn key_purposes() {
         (vec![], true, true, false),
     ] {
         let chain = leaf(&world.a, |params| {
-            params.extended_key_usages.clone_from(&usages)
+            params.extended_key_usages.clone_from(&usages);
         });
         let strict = strict_client
             .verify(&chain, &world.anchors, at(NOW))
@@ -445,7 +445,7 @@ fn wildcards() {
             PeerPolicy::TrustDomain(A.to_owned()),
         );
         let chain = leaf(&world.a, |params| {
-            params.subject_alt_names.push(dns(presented))
+            params.subject_alt_names.push(dns(presented));
         });
         assert_eq!(
             world.server_code(&verifier, &chain) == "valid",
@@ -534,4 +534,44 @@ fn identities_end() {
     assert_eq!(error.code(), "certificate_lifetime_too_long");
     let day = verifier.with_max_lifetime(Duration::from_secs(86_400));
     day.verify(&chain, &world.anchors, at(NOW)).unwrap();
+}
+
+/// A certificate in a field counts only from a peer that is itself verified as the configured proxy.
+///
+/// Covers: WIMSE-MTLS-5-13, WIMSE-MTLS-A11
+#[test]
+fn forwarded_certificates() {
+    use jose_x509::mtls::{CERTIFICATE_FIELDS, Forwarded};
+    let world = World::new();
+    let peer = |name: &str| {
+        let chain = leaf(&world.a, |params| {
+            params.subject_alt_names = vec![uri(name)];
+        });
+        world.client(&chain).unwrap()
+    };
+    let (proxy, client) = (peer("wimse://a.example/proxy"), peer(CLIENT));
+    let forwarded = Forwarded::rfc9440(|peer: &PeerIdentity| {
+        peer.identifier().as_str() == "wimse://a.example/proxy"
+    });
+    let chain = leaf(&world.a, |params| {
+        params.subject_alt_names = vec![uri("wimse://a.example/admin")];
+    });
+    let value = format!(":{}:", base64(&chain[0]));
+    let read = |peer: &PeerIdentity| {
+        let fields = [("client-cert", value.as_bytes())];
+        forwarded.read(peer, fields).unwrap()
+    };
+    assert!(read(&client).is_none());
+    let passed_on = read(&proxy).unwrap();
+    let admin = world.client(&[passed_on.leaf().clone()]).unwrap();
+    assert_eq!(admin.identifier().as_str(), "wimse://a.example/admin");
+    for field in CERTIFICATE_FIELDS {
+        assert!(!forwarded.keeps(&client, field), "{field}");
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    let text = jose_x509::base64url::encode(bytes);
+    let padding = "=".repeat((4 - text.len() % 4) % 4);
+    text.replace('-', "+").replace('_', "/") + &padding
 }

@@ -644,3 +644,17 @@ fn the_media_type_of_a_proof() {
         Some(wimse::wpt::WPT_TYPE)
     );
 }
+
+/// A key does not outlive its WIT.
+///
+/// Covers: WIMSE-WPT-3.2-2, WIMSE-WIT-9.4-2
+#[test]
+fn no_proof_for_an_expired_wit() {
+    let world = World::new();
+    let builder = WptBuilder::new(&world.wit, TARGET);
+    builder
+        .sign(&world.workload, &PROVIDER, at(NOW + 3599))
+        .unwrap();
+    let late = builder.sign(&world.workload, &PROVIDER, at(NOW + 3600));
+    assert_eq!(late.unwrap_err().code(), "expired");
+}

@@ -58,8 +58,10 @@ impl<S: Signer> MessageSigner<S> {
             .get("exp")
             .and_then(serde_json::Value::as_u64)
             .ok_or_else(own)?;
+        let mut wit = HeaderValue::from_str(wit).map_err(|_| own())?;
+        wit.set_sensitive(true);
         Ok(Self {
-            wit: HeaderValue::from_str(wit).map_err(|_| own())?,
+            wit,
             wit_expires,
             signer,
             provider,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use jose_x509::jws::ProtectedHeader;
-use jose_x509::{CryptoProvider, Signer, base64url, jwt};
+use jose_x509::jws::{ProtectedHeader, UnverifiedJws};
+use jose_x509::{CryptoProvider, Error as JoseError, Signer, base64url, json, jwt};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
@@ -75,8 +75,8 @@ impl<'a> WptBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::FieldValue`] for a bound token that is not ASCII, [`Error::Token`] when signing or
-    /// the random source fails.
+    /// [`Error::FieldValue`] for a bound token that is not ASCII, [`Error::Token`] when the WIT has expired, and
+    /// when signing or the random source fails.
     pub fn sign(
         &self,
         signer: &(impl Signer + ?Sized),
@@ -87,6 +87,17 @@ impl<'a> WptBuilder<'a> {
             token: Token::Wpt,
             source,
         };
+        let expired = UnverifiedJws::parse(self.wit)
+            .ok()
+            .and_then(|wit| json::object(wit.unverified_payload(), &json::Limits::CLAIMS).ok())
+            .and_then(|claims| claims.get("exp")?.as_u64())
+            .is_some_and(|exp| now.as_secs() >= exp);
+        if expired {
+            return Err(Error::Token {
+                token: Token::Wit,
+                source: JoseError::Expired,
+            });
+        }
         let hash = |token: &str| {
             if token.is_ascii() {
                 Ok(base64url::encode(&provider.sha256(token.as_bytes())))
