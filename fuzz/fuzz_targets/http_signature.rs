@@ -99,7 +99,7 @@ fuzz_target!(|data: &[u8]| {
             return;
         };
         let signature = setup.workload.sign(base.as_bytes()).expect("a signature");
-        let signature = base64url::encode(&signature)
+        let signature = base64url::encode(signature.as_ref())
             .replace('-', "+")
             .replace('_', "/");
         let signature = format!("{label}=:{signature}==:");
