@@ -14,6 +14,7 @@ use crate::algorithm::Algorithm;
 use crate::error::{Error, KeyProblem};
 use crate::provider::CryptoProvider;
 
+mod equation;
 mod name;
 pub(crate) mod parse;
 mod public;

@@ -21,7 +21,7 @@ pub const MAX_CANDIDATES: usize = 4;
 #[derive(Clone)]
 pub struct VerifyingKey {
     /// The keys that were read together lie together: one allocation for a whole set.
-    batch: Arc<[Inner]>,
+    batch: Arc<Vec<Inner>>,
     at: usize,
 }
 
@@ -73,7 +73,7 @@ impl VerifyingKey {
     pub fn from_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, Error> {
         let key = Inner::of_jwk(provider, jwk)?;
         Ok(Self {
-            batch: Arc::new([key]),
+            batch: Arc::new(vec![key]),
             at: 0,
         })
     }
@@ -87,7 +87,7 @@ impl VerifyingKey {
     }
 
     fn of_batch(batch: Vec<Inner>) -> Vec<Self> {
-        let batch: Arc<[Inner]> = batch.into();
+        let batch = Arc::new(batch);
         (0..batch.len())
             .map(|at| Self {
                 batch: Arc::clone(&batch),
@@ -304,12 +304,13 @@ impl KeySet {
         );
         by_kid.sort_unstable();
         let kid = |position: usize| keys.get(position).and_then(VerifyingKey::kid);
+        // Names that differ can have one hash, but by accident only.
         let repeated = by_kid.chunk_by(|a, b| a.0 == b.0).any(|same| {
-            // More than one of them is an accident, unless they have one name.
             let names = || same.iter().map(|(_, position)| kid(*position));
-            names()
-                .enumerate()
-                .any(|(i, a)| names().skip(i + 1).any(|b| a == b))
+            same.len() > 1
+                && names()
+                    .enumerate()
+                    .any(|(i, a)| names().skip(i + 1).any(|b| a == b))
         });
         if repeated {
             return Err(Error::DuplicateKid);

@@ -17,6 +17,22 @@ pub(super) struct Names<'de> {
 }
 
 impl<'de> Names<'de> {
+    /// Adds a name that stands in the text as it is, of which there may be `most`.
+    #[inline]
+    pub(super) fn add_borrowed(
+        &mut self,
+        name: &'de str,
+        most: usize,
+    ) -> Result<(), JsonErrorKind> {
+        let bit = bit(name);
+        if self.seen & bit != 0 || self.few.len() >= most || self.few.is_full() {
+            return self.add(name.into(), most);
+        }
+        self.seen |= bit;
+        self.few.push(name);
+        Ok(())
+    }
+
     /// Adds a name, of which there may be `most`.
     pub(super) fn add(&mut self, name: Cow<'de, str>, most: usize) -> Result<(), JsonErrorKind> {
         if self.few.len().saturating_add(self.many.len()) >= most {

@@ -316,7 +316,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Name<'_, 'de, '_, S> {
 
     fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<S::Value, E> {
         self.names
-            .add(name.into(), self.state.members)
+            .add_borrowed(name, self.state.members)
             .map_err(|kind| self.state.fail(kind))?;
         self.seed.deserialize(BorrowedStrDeserializer::new(name))
     }

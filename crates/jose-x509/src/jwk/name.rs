@@ -2,37 +2,24 @@
 
 use std::borrow::Cow;
 
+use arrayvec::ArrayString;
+
 /// A `kid`.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Name {
     /// As short as almost all are: a thumbprint has 43 bytes.
-    Short {
-        len: u8,
-        bytes: [u8; SHORT],
-    },
+    Short(ArrayString<56>),
     Long(Box<str>),
 }
 
-const SHORT: usize = 62;
-
 impl Name {
     pub(super) fn new(text: &str) -> Self {
-        let mut bytes = [0; SHORT];
-        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
-            (Some(place), Ok(len)) => {
-                place.copy_from_slice(text.as_bytes());
-                Self::Short { len, bytes }
-            }
-            _ => Self::Long(text.into()),
-        }
+        ArrayString::from(text).map_or_else(|_| Self::Long(text.into()), Self::Short)
     }
 
     pub(super) fn as_str(&self) -> &str {
         match self {
-            Self::Short { len, bytes } => bytes
-                .get(..usize::from(*len))
-                .and_then(|bytes| core::str::from_utf8(bytes).ok())
-                .unwrap_or_default(),
+            Self::Short(text) => text,
             Self::Long(text) => text,
         }
     }

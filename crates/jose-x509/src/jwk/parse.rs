@@ -108,17 +108,19 @@ impl<'a> Members<'a> {
                 base64url::decode_array(text, "key").map_err(|_| KeyProblem::Member("x5t#S256"))?,
             ),
         };
-        let rare = Rare {
-            key_ops,
-            certificates,
-            x5t_s256,
-        };
+        let is_rare = key_ops.is_some() || !certificates.is_empty() || x5t_s256.is_some();
         Ok(Jwk {
             key,
             kid: text("kid", self.kid.as_ref())?.map(Name::new),
             key_use: key_use.map(Use::new),
             algorithm,
-            rare: (rare != Rare::default()).then(|| Box::new(rare)),
+            rare: is_rare.then(|| {
+                Box::new(Rare {
+                    key_ops,
+                    certificates,
+                    x5t_s256,
+                })
+            }),
         })
     }
 
@@ -361,34 +363,33 @@ impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> Visitor<'de> for Keys<'_, F> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
-        while let Some(key) = seq.next_element_seed(Entry)? {
-            (self.0)(key);
-        }
+        while seq.next_element_seed(Entry(&mut *self.0))?.is_some() {}
         Ok(true)
     }
 }
 
 /// One entry of `keys`: whatever is wrong with its inside is not wrong with the set.
-struct Entry;
+struct Entry<'f, F>(&'f mut F);
 
-impl<'de> DeserializeSeed<'de> for Entry {
-    type Value = Result<Jwk, KeyProblem>;
+impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> DeserializeSeed<'de> for Entry<'_, F> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 macro_rules! not_an_object {
     ($($method:ident: $type:ty)*) => {$(
-        fn $method<E>(self, _: $type) -> Result<Self::Value, E> {
-            Ok(Err(KeyProblem::Malformed))
+        fn $method<E>(self, _: $type) -> Result<(), E> {
+            (self.0)(Err(KeyProblem::Malformed));
+            Ok(())
         }
     )*};
 }
 
-impl<'de> Visitor<'de> for Entry {
-    type Value = Result<Jwk, KeyProblem>;
+impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> Visitor<'de> for Entry<'_, F> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JWK")
@@ -402,21 +403,24 @@ impl<'de> Visitor<'de> for Entry {
         visit_str: &str
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Err(KeyProblem::Malformed))
+    fn visit_unit<E>(self) -> Result<(), E> {
+        (self.0)(Err(KeyProblem::Malformed));
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Err(KeyProblem::Malformed))
+        (self.0)(Err(KeyProblem::Malformed));
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut members = Members::default();
         while let Some(name) = map.next_key_seed(json::Text)? {
             let value = map.next_value_seed(json::AnyMember)?;
             members.take(&name, value);
         }
-        Ok(members.public())
+        (self.0)(members.public());
+        Ok(())
     }
 }

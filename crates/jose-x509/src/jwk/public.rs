@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::equation;
 use crate::algorithm::{Algorithm, KeyKind};
 use crate::error::{Error, KeyProblem};
 
@@ -63,24 +64,10 @@ impl Curve {
             Self::P521 => KeyKind::P521,
         }
     }
-
-    /// The length of an uncompressed point in bytes.
-    const fn point_len(self) -> usize {
-        1 + 2 * self.coordinate_len()
-    }
-
-    /// Whether an uncompressed point of the right length has coordinates below p and lies on the curve.
-    fn contains(self, point: &[u8]) -> bool {
-        match self {
-            Self::P256 => p256::PublicKey::from_sec1_bytes(point).is_ok(),
-            Self::P384 => p384::PublicKey::from_sec1_bytes(point).is_ok(),
-            Self::P521 => p521::PublicKey::from_sec1_bytes(point).is_ok(),
-        }
-    }
 }
 
-/// The longest uncompressed point: one on P-521.
-const MAX_POINT: usize = Curve::P521.point_len();
+/// The length of an uncompressed point on P-256.
+const P256_POINT: usize = 1 + 2 * Curve::P256.coordinate_len();
 
 /// A valid public key: its encoding is canonical, its size acceptable, its point on the curve and not
 /// of small order.
@@ -89,8 +76,10 @@ pub struct PublicKey(Form);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Form {
-    /// Uncompressed SEC1 point: 0x04, x, y, and zeros up to the length of the longest one.
-    Ec(Curve, [u8; MAX_POINT]),
+    /// Uncompressed SEC1 point: 0x04, x, y. In place, because almost all keys are of this kind.
+    P256([u8; P256_POINT]),
+    /// Such a point of a larger curve.
+    Ec(Curve, Box<[u8]>),
     Ed25519([u8; 32]),
     Rsa {
         n: Box<[u8]>,
@@ -137,7 +126,19 @@ impl PublicKey {
                 return Err(KeyProblem::Member(name));
             }
         }
-        Self::from_point(curve, &[&[4], x, y])
+        if !equation::holds(curve, x, y) {
+            return Err(KeyProblem::InvalidPoint);
+        }
+        let mut p256 = [4; P256_POINT];
+        let form = match (curve, p256.split_at_mut_checked(1 + x.len())) {
+            (Curve::P256, Some(([_, first @ ..], second))) => {
+                first.copy_from_slice(x);
+                second.copy_from_slice(y);
+                Form::P256(p256)
+            }
+            _ => Form::Ec(curve, [&[4], x, y].concat().into()),
+        };
+        Ok(Self(form))
     }
 
     /// An EC key from an uncompressed SEC1 point.
@@ -146,29 +147,14 @@ impl PublicKey {
     ///
     /// [`Error::InvalidKey`] for compressed points, wrong lengths and a point that is not on the curve.
     pub fn from_sec1_point(curve: Curve, point: &[u8]) -> Result<Self, Error> {
-        match point.split_first() {
+        let coordinates = match point.split_first() {
             Some((4, rest)) if rest.len() == 2 * curve.coordinate_len() => {
-                Self::from_point(curve, &[point]).map_err(Error::from)
+                rest.split_at_checked(curve.coordinate_len())
             }
-            _ => Err(KeyProblem::InvalidPoint.into()),
-        }
-    }
-
-    /// `parts` are an uncompressed point of the right length.
-    fn from_point(curve: Curve, parts: &[&[u8]]) -> Result<Self, KeyProblem> {
-        let mut point = [0; MAX_POINT];
-        let mut rest = point.as_mut_slice();
-        for part in parts {
-            let (place, behind) = rest
-                .split_at_mut_checked(part.len())
-                .ok_or(KeyProblem::InvalidPoint)?;
-            place.copy_from_slice(part);
-            rest = behind;
-        }
-        match point.get(..curve.point_len()) {
-            Some(used) if curve.contains(used) => Ok(Self(Form::Ec(curve, point))),
-            _ => Err(KeyProblem::InvalidPoint),
-        }
+            _ => None,
+        };
+        let (x, y) = coordinates.ok_or(KeyProblem::InvalidPoint)?;
+        Self::of_coordinates(curve, x, y).map_err(Error::from)
     }
 
     /// An Ed25519 key from its 32 bytes.
@@ -236,9 +222,13 @@ impl PublicKey {
     #[must_use]
     pub fn material(&self) -> KeyMaterial<'_> {
         match &self.0 {
+            Form::P256(point) => KeyMaterial::Ec {
+                curve: Curve::P256,
+                point,
+            },
             Form::Ec(curve, point) => KeyMaterial::Ec {
                 curve: *curve,
-                point: point.get(..curve.point_len()).unwrap_or_default(),
+                point,
             },
             Form::Ed25519(point) => KeyMaterial::Ed25519(point),
             Form::Rsa { n, e } => KeyMaterial::Rsa { n, e },
@@ -249,19 +239,20 @@ impl PublicKey {
     #[must_use]
     pub fn curve(&self) -> Option<Curve> {
         match &self.0 {
+            Form::P256(_) => Some(Curve::P256),
             Form::Ec(curve, _) => Some(*curve),
-            _ => None,
+            Form::Ed25519(_) | Form::Rsa { .. } => None,
         }
     }
 
     /// The coordinates of an EC key.
     #[must_use]
     pub fn coordinates(&self) -> Option<(&[u8], &[u8])> {
-        match &self.0 {
-            Form::Ec(curve, point) => point
-                .get(1..curve.point_len())?
-                .split_at_checked(curve.coordinate_len()),
-            _ => None,
+        match self.material() {
+            KeyMaterial::Ec { curve, point } => {
+                point.get(1..)?.split_at_checked(curve.coordinate_len())
+            }
+            KeyMaterial::Ed25519(_) | KeyMaterial::Rsa { .. } => None,
         }
     }
 }

@@ -8,5 +8,7 @@ mod jwk;
 mod jws;
 #[path = "../jwt/tests.rs"]
 mod jwt;
+#[path = "../key/tests.rs"]
+mod key;
 #[path = "../sign/tests.rs"]
 mod sign;
