@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Seconds for each target.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
+    /// Begin with this number instead of a random one, so that the same inputs come again.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    seed: Option<u32>,
     /// Print the names of the targets and stop.
     #[arg(long)]
     list: bool,
@@ -135,7 +138,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
                 .get(&target)
                 .and_then(|entry| entry.get("max_len")?.as_integer()?.try_into().ok())
                 .unwrap_or(DEFAULT_MAX_LEN);
-            let outcome = run_target(root, &binaries, &target, args.seconds, max_len)?;
+            let outcome = run_target(root, &binaries, &target, args, max_len)?;
             let Outcome {
                 executions,
                 coverage,
@@ -221,7 +224,7 @@ fn run_target(
     root: &Path,
     binaries: &Path,
     target: &str,
-    seconds: u64,
+    args: &Args,
     max_len: u64,
 ) -> Result<Outcome> {
     let fuzz = root.join("fuzz");
@@ -231,10 +234,13 @@ fn run_target(
     fs::create_dir_all(&artifacts)?;
     let mut command = Command::new(binaries.join(target));
     command
-        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-max_total_time={}", args.seconds))
         .arg(format!("-max_len={max_len}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    if let Some(seed) = args.seed {
+        command.arg(format!("-seed={seed}"));
+    }
     let dictionary = fuzz.join("dictionaries").join(format!("{target}.dict"));
     if dictionary.is_file() {
         command.arg(format!("-dict={}", dictionary.display()));
