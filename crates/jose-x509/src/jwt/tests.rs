@@ -651,3 +651,13 @@ proptest! {
         }
     }
 }
+
+/// A payload is the JSON of an object and of nothing else.
+#[test]
+fn payloads_are_objects() {
+    let claims = json!({"sub": "a"});
+    assert_eq!(to_payload(&claims), Ok(br#"{"sub":"a"}"#.to_vec()));
+    for other in [json!(null), json!([claims]), json!("{}"), json!(1)] {
+        assert_eq!(to_payload(&other), Err(Error::ClaimsShape), "{other}");
+    }
+}

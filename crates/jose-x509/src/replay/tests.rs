@@ -53,6 +53,35 @@ fn the_guard_in_memory_fulfils_the_contract() {
     assert_eq!(now_or_never(contract().check_async(&shared)), Ok(()));
 }
 
+/// What holds for a guard holds for one behind a pointer.
+#[test]
+fn guards_behind_pointers() {
+    fn twice(guard: impl ReplayGuard) -> [Result<(), Error>; 2] {
+        let key = || ReplayKey::new(&ring::provider(), &[b"test"]);
+        [(); 2].map(|()| guard.check_and_insert(key(), at(10), at(5)))
+    }
+
+    let guard = || MemoryReplayGuard::new(100);
+    let expected = [Ok(()), Err(Error::Replayed)];
+    assert_eq!(twice(guard()), expected);
+    assert_eq!(twice(&guard()), expected);
+    assert_eq!(twice(Arc::new(guard())), expected);
+}
+
+/// The parts count with their lengths, and what a store keeps is their hash.
+#[test]
+fn keys_are_hashes_of_their_parts() {
+    let key = |parts: &[&[u8]]| *ReplayKey::new(&ring::provider(), parts).as_bytes();
+    let mut text = Vec::new();
+    text.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 2]);
+    text.extend_from_slice(b"ab");
+    text.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 1]);
+    text.extend_from_slice(b"c");
+    assert_eq!(key(&[b"ab", b"c"]), ring::provider().sha256(&text));
+    assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
+    assert_ne!(key(&[b"abc"]), key(&[b"abc", b""]));
+}
+
 /// Covers: JWT-policy-4, POP-A17
 #[test]
 fn the_guard_in_memory_is_bounded_and_forgets_nothing_alive() {
