@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cimd::ClientIdUrl;
+use cimd::client::Directory;
 use http::request::Parts;
 use http::{HeaderValue, Method as HttpMethod, Response, StatusCode, header};
 use jose_x509::{CryptoProvider, KeySet, MemoryReplayGuard, SigningKey};
@@ -21,14 +22,13 @@ use token_exchange::{DetailTypes, Form, GRANT_TYPE, Party};
 use txn_token::{TxnTokenIssuer, TxnTokenVerifier};
 
 use crate::audit::{AuditLog, Decision, Event};
-use crate::net::{self, Answer, Handler};
+use crate::net::{self, Answer, Handler, PeerAddress};
 use crate::registry::Registry;
 use crate::signals::Receiver;
 
 pub mod access_token;
 pub mod authorize;
 mod delegate;
-pub mod documents;
 mod error;
 pub mod session;
 
@@ -37,7 +37,6 @@ pub use error::BrokerError;
 
 use access_token::{AccessTokens, Delegated};
 use authorize::{AuthorizationRequest, Codes, Consent};
-use documents::Documents;
 use session::UserSessions;
 
 /// What a broker is made of.
@@ -60,8 +59,8 @@ pub struct BrokerParts {
     pub clients: Vec<RegisteredClient>,
     /// SPIFFE IDs that may vouch for the possession of agents' keys: the gateway.
     pub gateways: Vec<String>,
-    /// Fetches client metadata documents.
-    pub documents: Documents,
+    /// Finds clients by their metadata documents.
+    pub documents: Directory,
     /// The registered types of authorization details.
     pub detail_types: DetailTypes,
     /// Takes signals.
@@ -185,10 +184,14 @@ impl Broker {
             .user(&parts.headers)
             .ok_or(BrokerError::NoSession)?;
         let request = AuthorizationRequest::from_form(&form)?;
-        let url = ClientIdUrl::parse(&request.client_id)?;
-        let client = self.parts.documents.get(&url, now).await?;
+        let from = PeerAddress::of(parts);
+        let clients = &self.parts.documents;
+        let client = clients.client(&request.client_id, &from, now).await?;
         // Until the redirect URI is known to be the client's, an error goes to nobody but the user.
-        client.match_redirect_uri(&request.redirect_uri)?;
+        client
+            .metadata()
+            .ok_or(BrokerError::Redirect)?
+            .match_redirect_uri(&request.redirect_uri)?;
         if request.resource.as_str() != self.parts.resource {
             return Err(token_exchange::Error::InvalidTarget.into());
         }
@@ -235,7 +238,8 @@ impl Broker {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let request = TokenRequest::new(parts, &pairs, peer);
-        let clients = self.clients(form.get("client_id"), now).await;
+        let from = PeerAddress::of(parts);
+        let clients = self.clients(form.get("client_id"), &from, now).await;
         let client = self
             .authenticator
             .authenticate(&request, &clients, &self.replay, now)
@@ -248,15 +252,22 @@ impl Broker {
     }
 
     /// The configured clients, and the one that a metadata document describes.
-    async fn clients(&self, client_id: Option<&str>, now: UnixTime) -> Vec<RegisteredClient> {
+    async fn clients(
+        &self,
+        client_id: Option<&str>,
+        from: &str,
+        now: UnixTime,
+    ) -> Vec<RegisteredClient> {
         let mut clients = self.parts.clients.clone();
-        let Some(url) = client_id.and_then(|client_id| ClientIdUrl::parse(client_id).ok()) else {
+        let Some(client_id) = client_id.filter(|client_id| ClientIdUrl::parse(client_id).is_ok())
+        else {
             return clients;
         };
         // Whatever is wrong with the document, the client is then unknown.
-        let document = self.parts.documents.get(&url, now).await.ok();
-        if let Some(pattern) = document.as_ref().and_then(|document| document.spiffe_id()) {
-            let client = RegisteredClient::new(url.as_str(), pattern.clone());
+        let client = self.parts.documents.client(client_id, from, now).await.ok();
+        let document = client.as_ref().and_then(cimd::Client::metadata);
+        if let Some(pattern) = document.and_then(|document| document.spiffe_id()) {
+            let client = RegisteredClient::new(client_id, pattern.clone());
             clients.push(client.with_methods(&[Method::SpiffeJwt, Method::SpiffeWit]));
         }
         clients

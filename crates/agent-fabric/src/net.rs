@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -43,6 +43,19 @@ pub trait Handler: Send + Sync + 'static {
         body: Vec<u8>,
         peer: Vec<CertificateDer<'static>>,
     ) -> Answer<'a>;
+}
+
+/// Where a request comes from, among its extensions: a place to count requests by, and no identity.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerAddress(pub IpAddr);
+
+impl PeerAddress {
+    /// The address as text; empty where it is not known.
+    #[must_use]
+    pub fn of(parts: &Parts) -> String {
+        let from = parts.extensions.get::<Self>();
+        from.map(|from| from.0.to_string()).unwrap_or_default()
+    }
 }
 
 /// A response with a JSON body.
@@ -91,7 +104,7 @@ impl Server {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                     return;
                 };
-                let Ok((stream, _)) = listener.accept().await else {
+                let Ok((stream, from)) = listener.accept().await else {
                     // Out of descriptors, most likely: let connections end first.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -100,7 +113,7 @@ impl Server {
                 let _ = stream.set_nodelay(true);
                 let (acceptor, handler) = (acceptor.clone(), Arc::clone(&handler));
                 tokio::spawn(async move {
-                    connection(stream, acceptor, handler).await;
+                    connection(stream, PeerAddress(from.ip()), acceptor, handler).await;
                     drop(place);
                 });
             }
@@ -122,7 +135,12 @@ impl Drop for Server {
 }
 
 /// Serves one connection. A peer that breaks TLS or HTTP loses its connection, and nothing else.
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, handler: Arc<dyn Handler>) {
+async fn connection(
+    stream: TcpStream,
+    from: PeerAddress,
+    acceptor: TlsAcceptor,
+    handler: Arc<dyn Handler>,
+) {
     let Ok(Ok(stream)) = tokio::time::timeout(TIMEOUT, acceptor.accept(stream)).await else {
         return;
     };
@@ -137,7 +155,8 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, handler: Arc<dyn H
     let service = service_fn(move |request: Request<Incoming>| {
         let (handler, peer) = (Arc::clone(&handler), peer.clone());
         async move {
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            parts.extensions.insert(from);
             let body = tokio::time::timeout(TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
             let response = match body {
                 Ok(Ok(body)) => handler.handle(parts, body.to_bytes().into(), peer).await,

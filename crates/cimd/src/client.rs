@@ -1,4 +1,6 @@
-//! A ready fetcher on tokio, hyper and rustls.
+//! A ready fetcher on tokio, hyper and rustls, and a directory of clients on top of it.
+
+mod directory;
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -9,9 +11,10 @@ use pki_types::{ServerName, UnixTime};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, rustls::ClientConfig};
 
+pub use self::directory::{Directory, Onboarding};
 use crate::{
-    CachePolicy, ClientIdUrl, ClientMetadata, DocumentPolicy, Error, FetchPlan, FetchPolicy,
-    Freshness, HttpsUrl,
+    Answer, CachePolicy, ClientIdUrl, ClientMetadata, DocumentPolicy, Error, FetchPlan,
+    FetchPolicy, Freshness, HttpsUrl, Logo,
 };
 
 /// Name resolution. One call per fetch; what it returns is checked and connected to.
@@ -36,8 +39,8 @@ impl Resolve for SystemResolver {
 /// Fetches documents: one attempt, no redirect, no proxy, one connection per fetch, to an address that was checked.
 ///
 /// The TLS configuration is the caller's: give it the WebPKI roots and no client certificate. Use [`fetch`](Self::fetch)
-/// for documents and [`get`](Self::get) for URLs inside one. Limiting the rate per host, and letting concurrent requests
-/// for one URL share a fetch, is up to the caller.
+/// for documents and [`get`](Self::get) for URLs inside one. A [`Directory`] limits the rate, keeps what was fetched and
+/// lets concurrent requests for one URL share a fetch.
 #[derive(Clone)]
 pub struct Fetcher {
     tls: TlsConnector,
@@ -48,6 +51,9 @@ pub struct Fetcher {
     connect_timeout: Duration,
     total_timeout: Duration,
 }
+
+/// The headers of an answer and its body, if it is not 304.
+type Exchanged = (HeaderMap, Option<Vec<u8>>);
 
 /// A fetched document.
 #[derive(Debug, Clone)]
@@ -124,6 +130,40 @@ impl Fetcher {
         })
     }
 
+    /// Asks whether a document that was known changed, with its validators; `None`: it did not, and is fresh again.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch). After an error do not use the known document.
+    pub async fn fetch_again(
+        &self,
+        url: &ClientIdUrl,
+        known: &Freshness,
+        now: UnixTime,
+    ) -> Result<(Option<ClientMetadata>, Freshness), Error> {
+        let plan = FetchPlan::new(url.as_url(), &self.fetch)?;
+        let (headers, body) = self.within_time(&plan, Some(known)).await?;
+        let Some(body) = body else {
+            return Ok((None, self.cache.renewed(known, &headers, now)));
+        };
+        let metadata = ClientMetadata::parse(url, &body, &self.document)?;
+        Ok((Some(metadata), self.cache.freshness(&headers, now)))
+    }
+
+    /// Fetches the logo of a client, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// Every [`Error`] of the fetch, and [`Error::Logo`]. None of them is a reason to refuse the client.
+    pub async fn logo(&self, client: &ClientMetadata) -> Result<Option<Logo>, Error> {
+        let Some(url) = client.logo_uri() else {
+            return Ok(None);
+        };
+        let plan = FetchPlan::for_logo(url, &self.fetch)?;
+        let (_, body) = self.within_time(&plan, None).await?;
+        Logo::from_bytes(body.unwrap_or_default()).map(Some)
+    }
+
     /// Fetches JSON from a URL inside a document, such as `jwks_uri`, under the same guard.
     ///
     /// # Errors
@@ -131,12 +171,25 @@ impl Fetcher {
     /// Every [`Error`] of the fetch.
     pub async fn get(&self, url: &HttpsUrl) -> Result<(HeaderMap, Vec<u8>), Error> {
         let plan = FetchPlan::new(url, &self.fetch)?;
-        timeout(self.total_timeout, self.exchange(&plan))
+        let (headers, body) = self.within_time(&plan, None).await?;
+        Ok((headers, body.unwrap_or_default()))
+    }
+
+    async fn within_time(
+        &self,
+        plan: &FetchPlan<'_>,
+        known: Option<&Freshness>,
+    ) -> Result<Exchanged, Error> {
+        timeout(self.total_timeout, self.exchange(plan, known))
             .await
             .map_err(|_| Error::Timeout)?
     }
 
-    async fn exchange(&self, plan: &FetchPlan<'_>) -> Result<(HeaderMap, Vec<u8>), Error> {
+    async fn exchange(
+        &self,
+        plan: &FetchPlan<'_>,
+        known: Option<&Freshness>,
+    ) -> Result<Exchanged, Error> {
         let stream = timeout(self.connect_timeout, self.connect(plan))
             .await
             .map_err(|_| Error::Timeout)??;
@@ -152,20 +205,31 @@ impl Fetcher {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| Error::Http)?;
-        let request = plan.request()?.map(|()| Empty::<&[u8]>::new());
+        let request = match known {
+            None => plan.request()?,
+            Some(known) => plan.request_again(known)?,
+        };
+        let request = request.map(|()| Empty::<&[u8]>::new());
         let exchange = async {
             let response = sender
                 .send_request(request)
                 .await
                 .map_err(|_| Error::Http)?;
             let (head, mut body) = response.into_parts();
-            let mut reader = plan.accept(head.status, &head.headers)?;
+            let answer = match known {
+                None => Answer::Body(plan.accept(head.status, &head.headers)?),
+                Some(known) => plan.accept_again(known, head.status, &head.headers)?,
+            };
+            let mut reader = match answer {
+                Answer::NotModified => return Ok((head.headers, None)),
+                Answer::Body(reader) => reader,
+            };
             while let Some(frame) = body.frame().await {
                 if let Some(chunk) = frame.map_err(|_| Error::Http)?.data_ref() {
                     reader.push(chunk)?;
                 }
             }
-            Ok((head.headers, reader.finish()))
+            Ok((head.headers, Some(reader.finish())))
         };
         // The connection is driven here and dropped with the exchange: nothing keeps reading after a refusal.
         let mut exchange = std::pin::pin!(exchange);

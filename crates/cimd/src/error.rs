@@ -1,5 +1,7 @@
 //! What can be wrong with a client identifier, its document or the way to it.
 
+use std::time::Duration;
+
 use thiserror::Error as ThisError;
 
 /// Why a Client Identifier URL, a document or a fetch is refused.
@@ -117,6 +119,18 @@ pub enum Error {
     /// The response is compressed, although that was not asked for.
     #[error("the response has a content encoding")]
     ContentEncoding,
+    /// The logo is no PNG, JPEG, WebP or GIF.
+    #[error("the logo is not an image of an accepted kind")]
+    Logo,
+    /// The software statement of a known issuer does not hold, or is not about this client.
+    #[error("member `software_statement` does not hold for this client")]
+    SoftwareStatement,
+    /// Too many fetches for this requester or from this host.
+    #[error("too many fetches, one more in {}s", retry_after.as_secs())]
+    TooManyFetches {
+        /// When the next one is allowed.
+        retry_after: Duration,
+    },
     /// The name could not be resolved.
     #[error("the host could not be resolved")]
     Resolve,
@@ -247,6 +261,9 @@ impl Error {
             Self::Status { .. } => "status",
             Self::ContentType => "content_type",
             Self::ContentEncoding => "content_encoding",
+            Self::Logo => "logo",
+            Self::SoftwareStatement => "software_statement",
+            Self::TooManyFetches { .. } => "too_many_fetches",
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Tls => "tls",
@@ -271,6 +288,7 @@ impl Error {
             } => Fault::Policy,
             Self::ExceptionOutsideDevelopment => Fault::Configuration,
             Self::NoAddress
+            | Self::TooManyFetches { .. }
             | Self::Resolve
             | Self::Connect
             | Self::Tls
@@ -365,6 +383,9 @@ impl Error {
             Self::ContentType => "CIMD-4-4",
             Self::ContentEncoding | Self::Tls => "CIMD-5-5",
             Self::Timeout => "CIMD-8.7-2",
+            Self::Logo => "CIMD-8.8-1",
+            Self::SoftwareStatement => "CIMD-4.3-1",
+            Self::TooManyFetches { .. } => "CIMD-5.2-5",
             Self::NoAddress | Self::Resolve | Self::Connect | Self::Http => "CIMD-5.1-1",
         })
     }

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use http::{HeaderMap, Request, StatusCode, header};
 
 use crate::{
-    Error, HttpsUrl, UrlProblem,
+    Error, Freshness, HttpsUrl, UrlProblem,
     guard::{AddressPolicy, PortPolicy},
+    logo,
     policy::{DEFAULT_MAX_BODY, HARD_MAX_BODY},
 };
 
@@ -16,6 +17,7 @@ pub struct FetchPolicy {
     addresses: AddressPolicy,
     ports: PortPolicy,
     max_body: usize,
+    max_logo: usize,
 }
 
 impl Default for FetchPolicy {
@@ -24,12 +26,13 @@ impl Default for FetchPolicy {
             addresses: AddressPolicy::new(),
             ports: PortPolicy::new(),
             max_body: DEFAULT_MAX_BODY,
+            max_logo: DEFAULT_MAX_LOGO,
         }
     }
 }
 
 impl FetchPolicy {
-    /// Global addresses, port 443 and ports from 1024 on, 5120 bytes.
+    /// Global addresses, port 443 and ports from 1024 on, 5120 bytes, 64 KiB for a logo.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -55,7 +58,17 @@ impl FetchPolicy {
         self.max_body = bytes.min(HARD_MAX_BODY);
         self
     }
+
+    /// Sets the limit for a logo in bytes, at most 1 MiB.
+    #[must_use]
+    pub fn max_logo(mut self, bytes: usize) -> Self {
+        self.max_logo = bytes.min(HARD_MAX_LOGO);
+        self
+    }
 }
+
+const DEFAULT_MAX_LOGO: usize = 64 * 1024;
+const HARD_MAX_LOGO: usize = 1024 * 1024;
 
 /// One permitted fetch of a document, or of a URL inside one.
 ///
@@ -66,6 +79,23 @@ impl FetchPolicy {
 pub struct FetchPlan<'a> {
     url: &'a HttpsUrl,
     policy: &'a FetchPolicy,
+    wanted: Wanted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Json,
+    Image,
+}
+
+/// What the head of a response says about a document that was known before.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// `304 Not Modified`: the known document holds on.
+    NotModified,
+    /// A document comes.
+    Body(BodyReader),
 }
 
 impl<'a> FetchPlan<'a> {
@@ -76,7 +106,23 @@ impl<'a> FetchPlan<'a> {
     /// [`Error::PortRefused`].
     pub fn new(url: &'a HttpsUrl, policy: &'a FetchPolicy) -> Result<Self, Error> {
         policy.ports.check(url.port())?;
-        Ok(Self { url, policy })
+        let wanted = Wanted::Json;
+        Ok(Self {
+            url,
+            policy,
+            wanted,
+        })
+    }
+
+    /// Plans the fetch of a logo: the same guard, but image types and a limit of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PortRefused`].
+    pub fn for_logo(url: &'a HttpsUrl, policy: &'a FetchPolicy) -> Result<Self, Error> {
+        let plan = Self::new(url, policy)?;
+        let wanted = Wanted::Image;
+        Ok(Self { wanted, ..plan })
     }
 
     /// The name to resolve and to verify the certificate for.
@@ -108,13 +154,48 @@ impl<'a> FetchPlan<'a> {
     pub fn request(&self) -> Result<Request<()>, Error> {
         Request::get(self.url.path_and_query())
             .header(header::HOST, self.url.authority())
-            .header(header::ACCEPT, "application/json")
+            .header(
+                header::ACCEPT,
+                match self.wanted {
+                    Wanted::Json => "application/json",
+                    Wanted::Image => logo::ACCEPTED,
+                },
+            )
             .header(header::ACCEPT_ENCODING, "identity")
             .body(())
             .map_err(|_| Error::Url {
                 place: "client_id",
                 problem: UrlProblem::Ambiguous,
             })
+    }
+
+    /// The request for a document that is known from before, with the question whether it changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    pub fn request_again(&self, known: &Freshness) -> Result<Request<()>, Error> {
+        let mut request = self.request()?;
+        request.headers_mut().extend(known.validators());
+        Ok(request)
+    }
+
+    /// As [`accept`](Self::accept), where the request had validators: then 304 is an answer, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    pub fn accept_again(
+        &self,
+        known: &Freshness,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Answer, Error> {
+        let asked = known.validators().next().is_some();
+        if asked && status == StatusCode::NOT_MODIFIED {
+            return Ok(Answer::NotModified);
+        }
+        self.accept(status, headers).map(Answer::Body)
     }
 
     /// Judges status and headers, and gives the reader for the body.
@@ -133,7 +214,11 @@ impl<'a> FetchPlan<'a> {
         let (Some(media_type), None) = (types.next(), types.next()) else {
             return Err(Error::ContentType);
         };
-        if !media_type.to_str().is_ok_and(is_json) {
+        let (is_wanted, limit): (fn(&str) -> bool, _) = match self.wanted {
+            Wanted::Json => (is_json, self.policy.max_body),
+            Wanted::Image => (logo::is_accepted, self.policy.max_logo),
+        };
+        if !media_type.to_str().is_ok_and(is_wanted) {
             return Err(Error::ContentType);
         }
         if headers
@@ -143,7 +228,6 @@ impl<'a> FetchPlan<'a> {
         {
             return Err(Error::ContentEncoding);
         }
-        let limit = self.policy.max_body;
         let announced = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

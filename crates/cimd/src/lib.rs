@@ -57,28 +57,40 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `client` | no | `client::Fetcher` on tokio, hyper and rustls |
+//! | `client` | no | `client::Fetcher` on tokio, hyper and rustls, and `client::Directory` with cache, limits and shared fetches |
+//! | `server` | no | `server::Publisher`, which serves one's own document |
 
 mod cache;
 mod change;
 #[cfg(feature = "client")]
 pub mod client;
+mod consent;
 mod error;
 mod fetch;
+mod freshness;
 pub mod guard;
 mod json;
+mod limit;
+mod logo;
 mod members;
 mod metadata;
 mod method;
 mod policy;
 mod redirect;
+#[cfg(feature = "server")]
+pub mod server;
+pub mod support;
 mod url;
 
-pub use cache::{CachePolicy, DocumentCache, Freshness};
+pub use cache::{DocumentCache, Expired};
 pub use change::{Change, Reaction};
+pub use consent::{Client, Consent, Trust, Warning, looks_like_url};
 pub use error::{Error, Fault, JsonProblem, UrlProblem};
-pub use fetch::{BodyReader, FetchPlan, FetchPolicy};
+pub use fetch::{Answer, BodyReader, FetchPlan, FetchPolicy};
+pub use freshness::{CachePolicy, Freshness};
 pub use json::MAX_JSON_DEPTH;
+pub use limit::{FetchLimiter, Rate};
+pub use logo::Logo;
 pub use members::check_public_keys;
 pub use metadata::ClientMetadata;
 pub use method::AuthMethod;

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 use spiffe_id::SpiffeIdPattern;
 
-use crate::{AuthMethod, ClientIdUrl, DocumentPolicy, Error, HttpsUrl, json, members, redirect};
+use crate::{
+    AuthMethod, ClientIdUrl, DocumentPolicy, Error, HttpsUrl, RedirectPolicy, json, members,
+    redirect,
+};
 
 /// A valid Client ID Metadata Document, for the URL it was fetched from.
 ///
@@ -32,7 +35,51 @@ impl ClientMetadata {
                 limit: policy.max_body,
             });
         }
-        let members = json::object(body)?;
+        Self::of_members(url, json::object(body)?, policy)
+    }
+
+    /// As [`parse`](Self::parse), for a document whose `software_statement` may say something that this server believes.
+    ///
+    /// `trusted` verifies the statement with the keys of the issuers it knows, and gives its claims. `None`: nobody known
+    /// made it, so it says nothing. The claims win over the members of the same name, except `client_id`; JWT's own
+    /// claims are left out. A statement is public and can be copied: it says something about software, and nothing about
+    /// who sent it.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), and [`Error::SoftwareStatement`] for one that a known issuer has not made as it is, or
+    /// made for another client.
+    pub fn parse_with_statement(
+        url: &ClientIdUrl,
+        body: &[u8],
+        policy: &DocumentPolicy,
+        trusted: impl FnOnce(&str) -> Option<Result<Map<String, Value>, Error>>,
+    ) -> Result<Self, Error> {
+        let plain = Self::parse(url, body, policy)?;
+        let Some(claims) = plain.string("software_statement").and_then(trusted) else {
+            return Ok(plain);
+        };
+        let claims = claims.map_err(|_| Error::SoftwareStatement)?;
+        if claims
+            .get("client_id")
+            .is_some_and(|client_id| client_id.as_str() != Some(url.as_str()))
+        {
+            return Err(Error::SoftwareStatement);
+        }
+        let mut members = plain.members;
+        for (name, value) in claims {
+            if !["iss", "sub", "aud", "exp", "nbf", "iat", "jti"].contains(&name.as_str()) {
+                members.insert(name, value);
+            }
+        }
+        Self::of_members(url, members, policy)
+    }
+
+    fn of_members(
+        url: &ClientIdUrl,
+        members: Map<String, Value>,
+        policy: &DocumentPolicy,
+    ) -> Result<Self, Error> {
         members::check_types(&members)?;
         members::check_client_id(&members, url)?;
         members::check_secrets(&members)?;
@@ -170,6 +217,13 @@ impl ClientMetadata {
         self.url("jwks_uri")
     }
 
+    /// Where the logo is. Fetch it through [`FetchPlan::for_logo`](crate::FetchPlan::for_logo), and show none where that
+    /// fails.
+    #[must_use]
+    pub fn logo_uri(&self) -> Option<&HttpsUrl> {
+        self.url("logo_uri")
+    }
+
     /// Which SPIFFE IDs are this client.
     #[must_use]
     pub const fn spiffe_id(&self) -> Option<&SpiffeIdPattern> {
@@ -270,8 +324,13 @@ impl ClientMetadata {
     }
 
     fn check_redirects(&self, policy: &DocumentPolicy) -> Result<(), Error> {
+        let redirects = if policy.is_development(self.client_id.as_url()) {
+            &RedirectPolicy::Any
+        } else {
+            &policy.redirects
+        };
         for (index, uri) in self.redirect_uris().enumerate() {
-            redirect::check(uri, self.client_id.as_url(), &policy.redirects)
+            redirect::check(uri, self.client_id.as_url(), redirects)
                 .map_err(|reason| Error::RedirectUri { index, reason })?;
         }
         // Only a document that asks for the code grant by name needs one: the published SPIFFE example lists neither.

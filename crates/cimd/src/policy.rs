@@ -20,6 +20,7 @@ pub struct DocumentPolicy {
     pub(crate) algorithms: Vec<String>,
     pub(crate) redirects: RedirectPolicy,
     pub(crate) trust_domain_wildcard: bool,
+    pub(crate) development: Vec<HostPattern>,
 }
 
 impl Default for DocumentPolicy {
@@ -34,6 +35,7 @@ impl Default for DocumentPolicy {
             algorithms: algorithms.map(String::from).to_vec(),
             redirects: RedirectPolicy::SameOrigin,
             trust_domain_wildcard: false,
+            development: Vec::new(),
         }
     }
 }
@@ -81,6 +83,20 @@ impl DocumentPolicy {
     pub fn redirects(mut self, redirects: RedirectPolicy) -> Self {
         self.redirects = redirects;
         self
+    }
+
+    /// Hosts that serve documents of clients under development (section 8.10): these may list any redirect URI, and the
+    /// client is marked, see [`Trust::Development`](crate::Trust).
+    #[must_use]
+    pub fn development_hosts(mut self, hosts: impl IntoIterator<Item = HostPattern>) -> Self {
+        self.development = hosts.into_iter().collect();
+        self
+    }
+
+    /// Whether documents from this URL are of clients under development.
+    #[must_use]
+    pub fn is_development(&self, url: &HttpsUrl) -> bool {
+        self.development.iter().any(|host| host.matches(url))
     }
 
     /// Accepts a `spiffe_id` such as `spiffe://example.org/*`.

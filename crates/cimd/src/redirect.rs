@@ -34,8 +34,7 @@ pub(crate) fn check(
             }
         }
         "http" => {
-            let localhost = strip_host(uri, "http://localhost").is_some();
-            if localhost || loopback(uri).is_some() {
+            if is_loopback(uri) {
                 Ok(())
             } else {
                 Err("http is for loopback only")
@@ -68,6 +67,11 @@ pub(crate) fn matches(registered: &str, requested: &str) -> bool {
         (Some(registered), Some(requested)) => registered == requested,
         _ => false,
     }
+}
+
+/// Whether the answer goes to the machine of the person, by address or by name.
+pub(crate) fn is_loopback(uri: &str) -> bool {
+    strip_host(uri, "http://localhost").is_some() || loopback(uri).is_some()
 }
 
 /// Host and what follows the port, for `http` URIs on a loopback address.

@@ -654,7 +654,7 @@ fn cache() {
         Arc::new(ClientMetadata::parse(&url, body.as_bytes(), &DocumentPolicy::default()).unwrap())
     };
     let hour = CachePolicy::new().freshness(&HeaderMap::new(), now());
-    let mut cache = DocumentCache::new(2);
+    let cache = DocumentCache::new(2);
     let [a, b, c] = [
         "https://a.example/1",
         "https://a.example/2",
@@ -677,12 +677,61 @@ fn cache() {
         cache.get(a, now()).is_none(),
         "an expired document does not come back"
     );
+    // It is kept for the question whether it changed.
+    let expired = cache.expired(a, now()).unwrap();
+    assert_eq!(expired.into_document().client_id().as_str(), a);
+    assert!(cache.expired(c, now()).is_none());
     let unstored = CachePolicy::new().freshness(&headers(&[("cache-control", "no-store")]), now());
     cache.insert(document(c), unstored);
-    assert!(cache.is_empty());
+    assert_eq!(cache.len(), 1);
     cache.insert(document(a), hour);
+    assert!(cache.get(a, now()).is_some());
     cache.remove(a);
+    cache.remove(b);
     assert!(cache.is_empty());
+}
+
+/// Eight readers and a writer: readers see one table or the other, and never wait for a third.
+///
+/// Covers: CIMD-5.2-5
+#[test]
+fn readers_beside_a_writer() {
+    let id = |n: usize| format!("https://a.example/{n}");
+    let document = |n: usize| {
+        let url = ClientIdUrl::parse(&id(n)).unwrap();
+        let body = json!({ "client_id": id(n) }).to_string();
+        Arc::new(ClientMetadata::parse(&url, body.as_bytes(), &DocumentPolicy::default()).unwrap())
+    };
+    let hour = CachePolicy::new().freshness(&HeaderMap::new(), now());
+    let cache = DocumentCache::default();
+    cache.insert(document(0), hour.clone());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..2000 {
+                    let found = cache.get("https://a.example/0", now()).unwrap();
+                    assert_eq!(found.client_id().as_str(), "https://a.example/0");
+                }
+            });
+        }
+        for n in 0..100 {
+            cache.insert(document(n), hour.clone());
+        }
+    });
+    assert_eq!(cache.len(), 100);
+
+    // The 1025th pushes out the one that nobody asked for the longest time.
+    for n in 100..1024 {
+        cache.insert(document(n), hour.clone());
+    }
+    assert!(
+        (0..1024)
+            .filter(|n| *n != 7)
+            .all(|n| cache.get(&id(n), now()).is_some())
+    );
+    cache.insert(document(1024), hour);
+    assert_eq!(cache.len(), 1024);
+    assert!(cache.get(&id(7), now()).is_none());
 }
 
 /// Covers: CIMD-8.4-1, CIMD-8.4.1-1, CIMD-A15

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cimd::FetchPolicy;
-use cimd::client::Fetcher;
+use cimd::client::{Directory, Fetcher};
 use cimd::guard::AddressPolicy;
 use http::Request;
 use jose_x509::{Algorithm, CryptoProvider, KeySet, SigningKey, provider::ring};
@@ -23,7 +23,6 @@ use super::inhabitants::{POLICY, REFUND_CHAIN, clients, detail_types, refund_det
 use super::services::{FraudCheck, MetadataHost};
 use super::web::{LoopbackNames, WebAuthority, serve};
 use crate::audit::AuditLog;
-use crate::broker::documents::Documents;
 use crate::broker::session::MemorySessions;
 use crate::broker::{Broker, BrokerParts};
 use crate::gateway::{Gateway, GatewayParts};
@@ -202,7 +201,7 @@ impl World {
             registry: Arc::clone(&broker_registry),
             clients: clients()?,
             gateways: vec![gateway.id.as_str().to_owned()],
-            documents: Documents::new(documents.clone()),
+            documents: Directory::new(documents.clone()),
             detail_types: detail_types(),
             signals: receiver("broker", &broker_registry)?,
             sessions: Arc::clone(&sessions) as _,
