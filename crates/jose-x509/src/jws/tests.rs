@@ -548,3 +548,62 @@ proptest! {
         prop_assert_eq!(jws.payload(), &payload[..]);
     }
 }
+
+/// A header is as long as its limit or it is refused, whatever its last group of base64url holds.
+#[test]
+fn the_limit_of_a_header_is_exact() {
+    for padding in 0..8 {
+        let header = format!(r#"{{"alg":"ES256"{}}}"#, " ".repeat(padding));
+        let compact = token(&header, "{}");
+        let parse = |limit| {
+            let limits = Limits::new(1024, limit).unwrap();
+            UnverifiedJws::parse_with(&compact, &HeaderRules::default(), &limits).map(|_| ())
+        };
+        assert_eq!(parse(header.len()), Ok(()));
+        for limit in 0..header.len() {
+            let what = "header";
+            assert_eq!(parse(limit), Err(Error::TooLarge { what, limit }));
+        }
+    }
+}
+
+#[test]
+fn the_header_is_there_as_it_came() {
+    let header = r#"{ "alg":"ES256", "x":[1.50] }"#;
+    let compact = token(header, "{}");
+    let jws = UnverifiedJws::parse(&compact).unwrap();
+    assert_eq!(jws.unverified_header().raw(), header);
+}
+
+/// Covers: JWS-4.1.11-1
+#[test]
+fn critical_parameters_are_few_and_listed_once() {
+    const NAMES: &[&str] = &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let rules = HeaderRules {
+        understood: NAMES,
+        ..HeaderRules::default()
+    };
+    let parse = |critical: &[&str]| {
+        let members: String = NAMES.iter().map(|name| format!(r#","{name}":1"#)).collect();
+        let crit = serde_json::to_string(critical).unwrap();
+        let compact = token(
+            &format!(r#"{{"alg":"ES256","crit":{crit}{members}}}"#),
+            "{}",
+        );
+        UnverifiedJws::parse_with(&compact, &rules, &Limits::default()).map(|_| ())
+    };
+    assert_eq!(parse(&NAMES[..1]), Ok(()));
+    assert_eq!(parse(&NAMES[..8]), Ok(()));
+    for refused in [&NAMES[..0], &NAMES[..9], &["a", "a"], &["a", "b", "a"]] {
+        assert_eq!(parse(refused), Err(Error::InvalidCritical), "{refused:?}");
+    }
+}
+
+/// A header of JWE on three segments is a mistake that is worth its own name.
+#[test]
+fn encrypted_tokens_are_told_by_enc() {
+    assert_eq!(
+        code(&token(r#"{"alg":"ES256","enc":"A128GCM"}"#, "{}")),
+        "encrypted_not_signed"
+    );
+}
