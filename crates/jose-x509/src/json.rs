@@ -162,18 +162,22 @@ const fn in_number(byte: u8) -> bool {
 /// Whether somewhere, be it in a string, more than [`MAX_NUMBER_LEN`] bytes of numbers follow each
 /// other. Such a run covers a multiple of that length, so a few bytes decide.
 fn may_have_long_number(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .enumerate()
-        .step_by(MAX_NUMBER_LEN)
-        .filter(|(_, byte)| in_number(**byte))
-        .any(|(at, _)| {
+    let mut rest = bytes;
+    let mut at = 0;
+    while let Some(byte) = rest.first() {
+        if in_number(*byte) {
             let (before, from) = bytes.split_at(at);
             let run = |byte: &&u8| in_number(**byte);
             let len = before.iter().rev().take_while(run).count()
                 + from.iter().take_while(run).take(MAX_NUMBER_LEN + 1).count();
-            len > MAX_NUMBER_LEN
-        })
+            if len > MAX_NUMBER_LEN {
+                return true;
+            }
+        }
+        at += MAX_NUMBER_LEN;
+        rest = bytes.get(at..).unwrap_or_default();
+    }
+    false
 }
 
 fn check_numbers(bytes: &[u8]) -> Result<(), JsonError> {

@@ -284,7 +284,7 @@ impl<T: KeySource + ?Sized> KeySource for Arc<T> {
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
-    /// Hash of `kid` and position of each key that has one, sorted.
+    /// Hash of `kid` and position of each key that has one, sorted; for a set that is not [`FEW`].
     by_kid: Vec<(u64, usize)>,
     skipped: Vec<SkippedKey>,
 }
@@ -296,6 +296,20 @@ impl KeySet {
     ///
     /// [`Error::DuplicateKid`].
     pub fn new(keys: Vec<VerifyingKey>) -> Result<Self, Error> {
+        if keys.len() <= FEW {
+            let mut others = keys.as_slice();
+            while let Some((key, rest)) = others.split_first() {
+                let kid = key.kid();
+                if kid.is_some() && rest.iter().any(|other| other.kid() == kid) {
+                    return Err(Error::DuplicateKid);
+                }
+                others = rest;
+            }
+            return Ok(Self {
+                keys,
+                ..Self::default()
+            });
+        }
         let mut by_kid = Vec::with_capacity(keys.len());
         by_kid.extend(
             keys.iter()
@@ -414,6 +428,9 @@ impl KeySet {
 
     /// The position of the first key with this `kid`.
     fn position(&self, kid: &str) -> Option<usize> {
+        if self.keys.len() <= FEW {
+            return self.keys.iter().position(|key| key.kid() == Some(kid));
+        }
         let hash = hash(kid);
         let from = self.by_kid.partition_point(|(other, _)| *other < hash);
         self.by_kid
@@ -427,6 +444,9 @@ impl KeySet {
             })
     }
 }
+
+/// So many keys are looked through faster than looked up.
+const FEW: usize = 8;
 
 fn is_for_signatures(key_use: Option<&str>) -> bool {
     key_use.is_none_or(|key_use| key_use == "sig")

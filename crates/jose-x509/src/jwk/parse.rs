@@ -1,6 +1,7 @@
 //! Reading public JWKs: one pass over the text, nothing copied but the key and its name.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,51 +23,140 @@ const MAX_EXPONENT: usize = 6;
 /// Most certificates in `x5c`.
 const MAX_CERTIFICATES: usize = 8;
 
+/// A member of a JWK that means something here, and is a text.
+#[derive(Clone, Copy)]
+enum Text {
+    Kty,
+    Crv,
+    X,
+    Y,
+    N,
+    E,
+    Kid,
+    Use,
+    Alg,
+    X5tS256,
+}
+
+const TEXTS: usize = Text::X5tS256 as usize + 1;
+
+impl Text {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kty => "kty",
+            Self::Crv => "crv",
+            Self::X => "x",
+            Self::Y => "y",
+            Self::N => "n",
+            Self::E => "e",
+            Self::Kid => "kid",
+            Self::Use => "use",
+            Self::Alg => "alg",
+            Self::X5tS256 => "x5t#S256",
+        }
+    }
+}
+
+/// What the name of a member says of its value.
+enum Field {
+    Text(Text),
+    KeyOps,
+    X5c,
+    Private,
+    Other,
+}
+
+impl Field {
+    fn of(name: &str) -> Self {
+        Self::Text(match name.as_bytes() {
+            [b'k', b't', b'y'] => Text::Kty,
+            [b'c', b'r', b'v'] => Text::Crv,
+            [b'x'] => Text::X,
+            [b'y'] => Text::Y,
+            [b'n'] => Text::N,
+            [b'e'] => Text::E,
+            [b'k', b'i', b'd'] => Text::Kid,
+            [b'u', b's', b'e'] => Text::Use,
+            [b'a', b'l', b'g'] => Text::Alg,
+            b"x5t#S256" => Text::X5tS256,
+            b"key_ops" => return Self::KeyOps,
+            b"x5c" => return Self::X5c,
+            [b'd' | b'p' | b'q' | b'k'] | b"dp" | b"dq" | b"qi" | b"oth" => return Self::Private,
+            _ => return Self::Other,
+        })
+    }
+}
+
+/// A member that has to be a text.
+#[derive(Default)]
+enum Found<'a> {
+    #[default]
+    Nothing,
+    Text(Cow<'a, str>),
+    SomethingElse,
+}
+
+impl<'a> From<Member<'a>> for Found<'a> {
+    fn from(member: Member<'a>) -> Self {
+        match member {
+            Member::Text(text) => Self::Text(text),
+            _ => Self::SomethingElse,
+        }
+    }
+}
+
 /// The members of a JWK that mean something here, as they were found.
 #[derive(Default)]
 pub(super) struct Members<'a> {
-    kty: Option<Member<'a>>,
-    crv: Option<Member<'a>>,
-    x: Option<Member<'a>>,
-    y: Option<Member<'a>>,
-    n: Option<Member<'a>>,
-    e: Option<Member<'a>>,
-    kid: Option<Member<'a>>,
-    key_use: Option<Member<'a>>,
+    texts: [Found<'a>; TEXTS],
     key_ops: Option<Member<'a>>,
-    alg: Option<Member<'a>>,
     x5c: Option<Member<'a>>,
-    x5t_s256: Option<Member<'a>>,
     private: bool,
 }
 
 impl<'a> Members<'a> {
+    fn found(&mut self, text: Text) -> &mut Found<'a> {
+        let [kty, crv, x, y, n, e, kid, key_use, alg, x5t_s256] = &mut self.texts;
+        match text {
+            Text::Kty => kty,
+            Text::Crv => crv,
+            Text::X => x,
+            Text::Y => y,
+            Text::N => n,
+            Text::E => e,
+            Text::Kid => kid,
+            Text::Use => key_use,
+            Text::Alg => alg,
+            Text::X5tS256 => x5t_s256,
+        }
+    }
+
+    /// Takes a member that was read before.
     fn take(&mut self, name: &str, value: Member<'a>) {
-        let slot = match name {
-            "kty" => &mut self.kty,
-            "crv" => &mut self.crv,
-            "x" => &mut self.x,
-            "y" => &mut self.y,
-            "n" => &mut self.n,
-            "e" => &mut self.e,
-            "kid" => &mut self.kid,
-            "use" => &mut self.key_use,
-            "key_ops" => &mut self.key_ops,
-            "alg" => &mut self.alg,
-            "x5c" => &mut self.x5c,
-            "x5t#S256" => &mut self.x5t_s256,
-            "d" | "p" | "q" | "dp" | "dq" | "qi" | "oth" | "k" => {
-                self.private = true;
-                return;
-            }
-            _ => return,
-        };
-        *slot = Some(value);
+        match Field::of(name) {
+            Field::Text(text) => *self.found(text) = value.into(),
+            Field::KeyOps => self.key_ops = Some(value),
+            Field::X5c => self.x5c = Some(value),
+            Field::Private => self.private = true,
+            Field::Other => {}
+        }
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "there is a place for each of these texts"
+    )]
+    fn text(&self, text: Text) -> Result<Option<&str>, KeyProblem> {
+        match &self.texts[text as usize] {
+            Found::Nothing => Ok(None),
+            Found::Text(text) => Ok(Some(text)),
+            Found::SomethingElse => Err(KeyProblem::Member(text.name())),
+        }
     }
 
     fn public(&self) -> Result<Jwk, KeyProblem> {
         // Said first of all, and also of keys of unknown types.
-        if self.private || text("kty", self.kty.as_ref())? == Some("oct") {
+        if self.private || self.text(Text::Kty)? == Some("oct") {
             return Err(KeyProblem::PrivateMaterial);
         }
         self.jwk()
@@ -86,9 +176,9 @@ impl<'a> Members<'a> {
             ),
             Some(_) => return Err(KeyProblem::Member("key_ops")),
         };
-        let key_use = text("use", self.key_use.as_ref())?;
+        let key_use = self.text(Text::Use)?;
         check_purpose(key_use, key_ops.as_deref())?;
-        let algorithm = match text("alg", self.alg.as_ref())? {
+        let algorithm = match self.text(Text::Alg)? {
             None => None,
             Some(name) => Some(
                 Algorithm::from_name(name)
@@ -102,7 +192,7 @@ impl<'a> Members<'a> {
                     })?,
             ),
         };
-        let x5t_s256 = match text("x5t#S256", self.x5t_s256.as_ref())? {
+        let x5t_s256 = match self.text(Text::X5tS256)? {
             None => None,
             Some(text) => Some(
                 base64url::decode_array(text, "key").map_err(|_| KeyProblem::Member("x5t#S256"))?,
@@ -111,7 +201,7 @@ impl<'a> Members<'a> {
         let is_rare = key_ops.is_some() || !certificates.is_empty() || x5t_s256.is_some();
         Ok(Jwk {
             key,
-            kid: text("kid", self.kid.as_ref())?.map(Name::new),
+            kid: self.text(Text::Kid)?.map(Name::new),
             key_use: key_use.map(Use::new),
             algorithm,
             rare: is_rare.then(|| {
@@ -141,44 +231,50 @@ impl<'a> Members<'a> {
 
     fn key(&self) -> Result<PublicKey, KeyProblem> {
         // Members of another key type beside those of this one are a sign of confusion.
-        let only = |foreign: &[&Option<Member<'_>>]| {
-            if foreign.iter().any(|member| member.is_some()) {
+        let only = |foreign: &[Text]| {
+            let has = |text: &Text| !matches!(self.text(*text), Ok(None));
+            if foreign.iter().any(has) {
                 Err(KeyProblem::Inconsistent)
             } else {
                 Ok(())
             }
         };
-        let kty = text("kty", self.kty.as_ref())?.ok_or(KeyProblem::Member("kty"))?;
-        let crv = || text("crv", self.crv.as_ref())?.ok_or(KeyProblem::Member("crv"));
+        let kty = self.text(Text::Kty)?.ok_or(KeyProblem::Member("kty"))?;
+        let crv = || self.text(Text::Crv)?.ok_or(KeyProblem::Member("crv"));
         match kty {
             "EC" => {
-                only(&[&self.n, &self.e])?;
+                only(&[Text::N, Text::E])?;
                 let curve = Curve::from_name(crv()?).ok_or(KeyProblem::Unsupported)?;
                 let (mut x, mut y) = ([0; MAX_COORDINATE], [0; MAX_COORDINATE]);
                 PublicKey::of_coordinates(
                     curve,
-                    octets("x", self.x.as_ref(), &mut x)?,
-                    octets("y", self.y.as_ref(), &mut y)?,
+                    self.octets(Text::X, &mut x)?,
+                    self.octets(Text::Y, &mut y)?,
                 )
             }
             "OKP" => {
-                only(&[&self.n, &self.e, &self.y])?;
+                only(&[Text::N, Text::E, Text::Y])?;
                 if crv()? != "Ed25519" {
                     return Err(KeyProblem::Unsupported);
                 }
                 let mut x = [0; 33];
-                PublicKey::of_ed25519(octets("x", self.x.as_ref(), &mut x)?)
+                PublicKey::of_ed25519(self.octets(Text::X, &mut x)?)
             }
             "RSA" => {
-                only(&[&self.crv, &self.x, &self.y])?;
+                only(&[Text::Crv, Text::X, Text::Y])?;
                 let (mut n, mut e) = ([0; MAX_MODULUS], [0; MAX_EXPONENT]);
-                PublicKey::of_rsa(
-                    octets("n", self.n.as_ref(), &mut n)?,
-                    octets("e", self.e.as_ref(), &mut e)?,
-                )
+                PublicKey::of_rsa(self.octets(Text::N, &mut n)?, self.octets(Text::E, &mut e)?)
             }
             _ => Err(KeyProblem::Unsupported),
         }
+    }
+
+    /// Decodes into `place`, which is filled to its end where the value is too long for it.
+    fn octets<'p>(&self, text: Text, place: &'p mut [u8]) -> Result<&'p [u8], KeyProblem> {
+        let wrong = KeyProblem::Member(text.name());
+        let encoded = self.text(text)?.ok_or(wrong)?;
+        let len = base64url::decode_slice(encoded, place).ok_or(wrong)?;
+        place.get(..len).ok_or(wrong)
     }
 }
 
@@ -195,29 +291,6 @@ pub(crate) fn certificates(x5c: &Member<'_>) -> Option<Vec<CertificateDer<'stati
         .map(|text| STANDARD.decode(text.as_bytes()).map(CertificateDer::from))
         .collect::<Result<_, _>>()
         .ok()
-}
-
-fn text<'m>(
-    name: &'static str,
-    member: Option<&'m Member<'_>>,
-) -> Result<Option<&'m str>, KeyProblem> {
-    match member {
-        None => Ok(None),
-        Some(Member::Text(text)) => Ok(Some(text)),
-        Some(_) => Err(KeyProblem::Member(name)),
-    }
-}
-
-/// Decodes into `place`, which is filled to its end where the value is too long for it.
-fn octets<'p>(
-    name: &'static str,
-    member: Option<&Member<'_>>,
-    place: &'p mut [u8],
-) -> Result<&'p [u8], KeyProblem> {
-    const WRONG: fn(&'static str) -> KeyProblem = KeyProblem::Member;
-    let text = text(name, member)?.ok_or(WRONG(name))?;
-    let len = base64url::decode_slice(text, place).ok_or(WRONG(name))?;
-    place.get(..len).ok_or(WRONG(name))
 }
 
 /// RFC 7517 section 4.3: unique operations, of one kind, consistent with `use`.
@@ -416,11 +489,97 @@ impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> Visitor<'de> for Entry<'_, F> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut members = Members::default();
-        while let Some(name) = map.next_key_seed(json::Text)? {
-            let value = map.next_value_seed(json::AnyMember)?;
-            members.take(&name, value);
+        while let Some(field) = map.next_key_seed(FieldName)? {
+            match field {
+                Field::Text(text) => *members.found(text) = map.next_value_seed(MaybeText)?,
+                Field::KeyOps => members.key_ops = Some(map.next_value_seed(json::AnyMember)?),
+                Field::X5c => members.x5c = Some(map.next_value_seed(json::AnyMember)?),
+                Field::Private | Field::Other => {
+                    members.private |= matches!(field, Field::Private);
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
         }
         (self.0)(members.public());
         Ok(())
+    }
+}
+
+/// Reads the name of a member.
+struct FieldName;
+
+impl<'de> DeserializeSeed<'de> for FieldName {
+    type Value = Field;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for FieldName {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Field, E> {
+        Ok(Field::of(name))
+    }
+}
+
+/// Reads a text, or tells that it is something else.
+struct MaybeText;
+
+impl<'de> DeserializeSeed<'de> for MaybeText {
+    type Value = Found<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+macro_rules! something_else {
+    ($($method:ident: $type:ty)*) => {$(
+        fn $method<E>(self, _: $type) -> Result<Found<'de>, E> {
+            Ok(Found::SomethingElse)
+        }
+    )*};
+}
+
+impl<'de> Visitor<'de> for MaybeText {
+    type Value = Found<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Found<'de>, E> {
+        Ok(Found::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Found<'de>, E> {
+        Ok(Found::Text(Cow::Owned(text.to_owned())))
+    }
+
+    something_else! {
+        visit_bool: bool
+        visit_i64: i64
+        visit_u64: u64
+        visit_f64: f64
+    }
+
+    fn visit_unit<E>(self) -> Result<Found<'de>, E> {
+        Ok(Found::SomethingElse)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found<'de>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Found::SomethingElse)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Found::SomethingElse)
     }
 }

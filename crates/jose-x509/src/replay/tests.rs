@@ -64,7 +64,8 @@ fn guards_behind_pointers() {
     let guard = || MemoryReplayGuard::new(100);
     let expected = [Ok(()), Err(Error::Replayed)];
     assert_eq!(twice(guard()), expected);
-    assert_eq!(twice(&guard()), expected);
+    let behind: &MemoryReplayGuard = &guard();
+    assert_eq!(twice(behind), expected);
     assert_eq!(twice(Arc::new(guard())), expected);
 }
 
