@@ -127,6 +127,9 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// The issuer is not one that may speak about this subject.
+    #[error("SET: the issuer is not believed about this subject here")]
+    NoAuthority,
     /// A member name of `events` is not a URI.
     #[error("SET: member {index} of `events` is not named by a URI")]
     EventIdentifier {
@@ -199,6 +202,7 @@ impl Error {
                 Problem::Forbidden => "forbidden_claim",
                 _ => "claim_type",
             },
+            Self::NoAuthority => "no_authority",
             Self::EventCount { .. } => "event_count",
             Self::EventIdentifier { .. } => "event_identifier",
             Self::EventPayload { .. } => "event_payload",
@@ -221,7 +225,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Token(source) | Self::Replay(source) => source.fault(),
-            Self::UnknownIssuer | Self::UnknownEvent { .. } => Fault::Policy,
+            Self::UnknownIssuer | Self::NoAuthority | Self::UnknownEvent { .. } => Fault::Policy,
             Self::InvalidOption { .. } => Fault::Configuration,
             _ => Fault::Peer,
         }
@@ -253,6 +257,7 @@ impl Error {
         match self {
             Self::Replay(_) | Self::InvalidOption { .. } => None,
             Self::UnknownIssuer => Some(SetErrorCode::InvalidIssuer),
+            Self::NoAuthority => Some(SetErrorCode::AccessDenied),
             Self::Claim { claim: "aud", .. } => Some(SetErrorCode::InvalidAudience),
             Self::Token(source) => match source {
                 JoseError::UnknownKey
@@ -297,6 +302,7 @@ impl Error {
                 other => return other.requirement(),
             },
             Self::UnknownIssuer => "SSF-4.1.6-2",
+            Self::NoAuthority => "RISC-2.5-5",
             Self::Claim {
                 claim: "events", ..
             } => "SET-2-1",

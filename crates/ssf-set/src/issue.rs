@@ -127,6 +127,22 @@ impl<S: Signer> SetIssuer<S> {
         &self.issuer
     }
 
+    /// Issues a SET for each of several events: what happened independently is never one SET.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue`](Self::issue), for the first that fails.
+    pub fn issue_each<'r>(
+        &self,
+        requests: impl IntoIterator<Item = &'r SetRequest>,
+        now: UnixTime,
+    ) -> Result<Vec<SignedSet>, Error> {
+        requests
+            .into_iter()
+            .map(|request| self.issue(request, now))
+            .collect()
+    }
+
     /// Issues a SET, with `iat` from `now` and a fresh `jti` of 128 random bits.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod authority;
 pub mod caep;
 pub mod error;
 pub mod event;
@@ -12,11 +13,12 @@ pub mod subject;
 mod text;
 pub mod verify;
 
+pub use authority::Authority;
 pub use error::{Error, Problem, SetErrorCode};
 pub use event::{Event, UnknownEvent};
 pub use issue::{SetIssuer, SetRequest, SignedSet};
 pub use payload::LanguageMap;
-pub use set::{MEDIA_TYPE, SecurityEventToken};
+pub use set::{MEDIA_TYPE, PrimarySubject, SecurityEventToken};
 pub use subject::{ComplexSubject, Strictness, Subject, SubjectIdentifier};
 pub use text::Escaped;
 pub use verify::{EventPolicy, Profile, SetVerifier};

@@ -1,11 +1,17 @@
 //! RISC 1.0: account events. Most have an empty payload, and what they mean is all in the URI.
 
+mod account;
+mod opt_out;
+
 use serde_json::{Map, Value};
 
 use crate::caep::put;
 use crate::error::{Error, Problem};
 use crate::payload::{LanguageMap, Members};
 use crate::subject::{Subject, SubjectIdentifier};
+
+pub use account::{Account, AccountState, Outcome};
+pub use opt_out::OptOut;
 
 /// What all event type URIs of RISC begin with.
 pub const BASE: &str = "https://schemas.openid.net/secevent/risc/event-type/";
@@ -191,6 +197,33 @@ impl RiscEvent {
             credential_type: Some(credential_type.to_owned()),
             ..Self::empty(RiscType::CredentialCompromise)
         })
+    }
+
+    /// An `identifier-changed` about `old`, which is the subject of the SET, with the new value if it is to be told. Only
+    /// the authority for the identifier sends it, such as the mail provider of the domain; others whose user changed a
+    /// name send [`RiscType::RecoveryInformationChanged`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Event`] when `old` is neither an email address nor a telephone number, and when `new` is empty.
+    pub fn identifier_changed(
+        old: SubjectIdentifier,
+        new: Option<&str>,
+    ) -> Result<(Subject, Self), Error> {
+        if new.is_some_and(str::is_empty) {
+            return Err(Error::Event {
+                event: "identifier-changed",
+                member: "new-value",
+                problem: Problem::Empty,
+            });
+        }
+        let event = Self {
+            new_value: new.map(str::to_owned),
+            ..Self::empty(RiscType::IdentifierChanged)
+        };
+        let subject = Subject::from(old);
+        event.check_subject(&subject)?;
+        Ok((subject, event))
     }
 
     fn empty(kind: RiscType) -> Self {

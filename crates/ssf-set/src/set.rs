@@ -4,7 +4,7 @@ use jose_x509::{ReplayKey, jwt::Jwt};
 use serde_json::{Map, Value};
 
 use crate::event::Event;
-use crate::subject::Subject;
+use crate::subject::{Subject, SubjectIdentifier};
 
 /// The media type of a SET in transport.
 pub const MEDIA_TYPE: &str = "application/secevent+jwt";
@@ -30,6 +30,21 @@ pub struct SecurityEventToken {
     pub(crate) subject: Option<Subject>,
     pub(crate) events: Vec<Event>,
     pub(crate) claims: Map<String, Value>,
+}
+
+/// Where the subject of a SET was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PrimarySubject<'a> {
+    /// In `sub_id`.
+    SubId(&'a Subject),
+    /// In `sub`, as the SET's issuer names it.
+    Sub {
+        /// `iss`.
+        issuer: &'a str,
+        /// `sub`.
+        sub: &'a str,
+    },
 }
 
 impl SecurityEventToken {
@@ -82,6 +97,32 @@ impl SecurityEventToken {
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
         self.subject.as_ref()
+    }
+
+    /// The subject, from one claim and never from two: `sub_id`, unless its format is not understood here and there is a
+    /// `sub`, which then is that of the SET's issuer.
+    #[must_use]
+    pub fn primary_subject(&self) -> Option<PrimarySubject<'_>> {
+        let understood = !matches!(
+            &self.subject,
+            Some(Subject::Simple(SubjectIdentifier::Other { .. }))
+        );
+        match (&self.subject, self.sub()) {
+            (Some(subject), None) => Some(PrimarySubject::SubId(subject)),
+            (Some(subject), Some(_)) if understood => Some(PrimarySubject::SubId(subject)),
+            (_, Some(sub)) => Some(PrimarySubject::Sub {
+                issuer: &self.issuer,
+                sub,
+            }),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether an event of revocation is about a session that began at `started`, in seconds since the epoch: those that
+    /// began after the event are not. A SET that comes late ends no session of a fresh login.
+    #[must_use]
+    pub fn ends_session_of(&self, started: u64) -> bool {
+        started <= self.time_of_event()
     }
 
     /// `sub`, which only plain SETs may have. It is another claim than `sub_id`, and the two are

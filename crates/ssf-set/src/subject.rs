@@ -6,6 +6,7 @@
 
 mod complex;
 mod format;
+pub(crate) mod legacy;
 mod parse;
 #[cfg(test)]
 mod tests;

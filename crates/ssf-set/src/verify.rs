@@ -1,6 +1,6 @@
 //! Verification, in the profile of SSF 1.0 or plain (RFC 8417).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,12 @@ use jose_x509::{Algorithms, Error as JoseError, KeySource, ReplayGuard, json};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
+use crate::authority::Authority;
 use crate::error::{Error, Problem};
 use crate::event::Event;
 use crate::payload::seconds_of;
 use crate::set::{SecurityEventToken, TYPE};
-use crate::subject::{Strictness, Subject};
+use crate::subject::{Strictness, Subject, legacy};
 
 /// Which rules a SET has to obey beyond RFC 8417.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ const TYPES: Type = Type::OneOf(&[TYPE]);
 pub struct SetVerifier {
     profile: Profile,
     issuers: BTreeMap<String, Arc<dyn KeySource + Send + Sync>>,
+    authorities: BTreeMap<String, Authority>,
+    legacy: BTreeSet<String>,
     validator: Validator,
     audiences: Vec<String>,
     audience_optional: bool,
@@ -108,6 +111,8 @@ impl SetVerifier {
         Self {
             profile,
             issuers: BTreeMap::new(),
+            authorities: BTreeMap::new(),
+            legacy: BTreeSet::new(),
             validator: Validator::new(
                 TYPES,
                 Issuer::NotApplicable { reason: "" },
@@ -142,6 +147,22 @@ impl SetVerifier {
         }
         self.issuers.insert(issuer.to_owned(), keys);
         self.rebuild()
+    }
+
+    /// Believes an issuer only about the subjects that `authority` covers. Without it an issuer is believed about all:
+    /// right for the one issuer of one's own tenant, and for no other.
+    #[must_use]
+    pub fn with_authority(mut self, issuer: &str, authority: Authority) -> Self {
+        self.authorities.insert(issuer.to_owned(), authority);
+        self
+    }
+
+    /// Reads SETs of this issuer that have their subject in the event's payload, with `subject_type`, as RISC had it
+    /// before its final version. `sub_id` is preferred where it is, and has to be the same.
+    #[must_use]
+    pub fn with_legacy_subjects(mut self, issuer: &str) -> Self {
+        self.legacy.insert(issuer.to_owned());
+        self
     }
 
     /// Narrows the algorithms, for example to RS256 for the CAEP interoperability profile.
@@ -299,14 +320,27 @@ impl SetVerifier {
         let transaction = transaction(&claims)?;
         let time_of_event = time(&claims)?;
         let events = self.events(&claims)?;
-        let subject = match claims.get("sub_id") {
-            None if self.profile == Profile::Ssf => return Err(wrong("sub_id", Problem::Missing)),
-            None => None,
-            Some(value) => Some(Subject::from_value(value, Strictness::Lenient)?),
+        let sub_id = claims
+            .get("sub_id")
+            .map(|value| Subject::from_value(value, Strictness::Lenient))
+            .transpose()?;
+        let subject = if self.legacy.contains(&unverified_issuer) {
+            let payloads = claims.get("events").and_then(Value::as_object);
+            let payload = payloads.and_then(|events| events.values().next());
+            legacy::choose(
+                sub_id,
+                payload.and_then(|payload| payload.get(legacy::MEMBER)),
+            )?
+        } else {
+            sub_id
         };
+        if subject.is_none() && self.profile == Profile::Ssf {
+            return Err(wrong("sub_id", Problem::Missing));
+        }
         let latest = issued_at.saturating_add(self.leeway.as_secs());
         for event in &events {
             event.check(subject.as_ref(), latest)?;
+            self.check_authority(&unverified_issuer, event, subject.as_ref())?;
         }
         Ok(SecurityEventToken {
             jwt,
@@ -358,6 +392,23 @@ impl SetVerifier {
         let set = self.verify(compact, now)?;
         self.record(&set, guard, now)?;
         Ok(set)
+    }
+
+    fn check_authority(
+        &self,
+        issuer: &str,
+        event: &Event,
+        subject: Option<&Subject>,
+    ) -> Result<(), Error> {
+        // These are about the stream, which the issuer itself names.
+        if matches!(event, Event::Verification(_) | Event::StreamUpdated(_)) {
+            return Ok(());
+        }
+        match (self.authorities.get(issuer), subject) {
+            (None, _) => Ok(()),
+            (Some(authority), Some(subject)) if authority.allows(event, subject) => Ok(()),
+            (Some(_), _) => Err(Error::NoAuthority),
+        }
     }
 
     fn events(&self, claims: &Map<String, Value>) -> Result<Vec<Event>, Error> {

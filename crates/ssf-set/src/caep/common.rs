@@ -97,6 +97,14 @@ impl Common {
         self
     }
 
+    /// The reason for a person, in a language. That for administrators is never given in its stead.
+    #[must_use]
+    pub fn reason_for_user(&self, language: &str) -> Option<&str> {
+        self.reason_user
+            .as_ref()
+            .map(|reasons| reasons.lookup(language))
+    }
+
     /// Takes the common claims, and then everything that is left.
     pub(crate) fn take(mut members: Members) -> Result<Self, Error> {
         Ok(Self {

@@ -207,6 +207,28 @@ impl AssuranceLevelChange {
         })
     }
 
+    /// Whether the direction contradicts the levels, as far as their order is known: the last digit of the levels of NIST
+    /// and of ISO/IEC 29115. The levels decide; a contradiction is worth a line in a log, and no privilege.
+    #[must_use]
+    pub fn direction_contradicts_levels(&self) -> bool {
+        let known = ["NIST-IAL", "NIST-AAL", "NIST-FAL", "ISO-IEC-29115"];
+        if !known.contains(&self.namespace.as_str()) {
+            return false;
+        }
+        let level = |text: &str| text.bytes().last().filter(u8::is_ascii_digit);
+        let (Some(previous), Some(direction)) = (&self.previous_level, self.change_direction)
+        else {
+            return false;
+        };
+        let (Some(previous), Some(current)) = (level(previous), level(&self.current_level)) else {
+            return false;
+        };
+        match direction {
+            ChangeDirection::Increase => current <= previous,
+            ChangeDirection::Decrease => current >= previous,
+        }
+    }
+
     /// Sets the level before, and which way it went: one is not given without the other.
     #[must_use]
     pub fn with_previous(mut self, level: impl Into<String>, direction: ChangeDirection) -> Self {
