@@ -14,7 +14,7 @@ use crate::error::Error;
 mod details;
 mod namespace;
 
-pub use details::{Detail, DetailType, DetailTypes, Details, FieldSet};
+pub use details::{Detail, DetailType, DetailTypes, Details, FieldSet, FieldType};
 pub use namespace::{Namespace, Namespaces};
 
 /// A set of names, or no bound at all.

@@ -12,13 +12,13 @@ pub mod token_type;
 
 pub use act::{ActorChain, MayAct, Party};
 pub use authority::{
-    Action, Authority, Bound, Detail, DetailType, DetailTypes, Namespace, ScopeSet,
+    Action, Authority, Bound, Detail, DetailType, DetailTypes, FieldType, Namespace, ScopeSet,
 };
 pub use error::{Error, OAuthError};
 pub use exchange::{Delegation, ExchangePolicy, Grant, PartyKind, VerifiedActor, VerifiedSubject};
 pub use form::Form;
 pub use request::{SubjectToken, TokenExchangeRequest};
-pub use resource::ResourceIndicator;
+pub use resource::{ResourceIndicator, ResourceRegistry, ResourceServer, Target, audience_value};
 pub use response::{TokenExchangeResponse, TokenUse};
 pub use token_type::TokenType;
 

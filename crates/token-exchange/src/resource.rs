@@ -2,13 +2,30 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::error::Error;
+
+mod registry;
+
+pub use registry::{ResourceRegistry, ResourceServer, Target};
 
 /// The absolute URI of a protected resource, kept and compared exactly as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceIndicator(String);
 
 const MAX_LEN: usize = 2048;
+/// Most resources in a request object.
+const MAX_ITEMS: usize = 16;
+
+/// `aud` of a token: a text for one audience, an array for several.
+#[must_use]
+pub fn audience_value(audience: &[String]) -> Value {
+    match audience {
+        [one] => one.as_str().into(),
+        several => several.to_vec().into(),
+    }
+}
 
 impl ResourceIndicator {
     /// Checks a `resource` value.
@@ -26,6 +43,43 @@ impl ResourceIndicator {
             return Err(Error::InvalidTarget);
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// Reads `resource` of a request object: a text, or an array of texts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidTarget`] for anything else, and as [`parse`](Self::parse).
+    pub fn from_value(value: &Value) -> Result<Vec<Self>, Error> {
+        match value {
+            Value::String(text) => Ok(vec![Self::parse(text)?]),
+            Value::Array(items) if (1..=MAX_ITEMS).contains(&items.len()) => items
+                .iter()
+                .map(|item| Self::parse(item.as_str().ok_or(Error::InvalidTarget)?))
+                .collect(),
+            _ => Err(Error::InvalidTarget),
+        }
+    }
+
+    /// Whether a token for this resource may be sent to `url`: the same scheme, host and port, and a path at it or below
+    /// it, whole segments at a time. An identifier that is no network location covers nothing: say apart where its token
+    /// may go.
+    #[must_use]
+    pub fn covers(&self, url: &str) -> bool {
+        let (Ok(own), Ok(url)) = (url::Url::parse(&self.0), url::Url::parse(url)) else {
+            return false;
+        };
+        let base = own.path().trim_end_matches('/');
+        own.scheme() == "https"
+            && own.origin() == url.origin()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && (own.query().is_none() || own.query() == url.query())
+            && url
+                .path()
+                .strip_prefix(base)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            && (url.path() != base || !own.path().ends_with('/') || base.is_empty())
     }
 
     /// The URI.

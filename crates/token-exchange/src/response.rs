@@ -52,6 +52,8 @@ pub struct TokenExchangeResponse {
     pub expires_in: Option<u64>,
     /// What was granted.
     pub scope: Option<ScopeSet>,
+    /// What was granted as `authorization_details`, a JSON array: the client goes by it and not by what it asked for.
+    pub authorization_details: Option<Value>,
 }
 
 const MAX_RESPONSE: usize = 256 * 1024;
@@ -70,7 +72,16 @@ impl TokenExchangeResponse {
             token_use,
             expires_in: None,
             scope: None,
+            authorization_details: None,
         }
+    }
+
+    /// Says which details were granted: [`Details::to_value`](crate::authority::Details::to_value), or
+    /// [`to_value_without`](crate::authority::Details::to_value_without).
+    #[must_use]
+    pub fn with_authorization_details(mut self, details: Value) -> Self {
+        self.authorization_details = Some(details);
+        self
     }
 
     /// Says how long the token lives.
@@ -100,6 +111,9 @@ impl TokenExchangeResponse {
         }
         if let Some(scope) = &self.scope {
             put("scope", scope.to_string().into());
+        }
+        if let Some(details) = &self.authorization_details {
+            put("authorization_details", details.clone());
         }
         json_response(
             StatusCode::OK,
@@ -181,12 +195,18 @@ impl TokenExchangeResponse {
             }
             Some(_) => return Err(refuse("`scope` is not a string")),
         };
+        let authorization_details = match members.get("authorization_details") {
+            None => None,
+            Some(details @ Value::Array(_)) => Some(details.clone()),
+            Some(_) => return Err(refuse("`authorization_details` is not an array")),
+        };
         Ok(Self {
             token: token.to_owned(),
             issued_token_type: issued,
             token_use,
             expires_in,
             scope,
+            authorization_details,
         })
     }
 }

@@ -11,11 +11,50 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 
-/// What a registered `type` of authorization details means.
+/// What a registered `type` of authorization details means. A type that is a URI is a name like any other: it is never
+/// fetched, and means what is said here.
 #[derive(Clone, Debug)]
 pub struct DetailType {
     name: String,
     unrestricted: BTreeSet<String>,
+    /// The fields that there are; `None` for a type that takes any.
+    fields: Option<BTreeMap<String, FieldType>>,
+    /// Field, value, and the value that it implies, as canonical JSON.
+    implied: Vec<(String, String, String)>,
+    without_scope: bool,
+}
+
+/// A field of a [`DetailType`].
+#[derive(Clone, Debug, Default)]
+pub struct FieldType {
+    required: bool,
+    /// Canonical JSON; `None` for any value.
+    values: Option<BTreeSet<String>>,
+}
+
+impl FieldType {
+    /// A field that may be left out and may have any value.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// A field that has no other values than these; for an array of strings, these elements.
+    #[must_use]
+    pub fn of<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Self {
+        let values = values.into_iter().map(|value| canonical(&value.into()));
+        Self {
+            required: false,
+            values: Some(values.collect()),
+        }
+    }
+
+    /// Says that every detail of the type has the field.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
 }
 
 impl DetailType {
@@ -25,6 +64,84 @@ impl DetailType {
         Self {
             name: name.into(),
             unrestricted: BTreeSet::new(),
+            fields: None,
+            implied: Vec::new(),
+            without_scope: false,
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the name is one that people copy without mistakes: visible ASCII.
+    #[must_use]
+    pub fn has_plain_name(&self) -> bool {
+        !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
+    /// Defines a field. From the first one on, a field that is not defined is an error, and so are a value that is not
+    /// of its field, a field that is required and absent, and control characters in texts.
+    #[must_use]
+    pub fn with_field(mut self, name: impl Into<String>, field: FieldType) -> Self {
+        self.fields
+            .get_or_insert_default()
+            .insert(name.into(), field);
+        self
+    }
+
+    /// Says that whoever was granted `value` of an array was granted `implied`, too: for example that `write` implies
+    /// `read`. It is true of grants alone, and never the other way round.
+    #[must_use]
+    pub fn with_implication(mut self, field: &str, value: &str, implied: &str) -> Self {
+        let text = |text: &str| canonical(&Value::from(text));
+        self.implied
+            .push((field.to_owned(), text(value), text(implied)));
+        self
+    }
+
+    /// Says that a request with details of this type has no `scope`: its API uses one of the two.
+    #[must_use]
+    pub fn without_scope(mut self) -> Self {
+        self.without_scope = true;
+        self
+    }
+
+    /// The fields of a detail against what is defined.
+    fn check(&self, members: &Map<String, Value>) -> Result<(), Error> {
+        let Some(fields) = &self.fields else {
+            return Ok(());
+        };
+        let known = members
+            .iter()
+            .filter(|(name, _)| *name != "type")
+            .all(|(name, value)| {
+                fields
+                    .get(name)
+                    .is_some_and(|field| field.allows(name, value))
+            });
+        let complete = fields
+            .iter()
+            .all(|(name, field)| !field.required || members.contains_key(name));
+        if known && complete && members.values().all(is_printable) {
+            Ok(())
+        } else {
+            Err(Error::InvalidAuthorizationDetails)
+        }
+    }
+
+    /// Adds what is implied until nothing new is.
+    fn expand(&self, fields: &mut BTreeMap<String, FieldSet>) {
+        for _ in 0..=self.implied.len() {
+            for (field, value, implied) in &self.implied {
+                if let Some(values) = fields.get_mut(field) {
+                    if values.contains(&Some(value.clone())) {
+                        values.insert(Some(implied.clone()));
+                    }
+                }
+            }
         }
     }
 
@@ -33,6 +150,30 @@ impl DetailType {
     pub fn with_unrestricted_field(mut self, field: impl Into<String>) -> Self {
         self.unrestricted.insert(field.into());
         self
+    }
+}
+
+impl FieldType {
+    fn allows(&self, name: &str, value: &Value) -> bool {
+        let Some(values) = &self.values else {
+            return true;
+        };
+        match value.as_array().filter(|_| ARRAYS.contains(&name)) {
+            Some(items) => items.iter().all(|item| values.contains(&canonical(item))),
+            None => values.contains(&canonical(value)),
+        }
+    }
+}
+
+/// Whether no text within has control characters, which have no place in a log or on a consent page.
+fn is_printable(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.chars().any(char::is_control),
+        Value::Array(items) => items.iter().all(is_printable),
+        Value::Object(members) => members
+            .iter()
+            .all(|(name, value)| !name.chars().any(char::is_control) && is_printable(value)),
+        _ => true,
     }
 }
 
@@ -50,6 +191,33 @@ impl DetailTypes {
                 .map(|detail_type| (detail_type.name.clone(), detail_type))
                 .collect(),
         )
+    }
+
+    /// The names of the types, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Writes `authorization_details_types_supported` into authorization server metadata.
+    pub fn advertise(&self, metadata: &mut Map<String, Value>) {
+        let names = self.names().map(Value::from).collect();
+        metadata.insert("authorization_details_types_supported".to_owned(), names);
+    }
+
+    /// Those that a client registered for (`authorization_details_types`): for it there are no others.
+    #[must_use]
+    pub fn limited_to<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        let types = names.into_iter().filter_map(|name| self.0.get(name));
+        Self::new(types.cloned())
+    }
+
+    /// Whether a request with these details may have a `scope` as well.
+    #[must_use]
+    pub fn allow_scope(&self, details: &Details) -> bool {
+        details.as_slice().iter().all(|detail| {
+            let detail_type = self.0.get(detail.type_name());
+            detail_type.is_some_and(|detail_type| !detail_type.without_scope)
+        })
     }
 
     /// Reads `authorization_details` of a grant: a token, a consent, a registration.
@@ -121,6 +289,7 @@ impl Detail {
         request: bool,
     ) -> Result<Self, Error> {
         const INVALID: Error = Error::InvalidAuthorizationDetails;
+        detail_type.check(members)?;
         let mut fields = BTreeMap::new();
         for (name, value) in members.iter().filter(|(name, _)| *name != "type") {
             let values: FieldSet = if ARRAYS.contains(&name.as_str()) {
@@ -144,6 +313,7 @@ impl Detail {
         let open = if request {
             BTreeSet::new()
         } else {
+            detail_type.expand(&mut fields);
             detail_type.unrestricted.clone()
         };
         Ok(Self {
@@ -280,6 +450,35 @@ impl Details {
     #[must_use]
     pub fn covers(&self, detail: &Detail) -> bool {
         self.0.iter().any(|granted| detail.is_within(granted))
+    }
+
+    /// What one resource server is to know: details at its location or at none, and of several locations its own alone.
+    #[must_use]
+    pub fn at_location(&self, location: &str) -> Self {
+        let location = Some(canonical(&Value::from(location)));
+        let kept = self.0.iter().filter_map(|detail| {
+            let mut detail = detail.clone();
+            if let Some(locations) = detail.fields.get_mut("locations") {
+                locations.retain(|one| *one == location);
+                if locations.is_empty() {
+                    return None;
+                }
+            }
+            Some(detail)
+        });
+        Self::new(kept.collect())
+    }
+
+    /// The JSON array without these fields: for a client that need not know them. A token has all of them.
+    #[must_use]
+    pub fn to_value_without(&self, fields: &[&str]) -> Value {
+        let mut details = self.to_value();
+        for detail in details.as_array_mut().into_iter().flatten() {
+            if let Some(members) = detail.as_object_mut() {
+                members.retain(|name, _| name == "type" || !fields.contains(&name.as_str()));
+            }
+        }
+        details
     }
 
     /// The details.
