@@ -1,29 +1,69 @@
 //! The peer's certificate as an X509-SVID.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
+use jose_x509::x509::{TrustAnchors, X509Error};
 use pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
+use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
-use spiffe_id::SpiffeId;
+use rustls::{CommonState, DigitallySignedStruct, DistinguishedName, SignatureScheme};
+use spiffe_id::{SpiffeId, TrustDomainRef};
 use svid::X509BundleSource;
-use svid::x509::{PeerRole, VerifyOptions, spiffe_id_of, verify};
+use svid::x509::{KeyUsagePolicy, PeerRole, VerifyOptions, X509Identity, verify};
 
 use crate::authorize::Authorizer;
 use crate::error::Error;
+use crate::peer::peer_chain;
+
+/// Most certificates that a peer may show, its own counted.
+pub const MAX_CERTIFICATES: usize = 8;
+
+/// Most octets of all certificates that a peer may show.
+pub const MAX_CHAIN_SIZE: usize = 64 * 1024;
+
+type Observer = dyn Fn(&Refusal<'_>) + Send + Sync;
 
 /// Verifies the peer of either side: an X509-SVID of a trust domain with a bundle, and an authorized one.
 ///
-/// The server name that a client dials is not compared with anything, because the SPIFFE ID takes its place.
+/// The anchors are those of the trust domain that the peer's SPIFFE ID names, as the source has them at that
+/// moment. Nothing else identifies: not the server name that a client dials, nor DNS names, addresses or the
+/// common name in a certificate.
+#[derive(Clone)]
 pub struct SvidVerifier {
     bundles: Arc<dyn X509BundleSource + Send + Sync>,
     authorizer: Arc<dyn Authorizer>,
+    observer: Option<Arc<Observer>>,
     algorithms: WebPkiSupportedAlgorithms,
+    key_usage: KeyUsagePolicy,
+    max_certificates: usize,
+    max_chain_size: usize,
+    server_names: bool,
+    anonymous_clients: bool,
+}
+
+/// A peer that was refused in a handshake.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Refusal<'a> {
+    /// Why.
+    pub error: &'a Error,
+    /// Who it is, if it is authentic and merely not authorized.
+    pub peer: Option<&'a SpiffeId>,
+    /// What it acts as.
+    pub role: PeerRole,
+}
+
+/// A peer that passed, with the anchors that vouch for it.
+pub(crate) struct Admitted {
+    pub(crate) identity: X509Identity,
+    pub(crate) anchors: Arc<TrustAnchors>,
 }
 
 impl SvidVerifier {
@@ -37,8 +77,109 @@ impl SvidVerifier {
         Self {
             bundles,
             authorizer: Arc::new(authorizer),
+            observer: None,
             algorithms: provider.signature_verification_algorithms,
+            key_usage: KeyUsagePolicy::Strict,
+            max_certificates: MAX_CERTIFICATES,
+            max_chain_size: MAX_CHAIN_SIZE,
+            server_names: false,
+            anonymous_clients: false,
         }
+    }
+
+    /// Another demand on the `keyUsage` of the peer's certificate.
+    #[must_use]
+    pub const fn with_key_usage(mut self, policy: KeyUsagePolicy) -> Self {
+        self.key_usage = policy;
+        self
+    }
+
+    /// Narrower limits than [`MAX_CERTIFICATES`] and [`MAX_CHAIN_SIZE`]; wider ones have no effect.
+    #[must_use]
+    pub const fn with_limits(mut self, certificates: usize, octets: usize) -> Self {
+        if certificates < MAX_CERTIFICATES {
+            self.max_certificates = certificates;
+        }
+        if octets < MAX_CHAIN_SIZE {
+            self.max_chain_size = octets;
+        }
+        self
+    }
+
+    /// As client, demands in addition that the server's certificate is for the name that was dialled: a `dNSName`
+    /// or `iPAddress` as RFC 9525 matches it. For deployments where clients know servers by host name. It never
+    /// takes the place of the SPIFFE ID.
+    #[must_use]
+    pub const fn with_server_names(mut self) -> Self {
+        self.server_names = true;
+        self
+    }
+
+    /// As server, also lets clients in that show no certificate, such as those that authenticate by a token in
+    /// each request. A certificate that is shown has to pass all the same, and [`peer_identity`](crate::peer_identity)
+    /// is [`Error::NoPeer`] for the others.
+    #[must_use]
+    pub const fn with_anonymous_clients(mut self) -> Self {
+        self.anonymous_clients = true;
+        self
+    }
+
+    /// Calls `observer` with each peer that is refused, for logs and metrics. It runs inside the handshake.
+    #[must_use]
+    pub fn on_refusal(mut self, observer: impl Fn(&Refusal<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Judges the peer of an established connection anew: its certificate against the bundle, the authorizer and the
+    /// time of this moment. For connections that live longer than the answer of their handshake, and before each
+    /// request where that matters. `role` is what the peer acts as.
+    ///
+    /// # Errors
+    ///
+    /// As [`peer_identity`](crate::peer_identity); [`Error::Svid`] and [`Error::NotAuthorized`] for a peer that would
+    /// no longer be let in.
+    pub fn recheck(
+        &self,
+        connection: &CommonState,
+        role: PeerRole,
+        now: UnixTime,
+    ) -> Result<X509Identity, Error> {
+        let (leaf, intermediates) = peer_chain(connection)?.split_first().ok_or(Error::NoPeer)?;
+        Ok(self.check(leaf, intermediates, role, now)?.identity)
+    }
+
+    /// The anchors of a trust domain, as they are now.
+    pub(crate) fn anchors(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<TrustAnchors>> {
+        self.bundles.x509_authorities(trust_domain)
+    }
+
+    pub(crate) fn admit_server(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<Admitted, Error> {
+        let admitted = self.check(leaf, intermediates, PeerRole::Server, now)?;
+        if self.server_names {
+            let named = ParsedCertificate::try_from(leaf)
+                .and_then(|leaf| verify_server_name(&leaf, server_name));
+            if named.is_err() {
+                let peer = admitted.identity.spiffe_id();
+                return Err(self.refuse(Error::ServerName, Some(peer), PeerRole::Server));
+            }
+        }
+        Ok(admitted)
+    }
+
+    pub(crate) fn admit_client(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<Admitted, Error> {
+        self.check(leaf, intermediates, PeerRole::Client, now)
     }
 
     fn check(
@@ -47,35 +188,73 @@ impl SvidVerifier {
         intermediates: &[CertificateDer<'_>],
         role: PeerRole,
         now: UnixTime,
-    ) -> Result<(), Error> {
-        let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf)
-            .chain(intermediates)
+    ) -> Result<Admitted, Error> {
+        let admitted = self
+            .authenticate(leaf, intermediates, role, now)
+            .map_err(|error| self.refuse(error, None, role))?;
+        let peer = admitted.identity.spiffe_id();
+        if self.authorizer.allows(peer) {
+            Ok(admitted)
+        } else {
+            Err(self.refuse(Error::NotAuthorized, Some(peer), role))
+        }
+    }
+
+    fn authenticate(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        role: PeerRole,
+        now: UnixTime,
+    ) -> Result<Admitted, Error> {
+        let certificates = || std::iter::once(leaf).chain(intermediates);
+        if intermediates.len() >= self.max_certificates {
+            let limit = self.max_certificates;
+            return Err(svid::Error::X509(X509Error::TooManyCertificates { limit }).into());
+        }
+        let octets = certificates().fold(0usize, |sum, one| sum.saturating_add(one.len()));
+        if octets > self.max_chain_size {
+            let limit = self.max_chain_size;
+            return Err(svid::Error::X509(X509Error::ChainTooLarge { limit }).into());
+        }
+        let chain: Vec<CertificateDer<'_>> = certificates()
             .map(|certificate| CertificateDer::from(certificate.as_ref()))
             .collect();
-        let peer = verify(
-            &chain,
-            &*self.bundles,
-            &VerifyOptions::new(role),
-            self.algorithms.all,
-            now,
-        )?;
-        if self.authorizer.allows(peer.spiffe_id()) {
-            Ok(())
-        } else {
-            Err(Error::NotAuthorized)
+        let source = Witness {
+            bundles: &*self.bundles,
+            anchors: OnceCell::new(),
+        };
+        let options = VerifyOptions::new(role).with_key_usage(self.key_usage);
+        let identity = verify(&chain, &source, &options, self.algorithms.all, now)?;
+        Ok(Admitted {
+            identity,
+            anchors: source.anchors.into_inner().unwrap_or_default(),
+        })
+    }
+
+    fn refuse(&self, error: Error, peer: Option<&SpiffeId>, role: PeerRole) -> Error {
+        if let Some(observer) = &self.observer {
+            observer(&Refusal {
+                error: &error,
+                peer,
+                role,
+            });
         }
+        error
     }
 }
 
-/// The SPIFFE ID of the peer of an established connection: of the certificates that
-/// `ConnectionCommon::peer_certificates` returns after a handshake with a [`SvidVerifier`].
-///
-/// # Errors
-///
-/// [`Error::NoPeer`] without certificates; [`Error::Svid`] for certificates that no [`SvidVerifier`] accepts.
-pub fn peer_identity(certificates: Option<&[CertificateDer<'_>]>) -> Result<SpiffeId, Error> {
-    let leaf = certificates.and_then(<[_]>::first).ok_or(Error::NoPeer)?;
-    Ok(spiffe_id_of(leaf)?)
+/// Remembers the anchors that the verification was given, so that a session can be tied to the very same ones.
+struct Witness<'a> {
+    bundles: &'a (dyn X509BundleSource + Send + Sync),
+    anchors: OnceCell<Arc<TrustAnchors>>,
+}
+
+impl X509BundleSource for Witness<'_> {
+    fn x509_authorities(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<TrustAnchors>> {
+        let anchors = self.bundles.x509_authorities(trust_domain)?;
+        Some(Arc::clone(self.anchors.get_or_init(|| anchors)))
+    }
 }
 
 impl ServerCertVerifier for SvidVerifier {
@@ -83,11 +262,11 @@ impl ServerCertVerifier for SvidVerifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
+        server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.check(end_entity, intermediates, PeerRole::Server, now)?;
+        self.admit_server(end_entity, intermediates, server_name, now)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -120,13 +299,17 @@ impl ClientCertVerifier for SvidVerifier {
         &[]
     }
 
+    fn client_auth_mandatory(&self) -> bool {
+        !self.anonymous_clients
+    }
+
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.check(end_entity, intermediates, PeerRole::Client, now)?;
+        self.admit_client(end_entity, intermediates, now)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -155,6 +338,12 @@ impl ClientCertVerifier for SvidVerifier {
 
 impl fmt::Debug for SvidVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SvidVerifier").finish_non_exhaustive()
+        f.debug_struct("SvidVerifier")
+            .field("key_usage", &self.key_usage)
+            .field("max_certificates", &self.max_certificates)
+            .field("max_chain_size", &self.max_chain_size)
+            .field("server_names", &self.server_names)
+            .field("anonymous_clients", &self.anonymous_clients)
+            .finish_non_exhaustive()
     }
 }
