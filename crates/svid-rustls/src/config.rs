@@ -28,7 +28,11 @@ static TLS13: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
 impl TlsVersions {
     pub(crate) fn list(self) -> &'static [&'static SupportedProtocolVersion] {
         match self {
+            #[cfg(feature = "tls12")]
             Self::All => rustls::DEFAULT_VERSIONS,
+            // Even if some other crate has TLS 1.2 compiled in.
+            #[cfg(not(feature = "tls12"))]
+            Self::All => &TLS13,
             Self::Tls13 => &TLS13,
         }
     }
@@ -156,7 +160,10 @@ pub(crate) fn client(
         None => builder.with_no_client_auth(),
     };
     config.resumption = Resumption::disabled();
-    config.require_ems = true;
+    #[cfg(feature = "tls12")]
+    {
+        config.require_ems = true;
+    }
     config.alpn_protocols.clone_from(&options.alpn);
     Ok(config)
 }
@@ -175,7 +182,10 @@ pub(crate) fn server(
         .with_cert_resolver(resolver);
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    config.require_ems = true;
+    #[cfg(feature = "tls12")]
+    {
+        config.require_ems = true;
+    }
     config.alpn_protocols.clone_from(&options.alpn);
     Ok(config)
 }

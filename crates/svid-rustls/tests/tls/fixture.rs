@@ -188,14 +188,14 @@ pub fn connect_to(
 impl Pair {
     fn shake(&mut self) -> Result<(), Refused> {
         for _ in 0..10 {
-            self.to_server()?;
-            self.to_client()?;
+            self.flush_client()?;
+            self.flush_server()?;
         }
         assert!(!self.client.is_handshaking() && !self.server.is_handshaking());
         Ok(())
     }
 
-    pub fn to_server(&mut self) -> Result<(), Refused> {
+    pub fn flush_client(&mut self) -> Result<(), Refused> {
         let Self { client, server } = self;
         let mut wire = Vec::new();
         while client.wants_write() {
@@ -208,7 +208,7 @@ impl Pair {
         })
     }
 
-    pub fn to_client(&mut self) -> Result<(), Refused> {
+    pub fn flush_server(&mut self) -> Result<(), Refused> {
         let Self { client, server } = self;
         let mut wire = Vec::new();
         while server.wants_write() {

@@ -326,7 +326,7 @@ fn rotation_needs_no_restart() {
     let second = svid_for(&world.ca, SERVER, &[], 24 * HOUR);
     resolver.rotate(&second).unwrap();
     assert_eq!(resolver.spiffe_id(), id(SERVER));
-    let after = connect(client.config(), held.clone()).unwrap();
+    let after = connect(client.config(), held).unwrap();
     assert_eq!(leaf(&after), second.chain()[0]);
     assert_eq!(leaf(&before), first.chain()[0]);
 

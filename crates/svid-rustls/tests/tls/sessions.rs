@@ -274,9 +274,9 @@ fn without_tickets(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Pa
         client: rustls::ClientConnection::new(client.clone(), name).unwrap(),
         server: rustls::ServerConnection::new(server.clone()).unwrap(),
     };
-    pair.to_server().unwrap();
-    pair.to_client().unwrap();
-    pair.to_server().unwrap();
+    pair.flush_client().unwrap();
+    pair.flush_server().unwrap();
+    pair.flush_client().unwrap();
     assert!(!pair.client.is_handshaking() && pair.server.wants_write());
     pair
 }
@@ -298,7 +298,7 @@ fn late_tickets() {
             // The next span is there before the ticket.
             assert!(!scene.meet(&scene.config()).unwrap());
         }
-        pair.to_client().unwrap();
+        pair.flush_server().unwrap();
         assert!(!scene.meet(&Config::Client(held.clone())).unwrap());
         assert!(!scene.meet(&Config::Client(held)).unwrap());
         assert_eq!(scene.meet(&scene.config()).unwrap(), renewed);
@@ -324,7 +324,7 @@ fn anchors_that_come_and_go() {
     scene.install("peer.test", 2, &[&scene.peer_ca, &second]);
     let mut pair = without_tickets(&held, &intruder);
     scene.install("peer.test", 3, &[&scene.peer_ca]);
-    pair.to_client().unwrap();
+    pair.flush_server().unwrap();
     for config in [&held, &held] {
         assert!(connect(config.clone(), intruder.clone()).is_err());
     }
