@@ -148,6 +148,44 @@ pub enum Error {
     /// The peer's certificate is refused.
     #[error("workload identity certificate: {0}")]
     Certificate(#[from] CertificateError),
+    /// The target of a proof is not `https`.
+    #[error("WPT: the target is not https, so nothing authenticates the server that gets the WIT")]
+    InsecureTarget,
+    /// The WIT is not one for this holder and its key.
+    #[error("WIT: claim `{claim}` is not that of this holder")]
+    NotForHolder {
+        /// The claim.
+        claim: &'static str,
+    },
+    /// The naming policy of the issuer does not allow the identifier.
+    #[error("the naming policy of the issuer does not allow this Workload Identifier")]
+    NameRefused,
+    /// The identifier belongs to another workload.
+    #[error("the Workload Identifier belongs to another workload of the trust domain")]
+    NameTaken,
+    /// The identifier belongs to no workload.
+    #[error("the Workload Identifier is not registered with the issuer")]
+    NotRegistered,
+    /// The key belongs to another identifier or instance.
+    #[error("the key is in use by another workload or instance; make a new one")]
+    KeyInUse,
+    /// The ledger of an issuer has no room.
+    #[error("the issuer's ledger is full")]
+    LedgerFull,
+    /// The route demands more evidence of its caller.
+    #[error("this route demands a {evidence} of its caller")]
+    EvidenceMissing {
+        /// `certificate` or `proof`.
+        evidence: &'static str,
+    },
+    /// The caller has to present a WIT with its proof.
+    #[error("this caller has to present a WIT with its proof, not a bearer token")]
+    BearerNotAccepted,
+    /// The authenticated caller is not the one that the request claimed to be from.
+    #[error(
+        "the authenticated caller is not the one for which the way of authentication was chosen"
+    )]
+    OtherCaller,
     /// An option of the caller is outside its range.
     #[error("option `{option}` is outside its range: {range}")]
     InvalidOption {
@@ -182,6 +220,16 @@ impl Error {
             Self::Claim { .. } => "claim",
             Self::Signature(source) => source.code(),
             Self::Certificate(source) => source.code(),
+            Self::InsecureTarget => "insecure_target",
+            Self::NotForHolder { .. } => "not_for_holder",
+            Self::NameRefused => "name_refused",
+            Self::NameTaken => "name_taken",
+            Self::NotRegistered => "not_registered",
+            Self::KeyInUse => "key_in_use",
+            Self::LedgerFull => "ledger_full",
+            Self::EvidenceMissing { .. } => "evidence_missing",
+            Self::BearerNotAccepted => "bearer_not_accepted",
+            Self::OtherCaller => "other_caller",
             Self::InvalidOption { .. } => "invalid_option",
         }
     }
@@ -193,10 +241,16 @@ impl Error {
             Self::Token { source, .. } | Self::Replay(source) => source.fault(),
             Self::Signature(source) => source.fault(),
             Self::Certificate(source) => source.fault(),
-            Self::UnknownTrustDomain | Self::UnknownIssuer | Self::LivesTooLong { .. } => {
-                Fault::Policy
+            Self::UnknownTrustDomain
+            | Self::UnknownIssuer
+            | Self::LivesTooLong { .. }
+            | Self::NameRefused
+            | Self::EvidenceMissing { .. }
+            | Self::BearerNotAccepted => Fault::Policy,
+            Self::IssueLifetime { .. } | Self::InsecureTarget | Self::InvalidOption { .. } => {
+                Fault::Configuration
             }
-            Self::IssueLifetime { .. } | Self::InvalidOption { .. } => Fault::Configuration,
+            Self::LedgerFull => Fault::Transient,
             _ => Fault::Peer,
         }
     }
@@ -268,7 +322,14 @@ impl Error {
             Self::Replay(_) => "WIMSE-WPT-2-28",
             Self::Signature(source) => return source.requirement(),
             Self::Certificate(source) => return source.requirement(),
-            Self::InvalidOption { .. } => return None,
+            Self::InsecureTarget => "WIMSE-WPT-3.1.1-1",
+            Self::NotForHolder { .. } => "WIMSE-WIT-9.4-1",
+            Self::NameRefused => "WIMSE-MTLS-5-14",
+            Self::NameTaken | Self::NotRegistered => "WIMSE-WIT-ID-4.3-4",
+            Self::KeyInUse => "WIMSE-MTLS-5-9",
+            Self::EvidenceMissing { .. } => "WIMSE-MTLS-5-11",
+            Self::BearerNotAccepted | Self::OtherCaller => "WIMSE-WIT-5.3-1",
+            Self::LedgerFull | Self::InvalidOption { .. } => return None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod audience;
 pub mod error;
+mod evidence;
 pub mod httpsig;
 pub mod identifier;
 pub mod mtls;
@@ -10,7 +11,11 @@ pub mod wit;
 pub mod wpt;
 
 pub use error::{Error, IdentifierProblem, PROBLEM_MEDIA_TYPE, Token, challenge};
+pub use evidence::{Choice, Evidence, MigrationPolicy, Presented};
 pub use identifier::WorkloadIdentifier;
 pub use peer::{PeerNames, PeerPolicy};
-pub use wit::{TrustAnchors, UnprovenWit, WitAnchors, WitIssuer, WitRequest, WitVerifier};
+pub use wit::{
+    HeldWit, IssuanceLedger, PendingKey, TrustAnchors, UnprovenWit, WitAnchors, WitIssuer,
+    WitRequest, WitVerifier,
+};
 pub use wpt::{AuthenticatedWorkload, RequestTokens, WireForm, WptBuilder, WptVerifier};

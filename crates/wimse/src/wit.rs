@@ -1,9 +1,13 @@
 //! Workload Identity Token: proves nothing until its holder proves possession of its key.
 
+mod holder;
 mod issue;
+mod ledger;
 mod verify;
 
+pub use holder::{HeldWit, PendingKey};
 pub use issue::{WitIssuer, WitRequest};
+pub use ledger::IssuanceLedger;
 pub use verify::{TrustAnchors, UnprovenWit, WitAnchors, WitVerifier};
 
 /// The field that carries a WIT.

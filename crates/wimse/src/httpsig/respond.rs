@@ -1,7 +1,7 @@
 //! Whether and how a server signs its responses.
 
 use http::response;
-use jose_x509::Signer;
+use jose_x509::{AsyncSigner, Signer};
 use pki_types::UnixTime;
 
 use super::SignatureError;
@@ -19,6 +19,9 @@ pub enum Content<'a> {
     Streamed,
 }
 
+/// A signer, and what it signs.
+type Able<'a, S> = (&'a MessageSigner<S>, &'a [u8]);
+
 /// Signs the responses of a server to verified requests.
 #[derive(Debug)]
 pub struct ResponseSigner<S> {
@@ -29,7 +32,7 @@ pub struct ResponseSigner<S> {
 
 const MAX_CONTENT: usize = 1024 * 1024;
 
-impl<S: Signer> ResponseSigner<S> {
+impl<S> ResponseSigner<S> {
     /// Signs every response that it can sign; content up to 1 MiB.
     #[must_use]
     pub fn new(signer: MessageSigner<S>) -> Self {
@@ -64,6 +67,31 @@ impl<S: Signer> ResponseSigner<S> {
         self
     }
 
+    /// The signer and the content, or nothing where the response may go out unsigned.
+    fn able<'a>(
+        &'a self,
+        content: Content<'a>,
+        request: &VerifiedRequest,
+    ) -> Result<Option<Able<'a, S>>, Error> {
+        let able = match (&self.signer, content) {
+            (None, _) => Err(SignatureError::NoSigner),
+            (Some(_), Content::Streamed) => Err(SignatureError::Streaming),
+            (Some(_), Content::Whole(content)) if content.len() > self.max_content => {
+                Err(SignatureError::ContentTooLarge {
+                    limit: self.max_content,
+                })
+            }
+            (Some(signer), Content::Whole(content)) => Ok((signer, content)),
+        };
+        match able {
+            Ok(able) => Ok(Some(able)),
+            Err(error) if self.required || request.demands_signed_response() => Err(error.into()),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+impl<S: Signer> ResponseSigner<S> {
     /// Signs the response to `request`, and says whether it did. The fields of the response have to be in place.
     ///
     /// Call it before anything is sent: where a signature is required and impossible, an error has to
@@ -80,23 +108,33 @@ impl<S: Signer> ResponseSigner<S> {
         request: &VerifiedRequest,
         now: UnixTime,
     ) -> Result<bool, Error> {
-        let able = match (&self.signer, content) {
-            (None, _) => Err(SignatureError::NoSigner),
-            (Some(_), Content::Streamed) => Err(SignatureError::Streaming),
-            (Some(_), Content::Whole(content)) if content.len() > self.max_content => {
-                Err(SignatureError::ContentTooLarge {
-                    limit: self.max_content,
-                })
-            }
-            (Some(signer), Content::Whole(content)) => Ok((signer, content)),
+        let Some((signer, content)) = self.able(content, request)? else {
+            return Ok(false);
         };
-        match able {
-            Ok((signer, content)) => {
-                signer.sign_response(parts, content, request, now)?;
-                Ok(true)
-            }
-            Err(error) if self.required || request.demands_signed_response() => Err(error.into()),
-            Err(_) => Ok(false),
-        }
+        signer.sign_response(parts, content, request, now)?;
+        Ok(true)
+    }
+}
+
+impl<S: AsyncSigner> ResponseSigner<S> {
+    /// As [`sign`](ResponseSigner::sign), with a key behind a network.
+    ///
+    /// # Errors
+    ///
+    /// As [`sign`](ResponseSigner::sign).
+    pub async fn sign_async(
+        &self,
+        parts: &mut response::Parts,
+        content: Content<'_>,
+        request: &VerifiedRequest,
+        now: UnixTime,
+    ) -> Result<bool, Error> {
+        let Some((signer, content)) = self.able(content, request)? else {
+            return Ok(false);
+        };
+        signer
+            .sign_response_async(parts, content, request, now)
+            .await?;
+        Ok(true)
     }
 }

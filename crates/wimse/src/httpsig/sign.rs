@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request, response};
 use jose_x509::jws::UnverifiedJws;
-use jose_x509::{CryptoProvider, Signer, json};
+use jose_x509::{Algorithm, AsyncSigner, CryptoProvider, Signer, json};
 use pki_types::UnixTime;
 use sfv::KeyRef;
 
@@ -44,6 +44,98 @@ impl<S: Signer> MessageSigner<S> {
     ///
     /// [`SignatureError::OwnWit`] when `wit` has no `exp`, or no `cnf.jwk` with the algorithm of `signer`.
     pub fn new(wit: &str, signer: S, provider: CryptoProvider) -> Result<Self, Error> {
+        let algorithm = signer.algorithm();
+        Self::with_algorithm(wit, signer, algorithm, provider)
+    }
+
+    /// Signs a request: sets `Workload-Identity-Token`, for content `Content-Digest`, and the signature fields;
+    /// all of them replace what stood there. Every other field has to be in place before.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::InsecureTarget`], [`Error::InvalidOption`] for a target without authority when no
+    /// audience is set, [`SignatureError::OwnWit`] when the WIT has expired, and what is wrong with a
+    /// field that has to be covered.
+    pub fn sign_request(
+        &self,
+        parts: &mut request::Parts,
+        content: &[u8],
+        now: UnixTime,
+    ) -> Result<SentRequest, Error> {
+        let (sent, unsigned) = self.begin_request(parts, content, now)?;
+        let signature = self.signer.sign(unsigned.base.as_bytes());
+        self.finish(&mut parts.headers, &unsigned, signature)?;
+        Ok(sent.with_headers(&parts.headers))
+    }
+
+    pub(super) fn sign_response(
+        &self,
+        parts: &mut response::Parts,
+        content: &[u8],
+        request: &VerifiedRequest,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let unsigned = self.begin_response(parts, content, request, now)?;
+        let signature = self.signer.sign(unsigned.base.as_bytes());
+        self.finish(&mut parts.headers, &unsigned, signature)
+    }
+}
+
+impl<S: AsyncSigner> MessageSigner<S> {
+    /// As [`new`](MessageSigner::new), for a key behind a network.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](MessageSigner::new).
+    pub fn new_async(wit: &str, signer: S, provider: CryptoProvider) -> Result<Self, Error> {
+        let algorithm = signer.algorithm();
+        Self::with_algorithm(wit, signer, algorithm, provider)
+    }
+
+    /// As [`sign_request`](MessageSigner::sign_request). If it fails or is dropped the request is not to be sent: its
+    /// older signature is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`sign_request`](MessageSigner::sign_request).
+    pub async fn sign_request_async(
+        &self,
+        parts: &mut request::Parts,
+        content: &[u8],
+        now: UnixTime,
+    ) -> Result<SentRequest, Error> {
+        let (sent, unsigned) = self.begin_request(parts, content, now)?;
+        let signature = self.signer.sign(unsigned.base.as_bytes()).await;
+        self.finish(&mut parts.headers, &unsigned, signature)?;
+        Ok(sent.with_headers(&parts.headers))
+    }
+
+    pub(super) async fn sign_response_async(
+        &self,
+        parts: &mut response::Parts,
+        content: &[u8],
+        request: &VerifiedRequest,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let unsigned = self.begin_response(parts, content, request, now)?;
+        let signature = self.signer.sign(unsigned.base.as_bytes()).await;
+        self.finish(&mut parts.headers, &unsigned, signature)
+    }
+}
+
+/// What is signed, and the value of `Signature-Input` without its label.
+struct Unsigned {
+    base: String,
+    input: String,
+}
+
+impl<S> MessageSigner<S> {
+    fn with_algorithm(
+        wit: &str,
+        signer: S,
+        own_algorithm: Algorithm,
+        provider: CryptoProvider,
+    ) -> Result<Self, Error> {
         let own = || Error::from(SignatureError::OwnWit);
         let jws = UnverifiedJws::parse(wit).map_err(|_| own())?;
         let claims =
@@ -51,7 +143,7 @@ impl<S: Signer> MessageSigner<S> {
         let algorithm = claims
             .get("cnf")
             .and_then(|cnf| cnf.get("jwk")?.get("alg")?.as_str());
-        if algorithm != Some(signer.algorithm().name()) {
+        if algorithm != Some(own_algorithm.name()) {
             return Err(own());
         }
         let wit_expires = claims
@@ -147,20 +239,12 @@ impl<S: Signer> MessageSigner<S> {
         self
     }
 
-    /// Signs a request: sets `Workload-Identity-Token`, for content `Content-Digest`, and the signature fields;
-    /// all of them replace what stood there. Every other field has to be in place before.
-    ///
-    /// # Errors
-    ///
-    /// [`SignatureError::InsecureTarget`], [`Error::InvalidOption`] for a target without authority when no
-    /// audience is set, [`SignatureError::OwnWit`] when the WIT has expired, and what is wrong with a
-    /// field that has to be covered.
-    pub fn sign_request(
+    fn begin_request(
         &self,
         parts: &mut request::Parts,
         content: &[u8],
         now: UnixTime,
-    ) -> Result<SentRequest, Error> {
+    ) -> Result<(SentRequest, Unsigned), Error> {
         if !self.insecure
             && parts
                 .uri
@@ -193,25 +277,25 @@ impl<S: Signer> MessageSigner<S> {
             headers: &parts.headers,
         };
         let authority = authority(&view).unwrap_or_default();
-        let fields = self.seal(self.profile, &Message::Request(view), &params)?;
-        self.insert(&mut parts.headers, fields);
-        Ok(SentRequest {
+        let unsigned = unsigned(self.profile, &Message::Request(view), &params)?;
+        let sent = SentRequest {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
-            headers: parts.headers.clone(),
+            headers: HeaderMap::new(),
             authority,
             nonce,
             sign_response: self.require_signed_response,
-        })
+        };
+        Ok((sent, unsigned))
     }
 
-    pub(super) fn sign_response(
+    fn begin_response(
         &self,
         parts: &mut response::Parts,
         content: &[u8],
         request: &VerifiedRequest,
         now: UnixTime,
-    ) -> Result<(), Error> {
+    ) -> Result<Unsigned, Error> {
         self.prepare(&mut parts.headers, content, now)?;
         let mut params = self.params(&self.nonce()?, now);
         push_string(&mut params, WIMSE_REQ_NONCE, request.nonce())?;
@@ -221,9 +305,7 @@ impl<S: Signer> MessageSigner<S> {
             request: request.view(),
         };
         // The client reads the profile that it wrote.
-        let fields = self.seal(request.profile(), &message, &params)?;
-        self.insert(&mut parts.headers, fields);
-        Ok(())
+        unsigned(request.profile(), &message, &params)
     }
 
     /// Sets the fields that are going to be covered.
@@ -258,42 +340,38 @@ impl<S: Signer> MessageSigner<S> {
         format!(";created={created};expires={expires};nonce=\"{nonce}\";tag=\"{TAG}\"")
     }
 
-    /// The values of `Signature-Input` and `Signature`.
-    fn seal(
+    fn finish(
         &self,
-        profile: Profile,
-        message: &Message<'_>,
-        params: &str,
-    ) -> Result<(HeaderValue, HeaderValue), Error> {
-        let components = required(profile, message);
-        let mut list = String::from("(");
-        for component in &components {
-            if list.len() > 1 {
-                list.push(' ');
-            }
-            component.write(&mut list);
-        }
-        list.push(')');
-        list.push_str(params);
-        let base = signature_base(&components, &list, message)?;
-        let signature = self
-            .signer
-            .sign(base.as_bytes())
-            .map_err(SignatureError::Signing)?;
+        headers: &mut HeaderMap,
+        unsigned: &Unsigned,
+        signature: Result<impl AsRef<[u8]>, jose_x509::Error>,
+    ) -> Result<(), Error> {
+        let signature = signature.map_err(SignatureError::Signing)?;
         let value = |text: &str| HeaderValue::from_str(text).map_err(|_| Error::FieldValue);
         let label = KeyRef::from_str(&self.label).map_err(|_| Error::FieldValue)?;
         let mut dictionary = sfv::DictSerializer::new();
         _ = dictionary.bare_item(label, signature.as_ref());
-        Ok((
-            value(&format!("{}={list}", self.label))?,
-            value(&dictionary.finish().unwrap_or_default())?,
-        ))
-    }
-
-    fn insert(&self, headers: &mut HeaderMap, (input, signature): (HeaderValue, HeaderValue)) {
+        let input = value(&format!("{}={}", self.label, unsigned.input))?;
+        let signature = value(&dictionary.finish().unwrap_or_default())?;
         headers.insert(HeaderName::from_static(SIGNATURE_INPUT), input);
         headers.insert(HeaderName::from_static(SIGNATURE), signature);
+        Ok(())
     }
+}
+
+fn unsigned(profile: Profile, message: &Message<'_>, params: &str) -> Result<Unsigned, Error> {
+    let components = required(profile, message);
+    let mut input = String::from("(");
+    for component in &components {
+        if input.len() > 1 {
+            input.push(' ');
+        }
+        component.write(&mut input);
+    }
+    input.push(')');
+    input.push_str(params);
+    let base = signature_base(&components, &input, message)?;
+    Ok(Unsigned { base, input })
 }
 
 /// Appends a parameter that is a String (RFC 8941 section 4.1.6).
@@ -364,6 +442,11 @@ impl SentRequest {
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    fn with_headers(mut self, headers: &HeaderMap) -> Self {
+        headers.clone_into(&mut self.headers);
+        self
     }
 
     pub(super) fn view(&self) -> RequestView<'_> {

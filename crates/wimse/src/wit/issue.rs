@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use jose_x509::jws::ProtectedHeader;
-use jose_x509::jwt::{self, Confirmation};
-use jose_x509::{Jwk, Signer};
+use jose_x509::jws::{self, ProtectedHeader};
+use jose_x509::jwt::Confirmation;
+use jose_x509::{AsyncSigner, Jwk, Signer};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Token};
 use crate::identifier::WorkloadIdentifier;
+use crate::wit::IssuanceLedger;
 use crate::wit::WIT_TYPE;
 
 /// What one WIT says.
@@ -34,7 +35,7 @@ pub struct WitIssuer<S> {
 
 const MAX_LIFETIME: u64 = 24 * 60 * 60;
 
-impl<S: Signer> WitIssuer<S> {
+impl<S> WitIssuer<S> {
     /// An issuer for the namespace of `origin`, such as `spiffe://example.org`, with a lifetime of one hour.
     ///
     /// # Errors
@@ -72,13 +73,7 @@ impl<S: Signer> WitIssuer<S> {
         Ok(self)
     }
 
-    /// Issues a WIT.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownTrustDomain`] for a subject of another namespace, [`Error::ConfirmationKey`]
-    /// for a key without `alg`, [`Error::Token`] when signing fails.
-    pub fn issue(&self, request: &WitRequest<'_>, now: UnixTime) -> Result<String, Error> {
+    fn claims(&self, request: &WitRequest<'_>, now: UnixTime) -> Result<Vec<u8>, Error> {
         if request.subject.origin() != self.origin {
             return Err(Error::UnknownTrustDomain);
         }
@@ -100,11 +95,63 @@ impl<S: Signer> WitIssuer<S> {
         if let Some(id) = &request.id {
             put("jti", id.as_str().into());
         }
-        jwt::sign(&self.signer, &ProtectedHeader::new(WIT_TYPE), &claims).map_err(|source| {
-            Error::Token {
-                token: Token::Wit,
-                source,
-            }
-        })
+        Ok(Value::Object(claims).to_string().into_bytes())
+    }
+}
+
+impl<S: Signer> WitIssuer<S> {
+    /// Issues a WIT.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownTrustDomain`] for a subject of another namespace, [`Error::ConfirmationKey`]
+    /// for a key without `alg`, [`Error::Token`] when signing fails.
+    pub fn issue(&self, request: &WitRequest<'_>, now: UnixTime) -> Result<String, Error> {
+        let claims = self.claims(request, now)?;
+        jws::sign(&self.signer, &ProtectedHeader::new(WIT_TYPE), &claims).map_err(refused)
+    }
+
+    /// As [`issue`](Self::issue), if `ledger` has the subject's name for a workload and no other holder for the key.
+    /// `instance` is which of the workload's instances holds it.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue`](Self::issue) and [`IssuanceLedger::bind`].
+    pub fn issue_recorded(
+        &self,
+        request: &WitRequest<'_>,
+        instance: &str,
+        ledger: &mut IssuanceLedger,
+        now: UnixTime,
+    ) -> Result<String, Error> {
+        let until = now.as_secs().saturating_add(self.lifetime.as_secs());
+        let until = UnixTime::since_unix_epoch(Duration::from_secs(until));
+        ledger.bind(request.key, request.subject, instance, until, now)?;
+        self.issue(request, now)
+    }
+}
+
+impl<S: AsyncSigner> WitIssuer<S> {
+    /// As [`issue`](WitIssuer::issue), with a key behind a network.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue`](WitIssuer::issue).
+    pub async fn issue_async(
+        &self,
+        request: &WitRequest<'_>,
+        now: UnixTime,
+    ) -> Result<String, Error> {
+        let claims = self.claims(request, now)?;
+        jws::sign_async(&self.signer, &ProtectedHeader::new(WIT_TYPE), &claims)
+            .await
+            .map_err(refused)
+    }
+}
+
+const fn refused(source: jose_x509::Error) -> Error {
+    Error::Token {
+        token: Token::Wit,
+        source,
     }
 }

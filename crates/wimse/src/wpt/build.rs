@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use jose_x509::jws::{ProtectedHeader, UnverifiedJws};
-use jose_x509::{CryptoProvider, Error as JoseError, Signer, base64url, json, jwt};
+use jose_x509::jws::{self, ProtectedHeader, UnverifiedJws};
+use jose_x509::{AsyncSigner, CryptoProvider, Error as JoseError, Signer, base64url, json};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
@@ -22,6 +22,7 @@ pub struct WptBuilder<'a> {
     lifetime: Duration,
     txn_token: Option<&'a str>,
     others: Vec<(HeaderName, &'a str)>,
+    insecure: bool,
 }
 
 const MAX_LIFETIME: u64 = 300;
@@ -29,6 +30,8 @@ const MAX_LIFETIME: u64 = 300;
 impl<'a> WptBuilder<'a> {
     /// A proof for `wit` towards `target`: the request's URI; query and fragment are left out. It
     /// lives for 60 seconds.
+    ///
+    /// The target has to be `https`: WIT and WPT are for servers that TLS has authenticated.
     #[must_use]
     pub fn new(wit: &'a str, target: &str) -> Self {
         let audience = without_query(target).to_owned();
@@ -38,7 +41,12 @@ impl<'a> WptBuilder<'a> {
             lifetime: Duration::from_secs(60),
             txn_token: None,
             others: Vec::new(),
+            insecure: false,
         }
+    }
+
+    pub(crate) const fn wit(&self) -> &str {
+        self.wit
     }
 
     /// Another lifetime.
@@ -71,22 +79,55 @@ impl<'a> WptBuilder<'a> {
         self
     }
 
+    /// Makes proofs for targets other than `https` too, where something else than TLS of this client secures the
+    /// channel and authenticates the server, such as a proxy beside the workload.
+    #[must_use]
+    pub fn with_channel_secured_elsewhere(mut self) -> Self {
+        self.insecure = true;
+        self
+    }
+
     /// Signs the proof with the key that the WIT names.
     ///
     /// # Errors
     ///
-    /// [`Error::FieldValue`] for a bound token that is not ASCII, [`Error::Token`] when the WIT has expired, and
-    /// when signing or the random source fails.
+    /// [`Error::InsecureTarget`]; [`Error::FieldValue`] for a bound token that is not ASCII; [`Error::Token`] when
+    /// the WIT has expired, and when signing or the random source fails.
     pub fn sign(
         &self,
         signer: &(impl Signer + ?Sized),
         provider: &CryptoProvider,
         now: UnixTime,
     ) -> Result<String, Error> {
-        let refused = |source| Error::Token {
-            token: Token::Wpt,
-            source,
-        };
+        let claims = self.claims(provider, now)?;
+        jws::sign(signer, &header(), &claims).map_err(refused)
+    }
+
+    /// As [`sign`](Self::sign), with a key behind a network.
+    ///
+    /// # Errors
+    ///
+    /// As [`sign`](Self::sign).
+    pub async fn sign_async(
+        &self,
+        signer: &(impl AsyncSigner + ?Sized),
+        provider: &CryptoProvider,
+        now: UnixTime,
+    ) -> Result<String, Error> {
+        let claims = self.claims(provider, now)?;
+        jws::sign_async(signer, &header(), &claims)
+            .await
+            .map_err(refused)
+    }
+
+    fn claims(&self, provider: &CryptoProvider, now: UnixTime) -> Result<Vec<u8>, Error> {
+        let https = self
+            .audience
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case("https://"));
+        if !https && !self.insecure {
+            return Err(Error::InsecureTarget);
+        }
         let expired = UnverifiedJws::parse(self.wit)
             .ok()
             .and_then(|wit| json::object(wit.unverified_payload(), &json::Limits::CLAIMS).ok())
@@ -126,12 +167,7 @@ impl<'a> WptBuilder<'a> {
             }
             claims.insert("oth".to_owned(), Value::Object(oth));
         }
-        jwt::sign(
-            signer,
-            &ProtectedHeader::new(WPT_TYPE).without_kid(),
-            &claims,
-        )
-        .map_err(refused)
+        Ok(Value::Object(claims).to_string().into_bytes())
     }
 
     /// Signs the proof and puts WIT and WPT into the fields of a request.
@@ -147,6 +183,26 @@ impl<'a> WptBuilder<'a> {
         now: UnixTime,
     ) -> Result<(), Error> {
         let proof = self.sign(signer, provider, now)?;
+        self.put(headers, &proof)
+    }
+
+    /// As [`apply`](Self::apply), with a key behind a network.
+    ///
+    /// # Errors
+    ///
+    /// As [`sign`](Self::sign).
+    pub async fn apply_async(
+        &self,
+        headers: &mut HeaderMap,
+        signer: &(impl AsyncSigner + ?Sized),
+        provider: &CryptoProvider,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let proof = self.sign_async(signer, provider, now).await?;
+        self.put(headers, &proof)
+    }
+
+    fn put(&self, headers: &mut HeaderMap, proof: &str) -> Result<(), Error> {
         let field = |text: &str| {
             let mut value = HeaderValue::from_str(text).map_err(|_| Error::FieldValue)?;
             value.set_sensitive(true);
@@ -158,5 +214,16 @@ impl<'a> WptBuilder<'a> {
             field(self.wit)?,
         );
         Ok(())
+    }
+}
+
+fn header() -> ProtectedHeader {
+    ProtectedHeader::new(WPT_TYPE).without_kid()
+}
+
+const fn refused(source: JoseError) -> Error {
+    Error::Token {
+        token: Token::Wpt,
+        source,
     }
 }
