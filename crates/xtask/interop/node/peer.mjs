@@ -8,11 +8,11 @@ const encoder = new TextEncoder();
 const keyOptions = (kind) => (kind === "RSA" ? { modulusLength: 2048 } : { crv: kind });
 
 const peer = {
-  async make_jws({ alg, payload }) {
+  async make_jws({ alg, header, payload }) {
     const { publicKey, privateKey } = await jose.generateKeyPair(alg, { extractable: true });
     const jwk = await jose.exportJWK(publicKey);
     return {
-      token: await new jose.CompactSign(encoder.encode(payload)).setProtectedHeader({ alg }).sign(privateKey),
+      token: await new jose.CompactSign(encoder.encode(payload)).setProtectedHeader({ alg, ...header }).sign(privateKey),
       jwk,
       spki_pem: await jose.exportSPKI(publicKey),
       pkcs8_pem: await jose.exportPKCS8(privateKey),
@@ -24,6 +24,18 @@ const peer = {
     const key = await jose.importJWK(jwk, alg);
     const { payload } = await jose.compactVerify(token, key, { algorithms: [alg] });
     return { payload: decoder.decode(payload) };
+  },
+
+  async check_jwt_svid({ bundle, audience }, token) {
+    const { alg, kid } = jose.decodeProtectedHeader(token);
+    const found = bundle.keys.find((key) => key.use === "jwt-svid" && key.kid === kid);
+    if (!found) {
+      throw new Error("no key");
+    }
+    const { use, ...jwk } = found;
+    const options = { audience, typ: "JWT", requiredClaims: ["sub", "exp"] };
+    const { payload } = await jose.jwtVerify(token, await jose.importJWK(jwk, alg), options);
+    return { payload: payload.sub };
   },
 
   async make_jwe({ alg, enc, kind, jwk, payload }) {

@@ -66,7 +66,8 @@ def make_jws(job):
     key = generate(alg)
     public = key.public_key()
     jwk = public_jwk(alg, public)
-    message = f"{encode(json.dumps({'alg': alg}).encode())}.{encode(job['payload'].encode())}"
+    header = {"alg": alg, **job.get("header", {})}
+    message = f"{encode(json.dumps(header).encode())}.{encode(job['payload'].encode())}"
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     made = {
         "token": f"{message}.{encode(sign(alg, key, message.encode()))}",

@@ -18,7 +18,7 @@ def make_jws(job):
     if alg not in jws.JWSRegistry.algorithms:
         raise NotImplementedError(alg)
     return {
-        "token": jws.serialize_compact({"alg": alg}, job["payload"], key, algorithms=[alg]),
+        "token": jws.serialize_compact({"alg": alg, **job.get("header", {})}, job["payload"], key, algorithms=[alg]),
         "jwk": key.as_dict(private=False),
         "spki_pem": key.as_pem(private=False).decode(),
         "pkcs8_pem": key.as_pem(private=True).decode(),

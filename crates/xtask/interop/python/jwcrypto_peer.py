@@ -22,7 +22,7 @@ def make_jws(job):
     known(job["alg"])
     key = generate(KINDS.get(job["alg"], "RSA"))
     token = jws.JWS(job["payload"].encode())
-    token.add_signature(key, None, json.dumps({"alg": job["alg"]}), None)
+    token.add_signature(key, None, json.dumps({"alg": job["alg"], **job.get("header", {})}), None)
     return {
         "token": token.serialize(compact=True),
         "jwk": key.export_public(as_dict=True),

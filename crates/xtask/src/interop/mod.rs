@@ -22,6 +22,10 @@ mod peers;
 #[cfg(feature = "interop")]
 mod report;
 #[cfg(feature = "interop")]
+mod svid;
+#[cfg(feature = "interop")]
+mod tls;
+#[cfg(feature = "interop")]
 mod tokens;
 #[cfg(feature = "interop")]
 mod x509;
@@ -63,6 +67,10 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<ExitCode> {
 pub(crate) struct Context {
     /// Peers that make and check tokens.
     peers: Vec<peers::Peer>,
+    /// The SPIFFE library for Python, which knows SVIDs and bundles.
+    spiffe: Option<peers::Peer>,
+    /// An interpreter and the script that speaks TLS with it.
+    python_tls: Option<(std::path::PathBuf, std::path::PathBuf)>,
     /// Whether the `openssl` command is there.
     openssl: bool,
     /// An empty folder for files.
@@ -79,6 +87,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("openssl", openssl::run),
     ("jwe", jwe::run),
     ("x509", x509::run),
+    ("svid", svid::run),
+    ("tls", tls::run),
 ];
 
 #[cfg(feature = "interop")]

@@ -63,17 +63,21 @@ pub(crate) fn set_up(root: &Path) -> Result<(Context, Vec<String>)> {
     let scripts = root.join("crates/xtask/interop");
     let mut peers = Vec::new();
     let mut missing = Vec::new();
+    let (mut spiffe, mut python_tls) = (None, None);
     if runs("python3", &["-c", "import ensurepip, venv"]) {
         let python = install_python(&folder, &scripts)?;
-        for name in ["joserfc", "jwcrypto", "cryptography"] {
-            peers.push(Peer {
-                name,
-                program: python.clone(),
-                arguments: vec![scripts.join("python/peer.py").into(), name.into()],
-            });
-        }
+        let peer = |name: &'static str| Peer {
+            name,
+            program: python.clone(),
+            arguments: vec![scripts.join("python/peer.py").into(), name.into()],
+        };
+        peers.extend(["joserfc", "jwcrypto", "cryptography"].map(peer));
+        spiffe = Some(peer("spiffe"));
+        python_tls = Some((python.clone(), scripts.join("python/tls.py")));
     } else {
-        missing.push("joserfc, jwcrypto and cryptography need `python3` with `venv`".to_owned());
+        missing.push(
+            "joserfc, jwcrypto, cryptography, spiffe and ssl need `python3` with `venv`".to_owned(),
+        );
     }
     if runs("node", &["--version"]) && runs("npm", &["--version"]) {
         peers.push(Peer {
@@ -90,6 +94,8 @@ pub(crate) fn set_up(root: &Path) -> Result<(Context, Vec<String>)> {
     }
     let context = Context {
         peers,
+        spiffe,
+        python_tls,
         openssl,
         work,
     };
