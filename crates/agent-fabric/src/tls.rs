@@ -2,18 +2,13 @@
 
 use std::sync::Arc;
 
-use pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::client::danger::HandshakeSignatureValid;
+use pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::crypto::CryptoProvider;
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
-    SignatureScheme,
-};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use spiffe_bundle::SharedBundleSet;
 use spiffe_id::SpiffeId;
 use svid::x509::X509Svid;
-use svid_rustls::{SvidResolver, SvidVerifier};
+use svid_rustls::{SvidResolver, SvidVerifier, TlsClient, TlsOptions};
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,13 +57,8 @@ pub fn anonymous_client(
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = provider();
     let verifier = SvidVerifier::new(&provider, Arc::clone(bundles) as _, server.clone());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.resumption = rustls::client::Resumption::disabled();
-    Ok(Arc::new(config))
+    let client = TlsClient::anonymous(provider, Arc::new(verifier), TlsOptions::default())?;
+    Ok(client.config())
 }
 
 /// A server that shows its SVID. Workloads that show one have to be of a known trust domain; others may come without.
@@ -84,11 +74,10 @@ pub fn spiffe_server(
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
     let resolver = Arc::new(SvidResolver::new(Arc::clone(&provider), svid)?);
-    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(optional_workloads(&provider, bundles))
-        .with_cert_resolver(resolver);
-    Ok(Arc::new(without_resumption(config)))
+    let verifier = optional_workloads(&provider, bundles);
+    Ok(Arc::new(svid_rustls::server_config(
+        provider, resolver, verifier,
+    )?))
 }
 
 /// A server with a certificate for its name, to which workloads may show an SVID: the token endpoint.
@@ -108,9 +97,10 @@ pub fn web_server(
         Some(bundles) => builder.with_client_cert_verifier(optional_workloads(&provider, bundles)),
         None => builder.with_no_client_auth(),
     };
-    Ok(Arc::new(without_resumption(
-        builder.with_single_cert(chain, key)?,
-    )))
+    let mut config = builder.with_single_cert(chain, key)?;
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
 }
 
 /// A client that verifies servers by their names against `roots`, and shows an SVID if it has one.
@@ -140,62 +130,11 @@ pub fn web_client(
     Ok(Arc::new(config))
 }
 
-fn without_resumption(mut config: ServerConfig) -> ServerConfig {
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    config
-}
-
 fn optional_workloads(
     provider: &CryptoProvider,
     bundles: &Arc<SharedBundleSet>,
-) -> Arc<dyn ClientCertVerifier> {
+) -> Arc<SvidVerifier> {
     // Every workload of a trust domain with a bundle may connect; the handler authorises requests.
     let verifier = SvidVerifier::new(provider, Arc::clone(bundles) as _, |_: &SpiffeId| true);
-    Arc::new(Optional(verifier))
-}
-
-/// The same verifier, without which a client may come too.
-#[derive(Debug)]
-struct Optional(SvidVerifier);
-
-impl ClientCertVerifier for Optional {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        self.0.verify_client_cert(leaf, intermediates, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ClientCertVerifier::verify_tls12_signature(&self.0, message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ClientCertVerifier::verify_tls13_signature(&self.0, message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ClientCertVerifier::supported_verify_schemes(&self.0)
-    }
+    Arc::new(verifier.with_anonymous_clients())
 }

@@ -1,14 +1,15 @@
 //! Certificates that should not get anywhere, shown in real handshakes.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pki_types::{CertificateDer, PrivateKeyDer};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose as Eku, IsCa, Issuer,
     KeyPair, KeyUsagePurpose as Ku, SanType,
 };
-use rustls::AlertDescription as Alert;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{AlertDescription as Alert, CertificateError};
 use spiffe_bundle::SharedBundleSet;
 use spiffe_id::SpiffeId;
 use svid_rustls::{SvidResolver, SvidVerifier, TlsClient, TlsServer};
@@ -429,5 +430,31 @@ fn wildcards() {
         let server = eager_server(&world.clock, version, world.anybody(), shown);
         let met = connect_to(dialled, client.unwrap().config(), server);
         assert_eq!(met.is_ok(), matches, "{name} {dialled}");
+    }
+}
+
+/// Sizes that no TLS message has, in case that something else than rustls calls: refused before anything is parsed. The whole
+/// error is inside of that of rustls where it has no name for the cause.
+#[test]
+fn sizes_beyond_tls() {
+    let (a, b) = (authority("spiffe://a.test"), authority("spiffe://b.test"));
+    let world = World::new(&a, &b);
+    let verifier = world.anybody();
+    let good = signed(&leaf(&[uri(CLIENT)]), &a, &[]).0.remove(0);
+    let huge = CertificateDer::from(vec![0x30; 10 * 1024 * 1024]);
+    let crowd = vec![a.certificate.clone(); 10_000];
+    for (leaf, above, code) in [
+        (&huge, &[][..], "chain_too_large"),
+        (&good, &[huge.clone()][..], "chain_too_large"),
+        (&good, &crowd[..], "too_many_certificates"),
+    ] {
+        let begun = Instant::now();
+        let refused = ClientCertVerifier::verify_client_cert(&verifier, leaf, above, at(START));
+        let Err(rustls::Error::InvalidCertificate(CertificateError::Other(other))) = refused else {
+            panic!("{refused:?}")
+        };
+        let error = other.0.downcast_ref::<svid_rustls::Error>().unwrap();
+        assert_eq!(error.code(), code);
+        assert!(begun.elapsed() < Duration::from_secs(1));
     }
 }

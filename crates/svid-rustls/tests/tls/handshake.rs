@@ -384,3 +384,20 @@ fn refusals_are_observed() {
     ];
     assert_eq!(*seen.lock().unwrap(), expected);
 }
+
+/// Neither errors nor debug output give away keys, certificates or who is allowed.
+#[test]
+fn nothing_is_given_away() {
+    let world = World::new();
+    let own = svid(&world.ca, SERVER);
+    let resolver = resolver(&own);
+    let clients = Arc::new(verifier(&world.bundles, id(CLIENT)));
+    let server = TlsServer::new(provider(), resolver, clients, options(&world.clock)).unwrap();
+    let shown = format!("{server:?}");
+    assert!(shown.contains(SERVER) && !shown.contains(CLIENT), "{shown}");
+    assert!(!shown.contains("secret") && shown.len() < 1000, "{shown}");
+    let stranger = world.client("spiffe://a.test/agents/two", id(SERVER));
+    let refused = meet(&stranger, &server).err().unwrap().error;
+    let text = format!("{refused} {refused:?}");
+    assert!(!text.contains("spiffe:"), "{text}");
+}
