@@ -278,6 +278,16 @@ pub struct OAuthError {
 }
 
 impl OAuthError {
+    /// An error of a service that builds on token exchange.
+    #[must_use]
+    pub const fn new(error: &'static str, description: &'static str, status: StatusCode) -> Self {
+        Self {
+            error,
+            description,
+            status,
+        }
+    }
+
     /// The HTTP response, not to be stored by anybody.
     #[must_use]
     pub fn to_response(self) -> Response<Vec<u8>> {

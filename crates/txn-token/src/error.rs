@@ -136,6 +136,33 @@ pub enum Error {
     /// The request to the token service.
     #[error(transparent)]
     Request(#[from] ExchangeError),
+    /// Nobody was authenticated.
+    #[error("the workload that asks is not authenticated")]
+    Unauthenticated,
+    /// The workload may not ask for this kind of token, or not for this subject.
+    #[error("the authenticated workload may not ask for this: {what}")]
+    NotPermitted {
+        /// Which permission it lacks.
+        what: &'static str,
+    },
+    /// The subject token, by its own rules.
+    #[error("the subject token is not acceptable: {what}")]
+    SubjectToken {
+        /// Which rule.
+        what: &'static str,
+    },
+    /// A scope that was neither granted with the subject token nor configured, or that the workload may not have.
+    #[error("the scope is not one that the subject token and the workload have")]
+    ScopeNotGranted,
+    /// A policy decided for more than was asked for.
+    #[error("the service's own policy widened `{what}`: no token is issued")]
+    PolicyWidens {
+        /// What.
+        what: &'static str,
+    },
+    /// A hook of the service refused.
+    #[error("the service's policy refuses the request")]
+    Refused,
     /// The credential on which the token would rest has ended.
     #[error("the subject token has expired")]
     SubjectExpired,
@@ -213,6 +240,12 @@ impl Error {
             Self::DetailNotGranted => "detail_not_granted",
             Self::EnvironmentConstraint => "environment_constraint",
             Self::Request(source) => source.code(),
+            Self::Unauthenticated => "unauthenticated",
+            Self::NotPermitted { .. } => "not_permitted",
+            Self::SubjectToken { .. } => "subject_token",
+            Self::ScopeNotGranted => "scope_not_granted",
+            Self::PolicyWidens { .. } => "policy_widens",
+            Self::Refused => "refused",
             Self::SubjectExpired => "subject_expired",
             Self::EmptyClaim { .. } => "empty_claim",
             Self::PresentedToken => "presented_token",
@@ -233,9 +266,10 @@ impl Error {
         match self {
             Self::Token(source) => source.fault(),
             Self::Request(source) => source.fault(),
-            Self::Policy(_) | Self::InvalidOption { .. } | Self::EmptyClaim { .. } => {
-                Fault::Configuration
-            }
+            Self::Policy(_)
+            | Self::InvalidOption { .. }
+            | Self::EmptyClaim { .. }
+            | Self::PolicyWidens { .. } => Fault::Configuration,
             Self::CallerMismatch
             | Self::ActorNotAllowed
             | Self::RequesterNotAllowed
@@ -248,7 +282,10 @@ impl Error {
             | Self::UnknownActorIssuer { .. }
             | Self::Widens { .. }
             | Self::TooManyReplacements { .. }
-            | Self::TransactionTooOld => Fault::Policy,
+            | Self::TransactionTooOld
+            | Self::NotPermitted { .. }
+            | Self::ScopeNotGranted
+            | Self::Refused => Fault::Policy,
             _ => Fault::Peer,
         }
     }
@@ -286,10 +323,47 @@ impl Error {
     pub fn oauth_error(&self) -> &'static str {
         match self {
             Self::Request(source) => source.oauth_error().error,
-            Self::Widens { what: "scope" } | Self::EmptyClaim { claim: "scope" } => "invalid_scope",
+            Self::Widens { what: "scope" }
+            | Self::EmptyClaim { claim: "scope" }
+            | Self::ScopeNotGranted => "invalid_scope",
+            Self::Unauthenticated => "invalid_client",
+            Self::NotPermitted { .. } | Self::Refused => "unauthorized_client",
+            Self::PolicyWidens { .. } => "server_error",
             Self::OtherTrustDomain => "invalid_target",
             _ => "invalid_request",
         }
+    }
+
+    /// The answer of the token service: 401 for nobody, 500 for a fault of its own, else 400. It says nothing of tokens,
+    /// subjects, or of which workloads there are.
+    #[must_use]
+    pub fn to_response(&self) -> http::Response<Vec<u8>> {
+        let (status, description) = match self {
+            Self::Unauthenticated => (
+                StatusCode::UNAUTHORIZED,
+                "client authentication is required",
+            ),
+            Self::PolicyWidens { .. } | Self::EmptyClaim { .. } | Self::InvalidOption { .. } => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the service cannot decide this",
+            ),
+            Self::ScopeNotGranted => (StatusCode::BAD_REQUEST, "the scope is not granted"),
+            Self::NotPermitted { .. } | Self::Refused => {
+                (StatusCode::BAD_REQUEST, "the client may not ask for this")
+            }
+            Self::Request(source) => (StatusCode::BAD_REQUEST, source.oauth_error().description),
+            _ => (StatusCode::BAD_REQUEST, "the request is not acceptable"),
+        };
+        let answer = token_exchange::OAuthError::new(self.oauth_error(), description, status);
+        let mut response = answer.to_response();
+        if status == StatusCode::UNAUTHORIZED {
+            // Mutual TLS and assertions have no scheme of their own; a challenge is demanded all the same.
+            response.headers_mut().insert(
+                http::header::WWW_AUTHENTICATE,
+                http::HeaderValue::from_static("Bearer"),
+            );
+        }
+        response
     }
 
     /// The requirement (an id of `docs/conformance`) that this refusal enforces.
@@ -344,6 +418,12 @@ impl Error {
             Self::DetailNotGranted => "AGENTIC-CTX-E-2",
             Self::EnvironmentConstraint => "AGENTIC-CTX-E-3",
             Self::Request(source) => return source.requirement(),
+            Self::Unauthenticated => "TXN-TOKEN-11.5-2",
+            Self::NotPermitted { .. } => "TXN-TOKEN-13.10-1",
+            Self::SubjectToken { .. } => "TXN-TOKEN-11.3-2",
+            Self::ScopeNotGranted => "TXN-TOKEN-13.14-1",
+            Self::PolicyWidens { .. } => "TXN-TOKEN-11.3-9",
+            Self::Refused => "TXN-TOKEN-11.3-12",
             Self::SubjectExpired => "TXN-TOKEN-6-2",
             Self::EmptyClaim { .. } => return None,
             Self::PresentedToken => "TXN-TOKEN-13.4-1",

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod replace;
 pub mod request;
 pub mod requirements;
+pub mod service;
 pub mod token;
 pub mod verify;
 
@@ -23,6 +24,7 @@ pub use policy::{CallChainPolicy, Decision, Denial};
 pub use replace::ReplaceRequest;
 pub use request::TxnTokenRequest;
 pub use requirements::{Call, Requirements};
+pub use service::{Permissions, TxnTokenService};
 pub use token::TxnToken;
 pub use verify::TxnTokenVerifier;
 

@@ -1,6 +1,9 @@
 //! The request to the transaction token service: RFC 8693 with two more parameters (draft section 11.1).
 
-use token_exchange::{Form, ScopeSet, SubjectToken, TokenExchangeRequest, TokenType};
+use jose_x509::json;
+use token_exchange::{
+    Form, ScopeSet, SubjectToken, TokenExchangeRequest, TokenExchangeResponse, TokenType, TokenUse,
+};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -94,6 +97,31 @@ impl TxnTokenRequest {
             unverified_request_context: context("request_context")?,
             unverified_request_details: context("request_details")?,
         })
+    }
+
+    /// Reads the answer of the service as the client that sent this request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`] for an error, for anything but a transaction token that is used as `N_A`, and for a refresh
+    /// token beside it.
+    pub fn parse_response(
+        status: http::StatusCode,
+        headers: &http::HeaderMap,
+        body: &[u8],
+    ) -> Result<TokenExchangeResponse, Error> {
+        let refuse = |what| Error::Request(token_exchange::Error::Response { what });
+        let wanted = TokenType::TxnToken;
+        let response = TokenExchangeResponse::parse(status, headers, body, Some(&wanted))?;
+        if response.token_use != TokenUse::NotApplicable {
+            return Err(refuse("`token_type` of a transaction token is `N_A`"));
+        }
+        let members = json::object(body, &json::Limits::DOCUMENT)
+            .map_err(|_| refuse("the body is not a strict JSON object"))?;
+        if members.contains_key("refresh_token") {
+            return Err(refuse("a transaction token comes without `refresh_token`"));
+        }
+        Ok(response)
     }
 
     /// The body of the request; client authentication adds its own parameters.
