@@ -3,6 +3,7 @@
 use crate::backend::Backend;
 use crate::harness::Case;
 
+mod bundle;
 mod json;
 mod keys;
 mod sign;
@@ -53,6 +54,7 @@ pub fn all(peers: Peers) -> Vec<Planned> {
         }
     }
     if peers == Peers::AwsLc {
+        bundle::plan(&mut cases);
         json::plan(&mut cases);
     }
     cases

@@ -10,6 +10,7 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use serde::Serialize;
+use spiffe_id::TrustDomain;
 
 /// Whom the token of [`Key::token`] is for.
 pub const AUDIENCE: &str = "https://ledger.payments.prod.example.org";
@@ -124,6 +125,38 @@ pub fn jwks(count: usize) -> Vec<u8> {
         })
         .collect();
     serde_json::to_vec(&serde_json::json!({ "keys": keys })).expect("a set is JSON")
+}
+
+/// A SPIFFE ID of some length.
+pub const SPIFFE_ID: &str = "spiffe://prod.example.org/ns/payments/sa/agent-7f3a/instance/0001";
+
+/// A SPIFFE bundle document with this many P-256 keys of JWT-SVIDs, as an issuer publishes it.
+#[must_use]
+pub fn bundle_document(count: usize) -> Vec<u8> {
+    let keys: Vec<_> = kids(count)
+        .map(|kid| {
+            Jwk::new(Key::new(Algorithm::Es256, &kid).public)
+                .with_kid(kid)
+                .with_use("jwt-svid")
+                .to_value()
+        })
+        .collect();
+    let document = serde_json::json!({
+        "spiffe_sequence": 7, "spiffe_refresh_hint": 300, "keys": keys,
+    });
+    serde_json::to_vec(&document).expect("a document is JSON")
+}
+
+/// As many trust domains, which differ near the end of their names, in no order.
+#[must_use]
+pub fn trust_domains(count: usize) -> Vec<TrustDomain> {
+    (0..count)
+        .map(|number| {
+            let spread = number.wrapping_mul(7919) % count.max(1);
+            let name = format!("tenant-{spread:05}.workloads.example.org");
+            TrustDomain::parse(&name).expect("a trust domain")
+        })
+        .collect()
 }
 
 /// The claims of a transaction token, 600 bytes of JSON.

@@ -1,11 +1,12 @@
 //! The bundle of one trust domain: prepared once, shared by reference.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jose_x509::jwk::Jwk;
-use jose_x509::x509::TrustAnchors;
-use jose_x509::{CryptoProvider, KeySet, VerifyingKey};
+use jose_x509::x509::{Certificate, TrustAnchors};
+use jose_x509::{CryptoProvider, KeySet, PublicKey, VerifyingKey};
 use spiffe_id::{TrustDomain, TrustDomainRef};
 
 use crate::entry::Diagnostic;
@@ -96,6 +97,21 @@ impl Bundle {
             .iter()
             .filter(|diagnostic| diagnostic.problem.is_fatal())
             .count()
+    }
+
+    /// The public keys of all uses.
+    pub(crate) fn public_keys(&self) -> impl Iterator<Item = PublicKey> {
+        let certified = self.x509.certificates().filter_map(|der| {
+            let certificate = Certificate::parse(der).ok()?;
+            PublicKey::from_spki_der(certificate.spki_der()).ok()
+        });
+        let tokens = self.jwt.keys().iter().chain(self.wit.keys());
+        certified.chain(tokens.map(|key| key.jwk().key().clone()))
+    }
+
+    pub(crate) fn shares_a_key_with(&self, other: &Self) -> bool {
+        let keys: HashSet<PublicKey> = self.public_keys().collect();
+        other.public_keys().any(|key| keys.contains(&key))
     }
 
     pub(crate) fn has_keys_of(&self, other: &Self) -> bool {

@@ -99,6 +99,82 @@ pub enum Error {
     /// A redirect with no, several or an unreadable `Location`.
     #[error("the bundle endpoint redirects without one readable `Location` field")]
     Location,
+    /// A response in a content coding that was not asked for.
+    #[error("the response of the bundle endpoint has a content coding, which was not asked for")]
+    ContentEncoding,
+    /// A relationship with the own trust domain, whose bundle only its issuer makes.
+    #[error("a relationship cannot be with the own trust domain")]
+    HomeTrustDomain,
+    /// A second relationship with a trust domain.
+    #[error("there is a relationship with this trust domain already")]
+    DuplicateRelationship,
+    /// No relationship with the trust domain, or not any more.
+    #[error("there is no relationship with this trust domain")]
+    NoRelationship,
+    /// Nobody provides the bundle that authenticates the endpoint's server.
+    #[error(
+        "there is no bundle for the trust domain of the endpoint's server; configure a bootstrap bundle or a relationship"
+    )]
+    NoEndpointBundle,
+    /// Relationships whose servers are authenticated by each other's bundles, and none has one to begin with.
+    #[error(
+        "the endpoints authenticate each other in a cycle, or in too long a chain; configure a bootstrap bundle"
+    )]
+    EndpointTrustCycle,
+    /// The bundle of one trust domain where that of another one belongs.
+    #[error("the bundle is that of another trust domain")]
+    ForeignBundle,
+    /// A second bundle of a trust domain.
+    #[error("the trust domain has a bundle already")]
+    DuplicateTrustDomain,
+    /// A refresh hint that the document cannot express.
+    #[error("a refresh hint is a whole number of seconds, and at least one")]
+    RefreshHint,
+    /// A further parameter with the name of one that the standard defines.
+    #[error("the standard defines this parameter of the document")]
+    ReservedParameter,
+    /// Not certificates in PEM.
+    #[error("the text is not PEM with at least one certificate")]
+    Pem,
+    /// A key that the rotation does not have, or has no more.
+    #[error("the rotation does not have this key")]
+    UnknownAuthority,
+    /// A key that signs nothing yet, because validators need not have it.
+    #[error("the key may sign from second {not_before} on, and not before it is published")]
+    KeyNotActive {
+        /// The second from which on it may, or the last one there is when it is not published.
+        not_before: u64,
+    },
+    /// A path or a target of the bundle endpoint that is not one.
+    #[error("the path of a bundle endpoint begins with `/`, has no query, and is there once")]
+    EndpointPath,
+    /// A certificate chain that does not fit the public name of the endpoint, or not its private key.
+    #[error(
+        "the certificate is not one for the public host of the bundle endpoint, or for its private key"
+    )]
+    EndpointCertificate,
+    /// A TLS configuration that would present a client certificate.
+    #[error(
+        "a bundle endpoint is asked without a client certificate; take it out of the TLS configuration"
+    )]
+    ClientCertificate,
+    /// No TLS configuration for the profile of a relationship.
+    #[error("the client has no TLS configuration for the profile `{profile}`")]
+    ProfileNotConfigured {
+        /// The profile.
+        profile: &'static str,
+    },
+    /// The host of an endpoint has an address that the policy does not allow.
+    #[error(
+        "the bundle endpoint has an address that is not public, which the policy does not allow"
+    )]
+    AddressRefused,
+    /// The exchange with the endpoint failed.
+    #[error("the exchange with the bundle endpoint failed: {}", .step.text())]
+    Exchange {
+        /// Where.
+        step: ExchangeStep,
+    },
 }
 
 /// What is wrong with an endpoint URL.
@@ -119,6 +195,34 @@ impl UrlProblem {
             Self::Malformed => "malformed or without a host",
             Self::Scheme => "the scheme has to be `https`",
             Self::UserInfo => "user information is not allowed",
+        }
+    }
+}
+
+/// Where an exchange with an endpoint failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExchangeStep {
+    /// The host has no address.
+    Resolve,
+    /// No connection to any of its addresses.
+    Connect,
+    /// The server is not who it has to be, or the handshake failed otherwise.
+    Tls,
+    /// Not HTTP/1.1, or cut short.
+    Http,
+    /// Everything together took too long.
+    Timeout,
+}
+
+impl ExchangeStep {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Resolve => "its host has no address",
+            Self::Connect => "none of its addresses can be connected to",
+            Self::Tls => "the server could not be authenticated, or the handshake failed otherwise",
+            Self::Http => "the response is not HTTP/1.1 or is cut short",
+            Self::Timeout => "it took too long",
         }
     }
 }
@@ -146,6 +250,25 @@ impl Error {
             Self::RedirectsDisabled => "redirects_disabled",
             Self::TooManyRedirects { .. } => "too_many_redirects",
             Self::Location => "redirect_location",
+            Self::ContentEncoding => "content_encoding",
+            Self::HomeTrustDomain => "home_trust_domain",
+            Self::DuplicateRelationship => "duplicate_relationship",
+            Self::NoRelationship => "no_relationship",
+            Self::NoEndpointBundle => "no_endpoint_bundle",
+            Self::EndpointTrustCycle => "endpoint_trust_cycle",
+            Self::ForeignBundle => "foreign_bundle",
+            Self::DuplicateTrustDomain => "duplicate_trust_domain",
+            Self::RefreshHint => "refresh_hint",
+            Self::ReservedParameter => "reserved_parameter",
+            Self::Pem => "pem",
+            Self::UnknownAuthority => "unknown_authority",
+            Self::KeyNotActive { .. } => "key_not_active",
+            Self::EndpointPath => "endpoint_path",
+            Self::EndpointCertificate => "endpoint_certificate",
+            Self::ClientCertificate => "client_certificate",
+            Self::ProfileNotConfigured { .. } => "profile_not_configured",
+            Self::AddressRefused => "address_refused",
+            Self::Exchange { .. } => "exchange",
         }
     }
 
@@ -153,11 +276,33 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Rollback { .. } | Self::RedirectsDisabled => Fault::Policy,
-            Self::Unpublishable { .. }
+            Self::Rollback { .. }
+            | Self::RedirectsDisabled
+            | Self::AddressRefused
+            | Self::KeyNotActive { .. } => Fault::Policy,
+            Self::HomeTrustDomain
+            | Self::DuplicateRelationship
+            | Self::NoRelationship
+            | Self::NoEndpointBundle
+            | Self::EndpointTrustCycle
+            | Self::ForeignBundle
+            | Self::DuplicateTrustDomain
+            | Self::RefreshHint
+            | Self::ReservedParameter
+            | Self::Pem
+            | Self::UnknownAuthority
+            | Self::EndpointPath
+            | Self::EndpointCertificate
+            | Self::ClientCertificate
+            | Self::ProfileNotConfigured { .. }
+            | Self::Unpublishable { .. }
             | Self::SequenceExhausted
             | Self::UnknownProfile
             | Self::EndpointId => Fault::Configuration,
+            Self::Exchange {
+                step: ExchangeStep::Tls,
+            } => Fault::Peer,
+            Self::Exchange { .. } => Fault::Transient,
             Self::Status { status } if *status >= 500 || *status == 429 => Fault::Transient,
             _ => Fault::Peer,
         }
@@ -166,7 +311,8 @@ impl Error {
     /// Whether the next poll at its normal time may succeed.
     #[must_use]
     pub fn retryable(&self) -> bool {
-        !matches!(self.fault(), Fault::Configuration)
+        // The bundle of the endpoint's own trust domain may have come by then.
+        *self == Self::NoEndpointBundle || self.fault() != Fault::Configuration
     }
 
     /// The requirement (an id of `docs/conformance`) that this refusal enforces.
@@ -203,7 +349,31 @@ impl Error {
             Self::RedirectsDisabled => "SPIFFE-FEDERATION-7.5.1-1",
             Self::TooManyRedirects { .. } => "SPIFFE-FEDERATION-A7",
             Self::Location => "SPIFFE-FEDERATION-5.2.1.4-3",
-            Self::Status { .. } => return None,
+            Self::ContentEncoding => "SPIFFE-FEDERATION-A15",
+            Self::HomeTrustDomain | Self::ForeignBundle => "SPIFFE-FEDERATION-A12",
+            Self::NoEndpointBundle => "SPIFFE-FEDERATION-5.2.2.2-2",
+            Self::EndpointTrustCycle => "SPIFFE-FEDERATION-7.6-2",
+            Self::NoRelationship => "SPIFFE-FEDERATION-6.3-1",
+            Self::DuplicateTrustDomain => "SPIFFE-BUNDLE-5.1.1-3",
+            Self::RefreshHint => "SPIFFE-BUNDLE-4.1.2-2",
+            Self::ReservedParameter => "SPIFFE-BUNDLE-4.1-1",
+            Self::Pem => "SPIFFE-FEDERATION-5.2.2.2-3",
+            Self::KeyNotActive { .. } => "SPIFFE-FEDERATION-4.1-3",
+            Self::EndpointCertificate => "SPIFFE-FEDERATION-5.2.1.3-2",
+            Self::ClientCertificate => "SPIFFE-FEDERATION-A14",
+            Self::ProfileNotConfigured { .. } => "SPIFFE-FEDERATION-7.2-1",
+            Self::AddressRefused => "SPIFFE-FEDERATION-A6",
+            Self::Exchange {
+                step: ExchangeStep::Timeout,
+            } => "SPIFFE-FEDERATION-A15",
+            Self::Exchange {
+                step: ExchangeStep::Tls,
+            } => "SPIFFE-FEDERATION-5.2.1.4-1",
+            Self::Status { .. }
+            | Self::DuplicateRelationship
+            | Self::UnknownAuthority
+            | Self::EndpointPath
+            | Self::Exchange { .. } => return None,
         })
     }
 }

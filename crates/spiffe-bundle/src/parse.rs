@@ -1,5 +1,6 @@
 //! Reading a bundle document: strict about the document, tolerant of single entries.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +8,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jose_x509::jwk::Jwk;
 use jose_x509::x509::{Certificate, TrustAnchors, X509Error};
-use jose_x509::{
-    CryptoProvider, Error as JoseError, KeyKind, KeyProblem, KeySet, PublicKey, VerifyingKey, json,
-};
+use jose_x509::{CryptoProvider, KeyProblem, KeySet, PublicKey, VerifyingKey, json};
 use pki_types::CertificateDer;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 use spiffe_id::TrustDomain;
 
 use crate::Bundle;
+use crate::document::{self, Document, Entry, Field, Found, Object};
 use crate::entry::{Diagnostic, EntryProblem, Use};
 use crate::error::Error;
 
@@ -24,9 +25,6 @@ pub const MAX_DOCUMENT_SIZE: usize = 4 * 1024 * 1024;
 pub const MAX_KEYS: usize = 1024;
 /// Longest `kid` in bytes.
 pub const MAX_KID_LENGTH: usize = 1024;
-
-/// Members of JWKs that are secret, in every key type that is known here.
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 impl Bundle {
     /// Reads the bundle of `trust_domain`, which the document itself does not name.
@@ -45,39 +43,48 @@ impl Bundle {
         trust_domain: TrustDomain,
         document: &[u8],
     ) -> Result<Self, Error> {
-        let limits = json::Limits::DOCUMENT.with_bytes(MAX_DOCUMENT_SIZE);
-        let members = json::object(document, &limits).map_err(Error::Json)?;
-        Self::from_members(provider, trust_domain, &members)
+        let Object(document) = read(document)?;
+        Self::from_document(provider, trust_domain, document, "keys")
     }
 
-    pub(crate) fn from_members(
+    /// `member` is at fault when the document is no object.
+    pub(crate) fn from_document(
         provider: &CryptoProvider,
         trust_domain: TrustDomain,
-        members: &Map<String, Value>,
+        document: Found<Document<'_>>,
+        member: &'static str,
     ) -> Result<Self, Error> {
-        let integer = |member: &'static str| match members.get(member) {
-            None => Ok(None),
-            Some(value) => value.as_u64().map(Some).ok_or(Error::Member { member }),
+        let Found::Is(document) = document else {
+            return Err(Error::Member { member });
         };
-        let sequence = integer("spiffe_sequence")?;
-        let refresh_hint = integer("spiffe_refresh_hint")?
+        let content = document.content()?;
+        let refresh_hint = content
+            .refresh_hint
             .filter(|seconds| *seconds > 0)
             .map(Duration::from_secs);
-        let Some(Value::Array(entries)) = members.get("keys") else {
-            return Err(Error::Member { member: "keys" });
-        };
-        if entries.len() > MAX_KEYS {
-            return Err(Error::TooManyKeys { limit: MAX_KEYS });
-        }
         let mut keys = Keys::default();
-        for (index, entry) in entries.iter().enumerate() {
-            let entry = entry.as_object().ok_or(Error::NotAnObject { index })?;
-            if let Err(problem) = keys.read(provider, index, entry)? {
+        for (index, entry) in content.entries.into_iter().enumerate() {
+            let read = match entry {
+                Entry::NotAnObject => return Err(Error::NotAnObject { index }),
+                Entry::PrivateKey => return Err(Error::PrivateKey { index }),
+                Entry::Problem(problem) => Err(problem),
+                Entry::Anchor(key, x5c) => keys.add_anchor(index, x5c.as_ref(), &key),
+                Entry::Token(key_use, jwk) => {
+                    verifying_key(provider, jwk).map(|key| keys.of_use(key_use).push((index, key)))
+                }
+            };
+            if let Err(problem) = read {
                 keys.diagnostics.push(Diagnostic { index, problem });
             }
         }
-        keys.finish(trust_domain, sequence, refresh_hint)
+        keys.finish(trust_domain, content.sequence, refresh_hint)
     }
+}
+
+/// Reads a whole text, strictly.
+pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Error> {
+    let limits = json::Limits::DOCUMENT.with_bytes(MAX_DOCUMENT_SIZE);
+    json::from_slice(text, &limits).map_err(Error::Json)
 }
 
 /// The entries of a document, sorted out by use.
@@ -90,62 +97,24 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// The outer error concerns the document, the inner one the entry.
-    fn read(
-        &mut self,
-        provider: &CryptoProvider,
-        index: usize,
-        entry: &Map<String, Value>,
-    ) -> Result<Result<(), EntryProblem>, Error> {
-        let text = |name| entry.get(name).and_then(Value::as_str);
-        if !matches!(text("kty"), Some("RSA" | "EC" | "OKP")) {
-            return Ok(Err(EntryProblem::UnknownKeyType));
-        }
-        if PRIVATE_MEMBERS.iter().any(|name| entry.contains_key(*name)) {
-            return Err(Error::PrivateKey { index });
-        }
-        let Some(key_use) = text("use").and_then(Use::from_name) else {
-            return Ok(Err(EntryProblem::UnknownUse));
-        };
-        // What has no meaning for the use must not make the entry unusable.
-        let mut own = entry.clone();
-        own.remove("x5c");
-        if key_use == Use::X509Svid {
-            own.retain(|name, _| !matches!(name.as_str(), "kid" | "alg" | "key_ops"));
-        }
-        let jwk = match Jwk::from_value(&Value::Object(own)) {
-            Ok(jwk) => jwk,
-            Err(JoseError::InvalidKey { problem }) => return Ok(Err(EntryProblem::Key(problem))),
-            Err(_) => return Ok(Err(EntryProblem::Key(KeyProblem::Malformed))),
-        };
-        if key_use == Use::X509Svid {
-            return Ok(self.add_anchor(index, entry.get("x5c"), jwk.key()));
-        }
-        let key = match token_key(provider, &jwk, key_use) {
-            Ok(key) => key,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        let list = match key_use {
+    fn of_use(&mut self, key_use: Use) -> &mut Vec<(usize, VerifyingKey)> {
+        match key_use {
             Use::WitSvid => &mut self.wit,
             _ => &mut self.jwt,
-        };
-        match list.iter().find(|(_, other)| other.kid() == key.kid()) {
-            None => list.push((index, key)),
-            Some((_, same)) if same.jwk() == key.jwk() => {}
-            Some(_) => return Err(Error::ConflictingKid { index }),
         }
-        Ok(Ok(()))
     }
 
     fn add_anchor(
         &mut self,
         index: usize,
-        x5c: Option<&Value>,
+        x5c: Option<&Field<'_>>,
         key: &PublicKey,
     ) -> Result<(), EntryProblem> {
         // Further values are not anchors and are ignored (X509-SVID 6.2).
         let first = match x5c {
-            Some(Value::Array(values)) => values.first().ok_or(EntryProblem::NoCertificate)?,
+            Some(Field::Other(Value::Array(values))) => {
+                values.first().ok_or(EntryProblem::NoCertificate)?
+            }
             _ => return Err(EntryProblem::NoCertificate),
         };
         let der = first
@@ -183,7 +152,7 @@ impl Keys {
         jwk: &Jwk,
         key_use: Use,
     ) -> Result<(), EntryProblem> {
-        let key = token_key(provider, jwk, key_use)?;
+        let key = verifying_key(provider, document::token_jwk(jwk, key_use)?)?;
         if self
             .jwt
             .iter()
@@ -192,10 +161,7 @@ impl Keys {
         {
             return Err(EntryProblem::KidTaken);
         }
-        match key_use {
-            Use::WitSvid => self.wit.push((0, key)),
-            _ => self.jwt.push((0, key)),
-        }
+        self.of_use(key_use).push((0, key));
         Ok(())
     }
 
@@ -205,30 +171,7 @@ impl Keys {
         sequence: Option<u64>,
         refresh_hint: Option<Duration>,
     ) -> Result<Bundle, Error> {
-        for (index, key) in &self.wit {
-            if self.jwt.iter().any(|(_, other)| other.kid() == key.kid()) {
-                let problem = EntryProblem::KidTaken;
-                self.diagnostics.push(Diagnostic {
-                    index: *index,
-                    problem,
-                });
-            }
-        }
-        let jwt = self.jwt.iter().map(|(i, key)| (*i, key.jwk().key(), 1));
-        let wit = self.wit.iter().map(|(i, key)| (*i, key.jwk().key(), 2));
-        let x509 = self.anchors.iter().map(|(i, _, key)| (*i, key, 0));
-        let all: Vec<_> = x509.chain(jwt).chain(wit).collect();
-        for (at, (index, key, key_use)) in all.iter().enumerate() {
-            let shared = |(_, other, other_use): &(usize, &PublicKey, i32)| {
-                other == key && other_use != key_use
-            };
-            if all.iter().take(at).any(shared) {
-                self.diagnostics.push(Diagnostic {
-                    index: *index,
-                    problem: EntryProblem::KeyOfSeveralUses,
-                });
-            }
-        }
+        self.report_keys_of_several_uses();
         let anchors = TrustAnchors::new(self.anchors.iter().map(|(_, der, _)| der.clone()));
         for dropped in anchors.dropped() {
             if let Some((index, ..)) = self.anchors.get(dropped.index) {
@@ -238,50 +181,79 @@ impl Keys {
                 });
             }
         }
+        let jwt = key_set(&self.jwt)?;
+        let wit = key_set(&self.wit)?;
+        for (index, key) in &self.wit {
+            if key.kid().is_some_and(|kid| jwt.get(kid).is_some()) {
+                let problem = EntryProblem::KidTaken;
+                self.diagnostics.push(Diagnostic {
+                    index: *index,
+                    problem,
+                });
+            }
+        }
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.index);
-        let set = |keys: Vec<(usize, VerifyingKey)>| {
-            KeySet::new(keys.into_iter().map(|(_, key)| key).collect())
-                .map(Arc::new)
-                .map_err(crate::error::conflicting)
-        };
         Ok(Bundle {
             trust_domain,
             sequence,
             refresh_hint,
             x509: Arc::new(anchors),
-            jwt: set(self.jwt)?,
-            wit: set(self.wit)?,
+            jwt: Arc::new(jwt),
+            wit: Arc::new(wit),
             diagnostics: self.diagnostics,
         })
     }
+
+    fn report_keys_of_several_uses(&mut self) {
+        let groups = [
+            self.anchors.is_empty(),
+            self.jwt.is_empty(),
+            self.wit.is_empty(),
+        ];
+        if groups.iter().filter(|empty| !**empty).count() < 2 {
+            return;
+        }
+        let jwt = self.jwt.iter().map(|(i, key)| (*i, key.jwk().key(), 1));
+        let wit = self.wit.iter().map(|(i, key)| (*i, key.jwk().key(), 2));
+        let x509 = self.anchors.iter().map(|(i, _, key)| (*i, key, 0));
+        let mut uses: HashMap<&PublicKey, i32> = HashMap::new();
+        let mut shared = Vec::new();
+        for (index, key, key_use) in x509.chain(jwt).chain(wit) {
+            if *uses.entry(key).or_insert(key_use) != key_use {
+                shared.push(index);
+            }
+        }
+        let problem = EntryProblem::KeyOfSeveralUses;
+        let shared = shared.into_iter();
+        self.diagnostics
+            .extend(shared.map(|index| Diagnostic { index, problem }));
+    }
 }
 
-fn token_key(
-    provider: &CryptoProvider,
-    jwk: &Jwk,
-    key_use: Use,
-) -> Result<VerifyingKey, EntryProblem> {
-    let kid = jwk
-        .kid()
-        .filter(|kid| !kid.is_empty() && kid.len() <= MAX_KID_LENGTH)
-        .ok_or(EntryProblem::NoKid)?;
-    // The nine algorithms of token SVIDs have no EdDSA.
-    if jwk.key().kind() == KeyKind::Ed25519 {
-        return Err(EntryProblem::KeyKind);
-    }
-    let problem = |error| match error {
-        JoseError::InvalidKey { problem } => EntryProblem::Key(problem),
-        _ => EntryProblem::Key(KeyProblem::Malformed),
+/// The keys of one use. One that is there twice counts once; two under one `kid` are a contradiction.
+fn key_set(keys: &[(usize, VerifyingKey)]) -> Result<KeySet, Error> {
+    let all = |keys: &[(usize, VerifyingKey)]| {
+        KeySet::new(keys.iter().map(|(_, key)| key.clone()).collect())
     };
-    // Nothing is kept that is not published again.
-    let mut own = Jwk::new(jwk.key().clone())
-        .with_kid(kid)
-        .with_use(key_use.as_str());
-    if let (KeyKind::Rsa, Some(algorithm)) = (jwk.key().kind(), jwk.algorithm()) {
-        own = own.with_algorithm(algorithm).map_err(problem)?;
+    if let Ok(set) = all(keys) {
+        return Ok(set);
     }
-    if !jwk.may_verify() {
-        return Err(EntryProblem::Key(KeyProblem::Inconsistent));
+    let mut by_kid: HashMap<Option<&str>, &VerifyingKey> = HashMap::new();
+    let mut first = Vec::new();
+    for (index, key) in keys {
+        match by_kid.get(&key.kid()) {
+            None => {
+                by_kid.insert(key.kid(), key);
+                first.push((*index, key.clone()));
+            }
+            Some(same) if same.jwk() == key.jwk() => {}
+            Some(_) => return Err(Error::ConflictingKid { index: *index }),
+        }
     }
-    VerifyingKey::from_jwk(provider, own).map_err(problem)
+    all(&first).map_err(crate::error::conflicting)
+}
+
+fn verifying_key(provider: &CryptoProvider, jwk: Jwk) -> Result<VerifyingKey, EntryProblem> {
+    VerifyingKey::from_jwk(provider, jwk)
+        .map_err(|error| EntryProblem::Key(document::problem(error)))
 }

@@ -8,6 +8,7 @@ use jose_x509::jwk::Jwk;
 use jose_x509::x509::Certificate;
 use jose_x509::{CryptoProvider, PublicKey};
 use pki_types::CertificateDer;
+use pki_types::pem::PemObject as _;
 use serde_json::{Map, Value};
 use spiffe_id::TrustDomain;
 
@@ -70,10 +71,10 @@ impl BundleBuilder {
         self
     }
 
-    /// Sets the refresh hint, cut to whole seconds; below one second it is one second.
+    /// Sets the refresh hint, a whole number of seconds.
     #[must_use]
-    pub fn with_refresh_hint(mut self, hint: Duration) -> Self {
-        self.refresh_hint = Duration::from_secs(hint.as_secs().max(1));
+    pub const fn with_refresh_hint(mut self, hint: Duration) -> Self {
+        self.refresh_hint = hint;
         self
     }
 
@@ -82,6 +83,25 @@ impl BundleBuilder {
     pub fn with_x509_authority(mut self, certificate: &CertificateDer<'_>) -> Self {
         self.certificates.push(certificate.clone().into_owned());
         self
+    }
+
+    /// Adds the certificates of CAs from PEM text, such as the roots of a trust domain that has no bundle yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pem`] for text without a certificate, and for one that is broken.
+    pub fn with_x509_authorities_pem(mut self, pem: &str) -> Result<Self, Error> {
+        let before = self.certificates.len();
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            if self.certificates.len() > MAX_KEYS {
+                return Err(Error::TooManyKeys { limit: MAX_KEYS });
+            }
+            self.certificates.push(certificate.map_err(|_| Error::Pem)?);
+        }
+        if self.certificates.len() == before {
+            return Err(Error::Pem);
+        }
+        Ok(self)
     }
 
     /// Adds a key that signs JWT-SVIDs; `kid` has to be set.
@@ -119,11 +139,14 @@ impl BundleBuilder {
     ///
     /// [`Error::Unpublishable`] for a certificate that cannot be an anchor, for a token key without `kid`
     /// or of a kind that has no algorithm, and for a `kid` that is there twice; [`Error::TooManyKeys`];
-    /// [`Error::SequenceExhausted`].
+    /// [`Error::RefreshHint`]; [`Error::SequenceExhausted`].
     pub fn build(self) -> Result<Bundle, Error> {
         let total = [self.certificates.len(), self.jwt.len(), self.wit.len()];
         if total.iter().fold(0usize, |sum, n| sum.saturating_add(*n)) > MAX_KEYS {
             return Err(Error::TooManyKeys { limit: MAX_KEYS });
+        }
+        if self.refresh_hint.is_zero() || self.refresh_hint.subsec_nanos() != 0 {
+            return Err(Error::RefreshHint);
         }
         let refused = |problem| Error::Unpublishable { problem };
         let mut keys = Keys::default();
@@ -163,6 +186,23 @@ impl Bundle {
     #[must_use]
     pub fn to_json(&self) -> String {
         Value::Object(self.to_members()).to_string()
+    }
+
+    /// As [`to_json`](Self::to_json), with further parameters of the JWK Set, which readers that do not know them
+    /// ignore.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReservedParameter`] for one that the standard defines.
+    pub fn to_json_with(&self, parameters: Map<String, Value>) -> Result<String, Error> {
+        let mut members = self.to_members();
+        for (name, value) in parameters {
+            if ["keys", "spiffe_sequence", "spiffe_refresh_hint"].contains(&name.as_str()) {
+                return Err(Error::ReservedParameter);
+            }
+            members.insert(name, value);
+        }
+        Ok(Value::Object(members).to_string())
     }
 
     pub(crate) fn to_members(&self) -> Map<String, Value> {

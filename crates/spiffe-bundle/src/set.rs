@@ -1,23 +1,63 @@
 //! The bundles of several trust domains, each kept apart.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use jose_x509::x509::TrustAnchors;
-use jose_x509::{CryptoProvider, KeySet, json};
+use jose_x509::{CryptoProvider, KeySet, PublicKey};
 use serde_json::{Map, Value};
 use spiffe_id::{TrustDomain, TrustDomainRef};
 
 use crate::Bundle;
+use crate::document::{BundleMap, Documents, Found, Object};
 use crate::error::Error;
-use crate::parse::MAX_DOCUMENT_SIZE;
+use crate::parse::read;
 use crate::source::{JwtBundleSource, WitBundleSource, X509BundleSource};
 
 /// Bundles by trust domain: a snapshot that verifiers read without locks. Bundles are never merged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// A copy shares its bundles, so that one with thousands of them is replaced at little cost.
+#[derive(Clone, Debug, Default)]
 pub struct BundleSet {
-    bundles: BTreeMap<TrustDomain, Arc<Bundle>>,
+    bundles: HashSet<Entry>,
+}
+
+/// A bundle that is found by the name of its trust domain.
+#[derive(Clone, Debug)]
+struct Entry(Arc<Bundle>);
+
+impl Borrow<str> for Entry {
+    fn borrow(&self) -> &str {
+        self.0.trust_domain.as_str()
+    }
+}
+
+/// As the name, which is what it is found by.
+impl Hash for Entry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.trust_domain.as_str().hash(state);
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.trust_domain == other.0.trust_domain
+    }
+}
+
+impl Eq for Entry {}
+
+/// Two trust domains with a key in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SharedKey {
+    /// The one.
+    pub first: TrustDomain,
+    /// The other.
+    pub second: TrustDomain,
 }
 
 /// What an installed bundle did to the set.
@@ -39,21 +79,22 @@ pub enum Installed {
 impl BundleSet {
     /// A set without bundles.
     #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            bundles: BTreeMap::new(),
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// The bundle of a trust domain.
     #[must_use]
     pub fn get<'t>(&self, trust_domain: impl Into<TrustDomainRef<'t>>) -> Option<&Arc<Bundle>> {
-        self.bundles.get(trust_domain.into().as_ref())
+        let name = trust_domain.into();
+        self.bundles.get(name.as_str()).map(|Entry(bundle)| bundle)
     }
 
     /// The bundles, ordered by trust domain.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Bundle>> {
-        self.bundles.values()
+        let mut bundles: Vec<_> = self.bundles.iter().map(|Entry(bundle)| bundle).collect();
+        bundles.sort_unstable_by_key(|bundle| &bundle.trust_domain);
+        bundles.into_iter()
     }
 
     /// How many trust domains have a bundle.
@@ -75,15 +116,20 @@ impl BundleSet {
     /// [`Error::Rollback`] when both have a sequence number and the new one is lower.
     pub fn install(&mut self, bundle: impl Into<Arc<Bundle>>) -> Result<Installed, Error> {
         let bundle = bundle.into();
-        if let Some((Some(installed), Some(offered))) = self
-            .get(&bundle.trust_domain)
-            .map(|old| (old.sequence, bundle.sequence))
-        {
-            if offered < installed {
-                return Err(Error::Rollback { installed, offered });
-            }
-        }
+        self.check_sequence(&bundle)?;
         Ok(self.force_install(bundle))
+    }
+
+    pub(crate) fn check_sequence(&self, bundle: &Bundle) -> Result<(), Error> {
+        let installed = self
+            .get(&bundle.trust_domain)
+            .and_then(|installed| installed.sequence);
+        match (installed, bundle.sequence) {
+            (Some(installed), Some(offered)) if offered < installed => {
+                Err(Error::Rollback { installed, offered })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// As [`install`](Self::install) without the check of the sequence: the operator's way out when a
@@ -99,8 +145,51 @@ impl BundleSet {
             Some(_) => Installed::Replaced,
             None => Installed::Added,
         };
-        self.bundles.insert(bundle.trust_domain.clone(), bundle);
+        self.bundles.replace(Entry(bundle));
         outcome
+    }
+
+    /// Adds the bundle of a trust domain that has none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DuplicateTrustDomain`].
+    pub fn add(&mut self, bundle: impl Into<Arc<Bundle>>) -> Result<(), Error> {
+        let bundle = bundle.into();
+        if self.get(&bundle.trust_domain).is_some() {
+            return Err(Error::DuplicateTrustDomain);
+        }
+        self.force_install(bundle);
+        Ok(())
+    }
+
+    /// The bundles of those trust domains that `wanted` says: what one consumer gets.
+    #[must_use]
+    pub fn filtered(&self, mut wanted: impl FnMut(TrustDomainRef<'_>) -> bool) -> Self {
+        let mut bundles = self.bundles.clone();
+        bundles.retain(|Entry(bundle)| wanted(bundle.trust_domain()));
+        Self { bundles }
+    }
+
+    /// The keys that more than one trust domain has, which the standard advises against: the first two of each. It is
+    /// no error, because every key still serves its own trust domains alone.
+    #[must_use]
+    pub fn shared_keys(&self) -> Vec<SharedKey> {
+        let mut owners: HashMap<PublicKey, &TrustDomain> = HashMap::new();
+        let mut shared = Vec::new();
+        for bundle in self.iter() {
+            for key in bundle.public_keys() {
+                let owner = *owners.entry(key).or_insert(&bundle.trust_domain);
+                let pair = SharedKey {
+                    first: owner.clone(),
+                    second: bundle.trust_domain.clone(),
+                };
+                if owner != &bundle.trust_domain && shared.last() != Some(&pair) {
+                    shared.push(pair);
+                }
+            }
+        }
+        shared
     }
 
     /// Ends the trust in a trust domain. Gives its last bundle.
@@ -108,30 +197,33 @@ impl BundleSet {
         &mut self,
         trust_domain: impl Into<TrustDomainRef<'t>>,
     ) -> Option<Arc<Bundle>> {
-        self.bundles.remove(trust_domain.into().as_ref())
+        let name = trust_domain.into();
+        self.bundles.take(name.as_str()).map(|Entry(bundle)| bundle)
     }
 
-    /// Reads a SPIFFE Bundle Map: the full state, without trust domains that it does not have.
+    /// Reads a SPIFFE Bundle Map: the full state, without trust domains that it does not have. Put it in place as a
+    /// whole, with [`SharedBundleSet::replace`].
+    ///
+    /// Refresh hints inside it are left out: when a map is read again is not for its bundles to say.
     ///
     /// # Errors
     ///
     /// [`Error::TrustDomain`] and [`Error::Member`] for a malformed map; the error of the first bundle that
     /// is refused, which refuses the map.
     pub fn parse_map(provider: &CryptoProvider, document: &[u8]) -> Result<Self, Error> {
-        let limits = json::Limits::DOCUMENT.with_bytes(MAX_DOCUMENT_SIZE);
-        let members = json::object(document, &limits).map_err(Error::Json)?;
-        let Some(Value::Object(entries)) = members.get("trust_domains") else {
-            return Err(Error::Member {
-                member: "trust_domains",
-            });
+        let member = "trust_domains";
+        let Object(Found::Is(BundleMap {
+            trust_domains: Found::Is(Documents(entries)),
+        })) = read(document)?
+        else {
+            return Err(Error::Member { member });
         };
         let mut set = Self::new();
         for (name, bundle) in entries {
-            let trust_domain = TrustDomain::parse(name).map_err(Error::TrustDomain)?;
-            let members = bundle.as_object().ok_or(Error::Member {
-                member: "trust_domains",
-            })?;
-            set.force_install(Bundle::from_members(provider, trust_domain, members)?);
+            let trust_domain = TrustDomain::parse(&name).map_err(Error::TrustDomain)?;
+            let mut bundle = Bundle::from_document(provider, trust_domain, bundle, member)?;
+            bundle.refresh_hint = None;
+            set.force_install(bundle);
         }
         Ok(set)
     }
@@ -151,6 +243,16 @@ impl BundleSet {
         Value::Object(map).to_string()
     }
 }
+
+/// Equality is that of the published contents.
+impl PartialEq for BundleSet {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |Entry(bundle): &Entry| other.get(&bundle.trust_domain) == Some(bundle);
+        self.len() == other.len() && self.bundles.iter().all(same)
+    }
+}
+
+impl Eq for BundleSet {}
 
 /// A [`BundleSet`] that is swapped as a whole. Readers never wait; writers take turns.
 #[derive(Debug, Default)]
@@ -199,6 +301,26 @@ impl SharedBundleSet {
     /// [`Error::Rollback`].
     pub fn install(&self, bundle: impl Into<Arc<Bundle>>) -> Result<Installed, Error> {
         self.update(|set| set.install(bundle))
+    }
+
+    /// As [`BundleSet::force_install`].
+    pub fn force_install(&self, bundle: impl Into<Arc<Bundle>>) -> Installed {
+        let bundle = bundle.into();
+        self.change(|set| set.force_install(bundle))
+    }
+
+    /// As [`BundleSet::remove`].
+    pub fn remove<'t>(&self, trust_domain: impl Into<TrustDomainRef<'t>>) -> Option<Arc<Bundle>> {
+        let trust_domain = trust_domain.into();
+        self.change(|set| set.remove(trust_domain))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut BundleSet) -> T) -> T {
+        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = BundleSet::clone(&self.current.load());
+        let outcome = change(&mut next);
+        self.current.store(Arc::new(next));
+        outcome
     }
 
     /// Puts a whole set in place, as with a bundle map.

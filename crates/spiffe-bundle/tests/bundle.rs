@@ -11,8 +11,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jose_x509::jwk::Jwk;
-use jose_x509::{Algorithm, CryptoProvider, SigningKey, provider::ring};
+use jose_x509::{Algorithm, CryptoProvider, SigningKey, base64url, provider::ring};
 use pki_types::CertificateDer;
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
@@ -549,6 +551,7 @@ fn bundle_maps() {
     }
 }
 
+/// Covers: SPIFFE-BUNDLE-A16
 #[test]
 fn limits() {
     let entry = json!({"kty": "XYZ"});
@@ -562,12 +565,320 @@ fn limits() {
     );
     let long = json!({"keys": [], "x": "a".repeat(spiffe_bundle::MAX_DOCUMENT_SIZE)});
     assert_eq!(code(parse(&long)), "too_large");
-    let deep = format!(r#"{{"keys":[],"x":{}{}}}"#, "[".repeat(40), "]".repeat(40));
-    assert_eq!(code(parse_text(&deep)), "too_deep");
+    for (depth, expected) in [(15, "valid"), (16, "too_deep"), (40, "too_deep")] {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let deep = format!(r#"{{"keys":[],"x":{open}{close}}}"#);
+        assert_eq!(code(parse_text(&deep)), expected, "{depth}");
+    }
+    let many = json!({"keys": vec![json!({}); 100_000]});
+    assert_eq!(code(parse(&many)), "too_many_keys");
+}
+
+/// Shapes of 10 MB and less that cost a parser time: an error each, without a stack overflow or minutes.
+///
+/// Covers: SPIFFE-BUNDLE-A16
+#[test]
+fn hostile_documents_of_ten_megabytes() {
+    let size = 10_000_000;
+    let fill = |unit: &str| unit.repeat(size / unit.len());
+    for (start, unit) in [
+        ("", "["),
+        ("", "{\"a\":"),
+        ("{\"keys\":[", "[],"),
+        ("{\"keys\":[", "{},"),
+        ("{\"keys\":[{\"x5c\":[", "\"AAAA\","),
+        ("{\"keys\":[{\"kid\":\"", "\\u0061"),
+        ("{\"spiffe_sequence\":", "9"),
+    ] {
+        for cut in [size, 1 << 20] {
+            let mut text = format!("{start}{}", fill(unit));
+            text.truncate(cut);
+            assert!(parse_text(&text).is_err(), "{start}{unit}");
+        }
+    }
+    // 250 names in each of many objects are what costs most per byte.
+    let names: Vec<String> = (0..250).map(|n| format!("\"n{n}\":0")).collect();
+    let object = format!("{{{}}}", names.join(","));
+    let objects = vec![object; 1024].join(",");
+    let bundle = parse_text(&format!("{{\"keys\":[{objects}]}}")).unwrap();
+    assert_eq!((bundle.skipped(), bundle.is_empty()), (1024, true));
+}
+
+/// Keys that no signature is to be verified with: each is left out and reported, and the others serve.
+///
+/// Covers: SPIFFE-BUNDLE-4.2-5, SPIFFE-BUNDLE-A16
+#[test]
+fn bad_public_keys() {
+    let rsa = |bits: usize, e: &str| {
+        let mut modulus = vec![0xff; bits / 8];
+        modulus[bits / 8 - 1] = 0x01;
+        modulus[1] = 0x7b;
+        json!({"kty": "RSA", "use": "jwt-svid", "kid": "r", "e": e, "n": base64url::encode(&modulus)})
+    };
+    let ec = |crv: &str, x: &str, y: &str| json!({"kty": "EC", "use": "jwt-svid", "kid": "e", "crv": crv, "x": x, "y": y});
+    let good = key("e").to_members();
+    let (x, y) = (good["x"].as_str().unwrap(), good["y"].as_str().unwrap());
+    let zero = "A".repeat(43);
+    let cases = [
+        rsa(1024, "AQAB"),
+        rsa(2040, "AQAB"),
+        rsa(8200, "AQAB"),
+        rsa(16_384, "AQAB"),
+        rsa(2048, "AQ"),
+        rsa(2048, "AA"),
+        rsa(2048, "AQAA"),
+        rsa(2048, "AAAAAQAB"),
+        ec("P-256", y, x),
+        ec("P-256", &zero, &zero),
+        ec("P-256", &x[..42], y),
+        ec("P-256", &format!("{x}="), y),
+        ec("P-256", &format!("AA{x}"), y),
+        ec("P-384", x, y),
+        ec("P-512", x, y),
+        ec("secp256k1", x, y),
+        // Bits beyond the last byte are not zero: a second spelling of the same number.
+        ec("P-256", &format!("{}_", &zero[..42]), y),
+        json!({"kty": "EC", "use": "jwt-svid", "kid": "e", "crv": "P-256", "x": x}),
+        json!({"kty": "EC", "use": "jwt-svid", "kid": "e", "crv": "P-256", "x": 1, "y": y}),
+        json!({"kty": "EC", "use": "jwt-svid", "kid": "e", "crv": "P-256", "x": x, "y": y, "n": "AQ"}),
+        json!({"kty": "EC", "use": "jwt-svid", "kid": "e", "crv": "P-256", "x": x, "y": y, "alg": "ES384"}),
+        json!({"kty": "EC", "use": "jwt-svid", "kid": "e", "crv": "P-256", "x": x, "y": y, "alg": "none"}),
+    ];
+    for case in cases {
+        let mut document = full();
+        document["keys"]
+            .as_array_mut()
+            .unwrap()
+            .insert(1, case.clone());
+        let bundle = parse(&document).unwrap();
+        assert_eq!(counts(&bundle), [1, 1, 1], "{case}");
+        let [diagnostic] = bundle.diagnostics() else {
+            panic!("{case}: {:?}", bundle.diagnostics());
+        };
+        assert_eq!(diagnostic.index, 1);
+        assert!(matches!(diagnostic.problem, EntryProblem::Key(_)), "{case}");
+    }
+    // The same ones as they should be.
+    for case in [rsa(2048, "AQAB"), ec("P-256", x, y)] {
+        let bundle = parse(&json!({"keys": [case]})).unwrap();
+        assert_eq!(counts(&bundle), [0, 1, 0]);
+    }
+}
+
+/// Covers: SPIFFE-BUNDLE-4.1-1
+#[test]
+fn further_parameters() {
+    let bundle = parse(&full()).unwrap();
+    let more = |name: &str| serde_json::Map::from_iter([(name.to_owned(), json!({"a": [1]}))]);
+    let text = bundle.to_json_with(more("x_foo")).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&text).unwrap()["x_foo"]["a"][0],
+        1
+    );
+    assert_eq!(parse_text(&text).unwrap(), bundle);
+    for taken in ["keys", "spiffe_sequence", "spiffe_refresh_hint"] {
+        assert_eq!(code(bundle.to_json_with(more(taken))), "reserved_parameter");
+    }
+}
+
+/// Covers: SPIFFE-BUNDLE-4.1.2-2
+#[test]
+fn refresh_hints_are_whole_seconds() {
+    let hint = |hint| {
+        Bundle::builder(&PROVIDER, td("example.org"))
+            .with_refresh_hint(hint)
+            .build()
+    };
+    let minute = hint(Duration::from_secs(60)).unwrap().to_json();
+    assert!(minute.contains(r#""spiffe_refresh_hint":60"#));
+    for bad in [0, 1, 999, 1500] {
+        assert_eq!(code(hint(Duration::from_millis(bad))), "refresh_hint");
+    }
+}
+
+/// Covers: SPIFFE-BUNDLE-2-2
+#[test]
+fn a_key_of_two_trust_domains_is_reported() {
+    let (jwt, root) = (key("j"), ca("root"));
+    let builder = |name: &str| Bundle::builder(&PROVIDER, td(name));
+    let mut set = BundleSet::new();
+    set.add(builder("a.test").with_jwt_authority(&jwt).build().unwrap())
+        .unwrap();
+    set.add(
+        builder("b.test")
+            .with_x509_authority(&root)
+            .build()
+            .unwrap(),
+    )
+    .unwrap();
+    assert!(set.shared_keys().is_empty());
+    // Under another name and use it is still the same key.
+    let wit = Jwk::new(jwt.key().clone()).with_kid("w");
+    let c = builder("c.test")
+        .with_wit_authority(&wit)
+        .with_x509_authority(&root);
+    set.add(c.build().unwrap()).unwrap();
+    let pairs: Vec<_> = set
+        .shared_keys()
+        .into_iter()
+        .map(|shared| (shared.first.to_string(), shared.second.to_string()))
+        .collect();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(pairs, [pair("b.test", "c.test"), pair("a.test", "c.test")]);
+}
+
+/// A map is the whole state: what it leaves out is gone, and what is wrong with it changes nothing.
+///
+/// Covers: SPIFFE-BUNDLE-AppB.1-1, SPIFFE-BUNDLE-AppB.1-2, SPIFFE-BUNDLE-5.1.1-3, SPIFFE-BUNDLE-5.1.1-6
+/// Covers: SPIFFE-BUNDLE-5.1.1-7, SPIFFE-BUNDLE-A20
+#[test]
+fn maps_replace_everything_at_once() {
+    let builder = |name: &str| Bundle::builder(&PROVIDER, td(name)).with_jwt_authority(&key("j"));
+    let (a, b) = (builder("a.test"), builder("b.test").with_sequence(9));
+    let mut both = BundleSet::new();
+    both.add(a.build().unwrap()).unwrap();
+    both.add(b.clone().build().unwrap()).unwrap();
+    assert_eq!(code(both.add(b.build().unwrap())), "duplicate_trust_domain");
+    let sequences: Vec<_> = both
+        .iter()
+        .map(|bundle| (bundle.trust_domain().as_str(), bundle.sequence()))
+        .collect();
+    assert_eq!(sequences, [("a.test", Some(1)), ("b.test", Some(9))]);
+
+    let (home, other) = (td("a.test"), td("b.test"));
+    let shared = SharedBundleSet::new(both.clone());
+    let broken = both.to_map_json().replace("b.test", "B.test");
+    let before = shared.snapshot();
+    assert!(BundleSet::parse_map(&PROVIDER, broken.as_bytes()).is_err());
+    assert_eq!(shared.snapshot(), before);
+
+    // One consumer gets one bundle.
+    let one = both.filtered(|trust_domain| trust_domain == home.as_trust_domain_ref());
+    let mut map: Value = serde_json::from_str(&one.to_map_json()).unwrap();
+    map["trust_domains"]["a.test"]["spiffe_refresh_hint"] = 1.into();
+    let next = BundleSet::parse_map(&PROVIDER, map.to_string().as_bytes()).unwrap();
+    assert_eq!(next.get(&home).unwrap().refresh_hint(), None);
+    shared.replace(next);
+    assert_eq!(
+        shared.jwt_authorities((&home).into()).unwrap().keys().len(),
+        1
+    );
+    assert!(shared.jwt_authorities((&other).into()).is_none());
+}
+
+/// Readers see one version or the other while somebody writes, and never wait for it.
+#[test]
+fn readers_beside_a_writer() {
+    const VERSIONS: u64 = 300;
+    let home = td("a.test");
+    let shared = Arc::new(SharedBundleSet::default());
+    let version = |sequence: u64| {
+        Bundle::builder(&PROVIDER, td("a.test"))
+            .with_sequence(sequence)
+            .with_jwt_authority(&key(&format!("k{sequence}")))
+            .build()
+            .unwrap()
+    };
+    shared.install(version(0)).unwrap();
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut last, mut reads) = (0, 0_u64);
+                    while last < VERSIONS {
+                        let snapshot = shared.snapshot();
+                        let bundle = snapshot.get(&home).unwrap();
+                        let sequence = bundle.sequence().unwrap();
+                        assert!(sequence >= last, "back from {last} to {sequence}");
+                        // The number and the key are of one version.
+                        assert!(bundle.jwt_keys().get(&format!("k{sequence}")).is_some());
+                        (last, reads) = (sequence, reads + 1);
+                    }
+                    reads
+                })
+            })
+            .collect();
+        for sequence in 1..=VERSIONS {
+            assert_eq!(shared.install(version(sequence)), Ok(Installed::Replaced));
+        }
+        for reader in readers {
+            assert!(reader.join().unwrap() > 0);
+        }
+    });
+    // A reader that holds a version does not keep a writer from the next one, nor the other way round.
+    let held = shared.snapshot();
+    shared
+        .update(|set| {
+            assert!(shared.jwt_authorities((&home).into()).is_some());
+            set.remove(&home);
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+    assert!(held.get(&home).is_some() && shared.snapshot().is_empty());
+}
+
+/// Roots in PEM are as good as those of a document.
+///
+/// Covers: SPIFFE-FEDERATION-5.2.2.2-3
+#[test]
+fn roots_from_pem() {
+    let roots = [ca("one"), ca("two")];
+    let pem: String = roots.iter().map(|der| pem_of("CERTIFICATE", der)).collect();
+    let builder = || Bundle::builder(&PROVIDER, td("example.org"));
+    let bundle = builder().with_x509_authorities_pem(&pem).unwrap();
+    let bundle = bundle.build().unwrap();
+    let certificates: Vec<_> = bundle.x509_anchors().certificates().cloned().collect();
+    assert_eq!(certificates, roots);
+    assert_eq!(parse_text(&bundle.to_json()).unwrap(), bundle);
+    let other = pem_of("PRIVATE KEY", b"secret");
+    let cut = pem.replace("-----END", "----END");
+    for bad in ["", "none", other.as_str(), cut.as_str()] {
+        assert_eq!(code(builder().with_x509_authorities_pem(bad)), "pem");
+    }
+}
+
+fn pem_of(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// An entry is understood as the same JWK by itself would be.
+    #[test]
+    fn entries_are_read_as_jwks_are(
+        crv in "P-256|P-384|P-25|secp256k1",
+        swap: bool,
+        pad in "|=|A|AAAA",
+        alg in prop::option::of("ES256|ES384|RS256|none"),
+        kid in "[a-z]{0,3}",
+        extra in prop::option::of(prop::sample::select(vec!["n", "e", "key_ops", "x5t#S256", "foo"])),
+    ) {
+        let good = key("k").to_members();
+        let (x, y) = (good["x"].as_str().unwrap(), good["y"].as_str().unwrap());
+        let (x, y) = if swap { (y, x) } else { (x, y) };
+        let mut entry = json!({"kty": "EC", "use": "wit-svid", "crv": crv, "x": format!("{x}{pad}"), "y": y, "kid": kid});
+        if let Some(alg) = &alg {
+            entry["alg"] = alg.as_str().into();
+        }
+        if let Some(name) = extra {
+            entry[name] = if name == "key_ops" { json!(["verify"]) } else { "AQAB".into() };
+        }
+        let bundle = parse(&json!({"keys": [entry.clone()]})).unwrap();
+        match Jwk::from_value(&entry) {
+            Ok(jwk) if !kid.is_empty() => {
+                prop_assert_eq!(bundle.skipped(), 0);
+                prop_assert_eq!(bundle.wit_keys().get(&kid).unwrap().jwk().key(), jwk.key());
+                prop_assert_eq!(bundle.wit_keys().keys()[0].jwk().algorithm(), None);
+            }
+            Ok(_) => prop_assert_eq!(bundle.diagnostics()[0].problem, EntryProblem::NoKid),
+            Err(jose_x509::Error::InvalidKey { problem }) => {
+                prop_assert_eq!(bundle.diagnostics()[0].problem, EntryProblem::Key(problem));
+            }
+            Err(error) => prop_assert!(false, "{}", error),
+        }
+    }
 
     /// Covers: SPIFFE-BUNDLE-4-2
     #[test]

@@ -8,11 +8,13 @@
     unreachable_pub
 )]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jose_x509::{CryptoProvider, provider::ring};
 use pki_types::UnixTime;
+use proptest::prelude::*;
 use spiffe_bundle::federation::{
     FetchPlan, FetchStep, RefreshPolicy, Relationship, ServerIdentity,
 };
@@ -34,7 +36,7 @@ fn web() -> Relationship {
     Relationship::https_web(td(), URL).unwrap()
 }
 
-fn redirect<'r>(plan: FetchPlan<'r>, status: u16, location: &str) -> Result<FetchPlan<'r>, Error> {
+fn redirect(plan: FetchPlan, status: u16, location: &str) -> Result<FetchPlan, Error> {
     let mut headers = HeaderMap::new();
     headers.insert(header::LOCATION, HeaderValue::from_str(location).unwrap());
     let status = StatusCode::from_u16(status).unwrap();
@@ -142,7 +144,7 @@ fn fetched_bundle_has_the_configured_trust_domain() {
     assert_eq!(bundle.trust_domain(), td().as_trust_domain_ref());
 }
 
-/// Covers: SPIFFE-FEDERATION-5.2.1.4-3, SPIFFE-FEDERATION-5.2.1.4-5
+/// Covers: SPIFFE-FEDERATION-5.2.1.4-3, SPIFFE-FEDERATION-5.2.1.4-5, SPIFFE-FEDERATION-4.3-1
 /// Covers: SPIFFE-FEDERATION-5.2.1.4-6, SPIFFE-FEDERATION-7.5.1-1, SPIFFE-FEDERATION-A4, SPIFFE-FEDERATION-A5
 /// Covers: SPIFFE-FEDERATION-A7
 #[test]
@@ -198,7 +200,7 @@ fn redirects() {
     assert_eq!(code(two), "redirect_location");
 }
 
-/// Covers: SPIFFE-FEDERATION-A19
+/// Covers: SPIFFE-FEDERATION-A19, SPIFFE-FEDERATION-A15
 #[test]
 fn only_200_with_a_bundle_is_success() {
     let relationship = web();
@@ -226,6 +228,13 @@ fn only_200_with_a_bundle_is_success() {
         respond(200, &vec![b' '; MAX_DOCUMENT_SIZE + 1]),
         "response_too_large"
     );
+    // Nothing is decompressed: a bomb is refused by its field, before it is read as JSON.
+    let mut coded = HeaderMap::new();
+    coded.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let coded = relationship
+        .fetch()
+        .response(&PROVIDER, StatusCode::OK, &coded, br#"{"keys":[]}"#);
+    assert_eq!(code(coded), "content_encoding");
 }
 
 /// Covers: SPIFFE-BUNDLE-4.1.2-4, SPIFFE-BUNDLE-6.1-1, SPIFFE-BUNDLE-A17, SPIFFE-FEDERATION-4.1-6
@@ -246,4 +255,42 @@ fn next_fetch_is_bounded() {
         [10, 60, 86_400, 86_400]
     );
     assert_eq!(policy.next(None, now).as_secs(), 1_300);
+}
+
+proptest! {
+    /// Never before the interval is over, never later than a tenth after what the failures make of it.
+    ///
+    /// Covers: SPIFFE-FEDERATION-6.2-2, SPIFFE-FEDERATION-A20, SPIFFE-FEDERATION-4.1-6
+    #[test]
+    fn backoff_is_later_and_bounded(hint in 1u64..200_000, failures in 0u32..70, random: u64, start in 0u64..1 << 40) {
+        let policy = RefreshPolicy::default();
+        let bundle = Bundle::builder(&PROVIDER, td())
+            .with_refresh_hint(Duration::from_secs(hint))
+            .build()
+            .unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(start));
+        let interval = policy.interval(Some(&bundle)).as_secs();
+        let wait = policy
+            .next_with_jitter(Some(&bundle), failures, now, random)
+            .as_secs() - start;
+        prop_assert!(wait >= interval && wait <= policy.max.as_secs());
+        let doubled = interval.saturating_mul(1 << failures.saturating_sub(1).min(16));
+        let base = doubled.min(3600.max(interval));
+        prop_assert!(wait >= base.min(policy.max.as_secs()));
+        prop_assert!(wait <= base + base.div_ceil(10));
+        if failures < 2 {
+            prop_assert!(wait <= interval + interval.div_ceil(10));
+        }
+    }
+}
+
+#[test]
+fn jitter_keeps_clients_apart() {
+    let policy = RefreshPolicy::default();
+    let now = UnixTime::since_unix_epoch(Duration::ZERO);
+    let due: BTreeSet<u64> = (0..1000_u64)
+        .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .map(|random| policy.next_with_jitter(None, 0, now, random).as_secs())
+        .collect();
+    assert!(due.len() >= 30 && due.iter().all(|at| (300..=330).contains(at)));
 }

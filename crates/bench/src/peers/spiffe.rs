@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use spiffe::{JwtBundle, JwtBundleSet, JwtSvid, TrustDomain};
+use spiffe::{JwtBundle, JwtBundleSet, JwtSvid, SpiffeId, TrustDomain};
 
 use crate::fixtures::{AUDIENCE, Key};
 use crate::harness::Work;
@@ -25,5 +25,40 @@ pub fn verify(others: &[Key], signer: &Key, token: &str) -> Work {
     Work::new(move || {
         JwtSvid::parse_and_validate(black_box(&token), &bundles, &[AUDIENCE])
             .expect("the token is good")
+    })
+}
+
+/// Parses a SPIFFE ID. It has no borrowed form.
+#[must_use]
+pub fn id(text: &'static str) -> Work {
+    Work::new(move || SpiffeId::new(black_box(text)).expect("it is valid"))
+}
+
+/// Reads a bundle document as a key set: it keeps each entry as JSON and looks at nothing but its `kid`.
+#[must_use]
+pub fn bundle(json: Vec<u8>) -> Work {
+    let domain = TrustDomain::new("prod.example.org").expect("a trust domain");
+    Work::new(move || {
+        JwtBundle::from_jwt_authorities(domain.clone(), black_box(&json)).expect("it is good")
+    })
+}
+
+/// Looks up one trust domain after the other.
+#[must_use]
+pub fn lookup(domains: &[spiffe_id::TrustDomain]) -> Work {
+    let domains: Vec<_> = domains
+        .iter()
+        .map(|domain| TrustDomain::new(domain.as_str()).expect("a trust domain"))
+        .collect();
+    let mut bundles = JwtBundleSet::new();
+    for domain in &domains {
+        bundles.add_bundle(JwtBundle::new(domain.clone()));
+    }
+    let mut at = 0;
+    Work::new(move || {
+        at = (at + 4099) % domains.len();
+        let bundle = bundles.get(domains.get(at).expect("it is within"));
+        assert!(bundle.is_some());
+        bundle
     })
 }

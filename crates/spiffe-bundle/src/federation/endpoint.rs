@@ -1,9 +1,12 @@
 //! The configured side of a federation relationship (section 5).
 
+use std::sync::Arc;
+
 use spiffe_id::{SpiffeId, TrustDomain, TrustDomainRef};
 use url::Url;
 
 use super::fetch::FetchPlan;
+use crate::Bundle;
 use crate::error::{Error, UrlProblem};
 
 /// How the endpoint's server is authenticated.
@@ -37,6 +40,7 @@ pub struct Relationship {
     pub(super) url: Url,
     pub(super) profile: EndpointProfile,
     pub(super) follow_redirects: bool,
+    pub(super) bootstrap: Option<Bundle>,
 }
 
 impl Relationship {
@@ -51,6 +55,7 @@ impl Relationship {
             url: endpoint_url(url)?,
             profile: EndpointProfile::HttpsWeb,
             follow_redirects: true,
+            bootstrap: None,
         })
     }
 
@@ -102,6 +107,21 @@ impl Relationship {
         self
     }
 
+    /// Sets the first bundle of the trust domain, which the operator got by other means. A self-serving endpoint of
+    /// profile `https_spiffe` needs one. It is used until there is another one: a bundle that was stored after an
+    /// earlier fetch is never replaced by it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignBundle`] for the bundle of another trust domain.
+    pub fn with_bootstrap(mut self, bundle: Bundle) -> Result<Self, Error> {
+        if bundle.trust_domain() != self.trust_domain() {
+            return Err(Error::ForeignBundle);
+        }
+        self.bootstrap = Some(bundle);
+        Ok(self)
+    }
+
     /// The trust domain whose bundle is fetched.
     #[must_use]
     pub fn trust_domain(&self) -> TrustDomainRef<'_> {
@@ -120,6 +140,17 @@ impl Relationship {
         &self.profile
     }
 
+    /// The trust domain of the endpoint's server, whose bundle authenticates it: under `https_spiffe` alone.
+    #[must_use]
+    pub fn endpoint_trust_domain(&self) -> Option<TrustDomainRef<'_>> {
+        match &self.profile {
+            EndpointProfile::HttpsWeb => None,
+            EndpointProfile::HttpsSpiffe { endpoint_spiffe_id } => {
+                Some(endpoint_spiffe_id.trust_domain())
+            }
+        }
+    }
+
     /// Whether the endpoint's server belongs to the trust domain whose bundle it serves, so that the
     /// operator has to provide its first bundle.
     #[must_use]
@@ -130,8 +161,8 @@ impl Relationship {
 
     /// Begins a fetch, always at the configured URL: redirects of earlier fetches are forgotten.
     #[must_use]
-    pub fn fetch(&self) -> FetchPlan<'_> {
-        FetchPlan::new(self)
+    pub fn fetch(&self) -> FetchPlan {
+        FetchPlan::new(Arc::new(self.clone()))
     }
 }
 

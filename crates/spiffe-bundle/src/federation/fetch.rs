@@ -1,8 +1,9 @@
 //! One fetch: requests to send, responses to judge.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, LOCATION};
+use http::header::{ACCEPT, CONTENT_ENCODING, LOCATION};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use jose_x509::CryptoProvider;
 use spiffe_id::SpiffeId;
@@ -35,8 +36,8 @@ pub enum ServerIdentity<'a> {
 /// [`MAX_DOCUMENT_SIZE`](crate::MAX_DOCUMENT_SIZE) bytes of decoded body, and gives the response to
 /// [`response`](Self::response).
 #[derive(Clone, Debug)]
-pub struct FetchPlan<'r> {
-    relationship: &'r Relationship,
+pub struct FetchPlan {
+    relationship: Arc<Relationship>,
     url: Url,
     redirects: u8,
 }
@@ -44,19 +45,19 @@ pub struct FetchPlan<'r> {
 /// What a response led to.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum FetchStep<'r> {
+pub enum FetchStep {
     /// Send this next.
-    Redirect(FetchPlan<'r>),
+    Redirect(FetchPlan),
     /// The bundle of the relationship's trust domain, to be
     /// [installed](crate::BundleSet::install).
     Fetched(Box<Bundle>),
 }
 
-impl<'r> FetchPlan<'r> {
-    pub(super) fn new(relationship: &'r Relationship) -> Self {
+impl FetchPlan {
+    pub(super) fn new(relationship: Arc<Relationship>) -> Self {
         Self {
-            relationship,
             url: relationship.url.clone(),
+            relationship,
             redirects: 0,
         }
     }
@@ -65,6 +66,12 @@ impl<'r> FetchPlan<'r> {
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// What is fetched, from where and how.
+    #[must_use]
+    pub fn relationship(&self) -> &Arc<Relationship> {
+        &self.relationship
     }
 
     /// How many redirects were followed.
@@ -106,19 +113,21 @@ impl<'r> FetchPlan<'r> {
     ///
     /// # Errors
     ///
-    /// [`Error::Status`] for anything but 200 and a redirect; the redirect errors; the errors of
-    /// [`Bundle::parse`].
+    /// [`Error::Status`] for anything but 200 and a redirect; [`Error::ResponseTooLarge`];
+    /// [`Error::ContentEncoding`]; the redirect errors; the errors of [`Bundle::parse`].
     pub fn response(
         self,
         provider: &CryptoProvider,
         status: StatusCode,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<FetchStep<'r>, Error> {
+    ) -> Result<FetchStep, Error> {
         match status.as_u16() {
             200 if body.len() > MAX_DOCUMENT_SIZE => Err(Error::ResponseTooLarge {
                 limit: MAX_DOCUMENT_SIZE,
             }),
+            // Nothing was asked for that has to be decompressed, whatever its size would then be.
+            200 if headers.contains_key(CONTENT_ENCODING) => Err(Error::ContentEncoding),
             200 => {
                 let trust_domain = self.relationship.trust_domain.clone();
                 let bundle = Bundle::parse(provider, trust_domain, body)?;

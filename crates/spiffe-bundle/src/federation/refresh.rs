@@ -16,6 +16,11 @@ pub struct RefreshPolicy {
     pub max: Duration,
     /// The interval without a hint. Default: 300 seconds.
     pub without_hint: Duration,
+    /// The longest interval after failures in a row, where the normal one is not longer. Default: one hour.
+    pub max_backoff: Duration,
+    /// How old a bundle may become without a successful fetch before it is dropped, so that every SVID of its trust
+    /// domain is refused. Default: no limit, since bundles do not expire by themselves.
+    pub max_stale: Option<Duration>,
 }
 
 impl RefreshPolicy {
@@ -29,15 +34,48 @@ impl RefreshPolicy {
             .max(self.min)
     }
 
-    /// When the next fetch is due after one that ended at `now`, whether it succeeded or not: a failure is
-    /// no reason to ask more often. `bundle` is the installed one.
+    /// When the next fetch is due after one that succeeded at `now`, without jitter.
     #[must_use]
     pub fn next(&self, bundle: Option<&Bundle>, now: UnixTime) -> UnixTime {
-        let due = now
-            .as_secs()
-            .saturating_add(self.interval(bundle).as_secs());
-        UnixTime::since_unix_epoch(Duration::from_secs(due))
+        later(now, self.interval(bundle))
     }
+
+    /// When the next fetch is due after one that ended at `now`, as the last of `failures` in a row (none if it
+    /// succeeded). `bundle` is the installed one.
+    ///
+    /// A failure is no reason to ask more often: after the first one the interval is the normal one, and it doubles
+    /// with each further one up to [`max_backoff`](Self::max_backoff). `random` is any uniform number; of it
+    /// come up to ten percent on top, so that those who began together do not stay together.
+    #[must_use]
+    pub fn next_with_jitter(
+        &self,
+        bundle: Option<&Bundle>,
+        failures: u32,
+        now: UnixTime,
+        random: u64,
+    ) -> UnixTime {
+        let interval = self.interval(bundle);
+        let doublings = failures.saturating_sub(1).min(16);
+        let backoff = interval
+            .saturating_mul(1 << doublings)
+            .min(self.max_backoff.max(interval));
+        let span = backoff.as_millis().checked_div(10).unwrap_or_default();
+        let span = u64::try_from(span).unwrap_or(u64::MAX);
+        let extra = random
+            .checked_rem(span.saturating_add(1))
+            .unwrap_or_default();
+        // In whole seconds, as the times are; never before the interval is over.
+        let extra = Duration::from_secs(extra.div_ceil(1000));
+        later(
+            now,
+            backoff.saturating_add(extra).min(self.max).max(interval),
+        )
+    }
+}
+
+pub(super) fn later(now: UnixTime, by: Duration) -> UnixTime {
+    let due = now.as_secs().saturating_add(by.as_secs());
+    UnixTime::since_unix_epoch(Duration::from_secs(due))
 }
 
 impl Default for RefreshPolicy {
@@ -46,6 +84,8 @@ impl Default for RefreshPolicy {
             min: Duration::from_secs(10),
             max: Duration::from_secs(24 * 60 * 60),
             without_hint: Duration::from_secs(300),
+            max_backoff: Duration::from_secs(60 * 60),
+            max_stale: None,
         }
     }
 }

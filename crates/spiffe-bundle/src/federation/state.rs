@@ -1,0 +1,547 @@
+//! The federation of one trust domain with others: what is asked for when, and what becomes of the answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jose_x509::CryptoProvider;
+use pki_types::UnixTime;
+use spiffe_id::{TrustDomain, TrustDomainRef};
+use url::Url;
+
+use super::endpoint::Relationship;
+use super::event::{Alert, Event, EventKind, SEQUENCE_JUMP};
+use super::fetch::FetchPlan;
+use super::refresh::{RefreshPolicy, later};
+use super::trust::{self, Known};
+use crate::error::Error;
+use crate::{Bundle, Installed, SharedBundleSet};
+
+/// The relationships of one trust domain with others, each in one direction, and when each is polled.
+///
+/// It does no I/O. The caller asks what is [`due`](Self::due), [begins](Self::begin) a fetch, sends its requests, and
+/// hands in the result ([`accept`](Self::accept)). What is accepted goes first into the caller's store, so that
+/// a restart finds it, and then to the verifiers ([`distribute`](Self::distribute)), who read the shared
+/// [`SharedBundleSet`]. Every relationship writes the bundle of its own trust domain and no other.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use jose_x509::provider::ring;
+/// use pki_types::UnixTime;
+/// use spiffe_bundle::federation::{FetchStep, Federation, Relationship};
+/// use spiffe_bundle::{JwtBundleSource, SharedBundleSet};
+/// use spiffe_id::TrustDomain;
+///
+/// let bundles = Arc::new(SharedBundleSet::default());
+/// let home = TrustDomain::parse("example.org")?;
+/// let partner = TrustDomain::parse("partner.example")?;
+/// let mut federation = Federation::new(ring::provider(), home, Arc::clone(&bundles));
+///
+/// let now = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
+/// let endpoint = Relationship::https_web(partner.clone(), "https://partner.example/bundle.json")?;
+/// federation.establish([endpoint], now)?;
+///
+/// for trust_domain in federation.due(now) {
+///     let plan = federation.begin(&trust_domain, now)?;
+///     let attempt = plan.attempt();
+///     // Send `plan.request()?` to `plan.server()`, and hand in what comes back.
+///     let (status, headers) = (http::StatusCode::OK, http::HeaderMap::new());
+///     let step = plan.response(&ring::provider(), status, &headers, br#"{"keys":[]}"#)?;
+///     let FetchStep::Fetched(bundle) = step else { continue };
+///     let accepted = federation.accept(attempt, Ok(*bundle), now, 0x5eed);
+///     // Store `accepted.bundle()`, then:
+///     let event = federation.distribute(accepted);
+///     assert_eq!(event.trust_domain, trust_domain);
+/// }
+/// assert!(bundles.jwt_authorities((&partner).into()).is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Federation {
+    provider: CryptoProvider,
+    home: TrustDomain,
+    bundles: Arc<SharedBundleSet>,
+    policy: RefreshPolicy,
+    external: BTreeSet<TrustDomain>,
+    states: BTreeMap<TrustDomain, State>,
+}
+
+#[derive(Debug)]
+struct State {
+    relationship: Arc<Relationship>,
+    depth: usize,
+    due: UnixTime,
+    failures: u32,
+    /// When the bundle was last known to be current.
+    fresh: UnixTime,
+    last_error: Option<&'static str>,
+    /// The operator set the bundle, and the next one that is fetched replaces it whatever its number.
+    set_by_operator: bool,
+}
+
+/// A fetch that is under way: what it asked for, and how far it came.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    relationship: Arc<Relationship>,
+    url: Url,
+    redirects: u8,
+}
+
+/// The result of a fetch, checked and not yet in force.
+#[derive(Debug)]
+#[must_use = "a bundle that is not distributed does not take effect"]
+pub struct Accepted {
+    attempt: Attempt,
+    at: UnixTime,
+    random: u64,
+    result: Result<Arc<Bundle>, Error>,
+}
+
+impl Accepted {
+    /// The bundle, to be stored before it is distributed; or why there is none, so that the stored one stays.
+    ///
+    /// # Errors
+    ///
+    /// That of the fetch, or [`Error::Rollback`].
+    pub fn bundle(&self) -> Result<&Arc<Bundle>, &Error> {
+        self.result.as_ref()
+    }
+}
+
+/// How a relationship fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Its parameters.
+    pub relationship: Arc<Relationship>,
+    /// `spiffe_sequence` of the bundle in force: what tells how far a rotation has come.
+    pub sequence: Option<u64>,
+    /// Whether there is a bundle in force.
+    pub has_bundle: bool,
+    /// How many relationships, this one included, can change the bundle.
+    pub depth: usize,
+    /// When the endpoint is asked next.
+    pub next: UnixTime,
+    /// How many fetches in a row failed.
+    pub failures: u32,
+    /// [`Error::code`] of the last fetch, if it failed.
+    pub last_error: Option<&'static str>,
+}
+
+impl FetchPlan {
+    /// What identifies this fetch when its result is handed in.
+    #[must_use]
+    pub fn attempt(&self) -> Attempt {
+        Attempt {
+            relationship: Arc::clone(self.relationship()),
+            url: self.url().clone(),
+            redirects: self.redirects(),
+        }
+    }
+}
+
+/// What the state and a batch of new relationships know together.
+struct Candidates<'f> {
+    federation: &'f Federation,
+    added: &'f BTreeMap<TrustDomain, Arc<Relationship>>,
+}
+
+impl Known for Candidates<'_> {
+    fn relationship(&self, trust_domain: TrustDomainRef<'_>) -> Option<&Relationship> {
+        let name = trust_domain.as_str();
+        let old = || Some(&self.federation.states.get(name)?.relationship);
+        self.added.get(name).or_else(old).map(|one| &**one)
+    }
+
+    fn has_bundle(&self, trust_domain: TrustDomainRef<'_>) -> bool {
+        let name = trust_domain.as_str();
+        self.federation.home == trust_domain
+            || self.federation.external.contains(name)
+            || self
+                .federation
+                .bundles
+                .snapshot()
+                .get(trust_domain)
+                .is_some()
+            || self
+                .added
+                .get(name)
+                .is_some_and(|one| one.bootstrap.is_some())
+    }
+}
+
+impl Federation {
+    /// The federation of `home`, without relationships. What is in `bundles` already counts as stored.
+    #[must_use]
+    pub fn new(provider: CryptoProvider, home: TrustDomain, bundles: Arc<SharedBundleSet>) -> Self {
+        Self {
+            provider,
+            home,
+            bundles,
+            policy: RefreshPolicy::default(),
+            external: BTreeSet::new(),
+            states: BTreeMap::new(),
+        }
+    }
+
+    /// Sets the bounds on the time between two fetches.
+    #[must_use]
+    pub fn with_policy(mut self, policy: RefreshPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Says that somebody else puts the bundle of `trust_domain` into the set, so that an endpoint whose server is of
+    /// that trust domain can be authenticated. `home` needs no saying.
+    #[must_use]
+    pub fn with_external(mut self, trust_domain: TrustDomain) -> Self {
+        self.external.insert(trust_domain);
+        self
+    }
+
+    /// The provider that prepares the keys.
+    #[must_use]
+    pub const fn provider(&self) -> &CryptoProvider {
+        &self.provider
+    }
+
+    /// The bundles that are in force.
+    #[must_use]
+    pub const fn bundles(&self) -> &Arc<SharedBundleSet> {
+        &self.bundles
+    }
+
+    /// Begins relationships, all of them or none. Each is due at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HomeTrustDomain`]; [`Error::DuplicateRelationship`]; [`Error::NoEndpointBundle`] when an endpoint's
+    /// server could not be authenticated, because nobody provides the bundle of its trust domain; and
+    /// [`Error::EndpointTrustCycle`] when relationships wait for each other.
+    pub fn establish(
+        &mut self,
+        relationships: impl IntoIterator<Item = Relationship>,
+        now: UnixTime,
+    ) -> Result<Vec<Event>, Error> {
+        let mut added = BTreeMap::new();
+        for relationship in relationships {
+            let trust_domain = relationship.trust_domain.clone();
+            if trust_domain == self.home {
+                return Err(Error::HomeTrustDomain);
+            }
+            let known = self.states.contains_key(&trust_domain);
+            if known || added.contains_key(&trust_domain) {
+                return Err(Error::DuplicateRelationship);
+            }
+            added.insert(trust_domain, Arc::new(relationship));
+        }
+        let candidates = Candidates {
+            federation: self,
+            added: &added,
+        };
+        let depths = added
+            .values()
+            .map(|relationship| trust::depth(&candidates, relationship))
+            .collect::<Result<Vec<usize>, Error>>()?;
+        let mut events = Vec::new();
+        for ((trust_domain, relationship), depth) in added.into_iter().zip(depths) {
+            let stored = self.bundles.snapshot().get(&trust_domain).is_some();
+            let bootstrap = relationship.bootstrap.as_ref().filter(|_| !stored);
+            if let Some(bundle) = bootstrap {
+                self.bundles.install(bundle.clone())?;
+            }
+            let bootstrapped = bootstrap.is_some();
+            let state = State {
+                relationship: Arc::clone(&relationship),
+                depth,
+                due: now,
+                failures: 0,
+                fresh: now,
+                last_error: None,
+                set_by_operator: false,
+            };
+            self.states.insert(trust_domain.clone(), state);
+            events.push(Event {
+                at: now,
+                trust_domain,
+                kind: EventKind::Established {
+                    relationship,
+                    bootstrapped,
+                },
+                alerts: (depth > 1)
+                    .then_some(Alert::ChainedTrust { depth })
+                    .into_iter()
+                    .collect(),
+            });
+        }
+        Ok(events)
+    }
+
+    /// Ends a relationship: no more requests, and every SVID of the trust domain is refused from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRelationship`].
+    pub fn terminate<'t>(
+        &mut self,
+        trust_domain: impl Into<TrustDomainRef<'t>>,
+        now: UnixTime,
+    ) -> Result<Event, Error> {
+        let trust_domain = trust_domain.into().to_trust_domain();
+        if self.states.remove(&trust_domain).is_none() {
+            return Err(Error::NoRelationship);
+        }
+        self.remove_bundle(&trust_domain);
+        Ok(Event {
+            at: now,
+            trust_domain,
+            kind: EventKind::Terminated,
+            alerts: Vec::new(),
+        })
+    }
+
+    /// Puts a bundle in force that the operator got by other means. The next one that is fetched replaces it, whatever
+    /// the sequence numbers: this is also the way out when an endpoint once announced a number that was too high.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRelationship`].
+    pub fn set_bundle(&mut self, bundle: Bundle, now: UnixTime) -> Result<Event, Error> {
+        let trust_domain = bundle.trust_domain().to_trust_domain();
+        let state = self.states.get_mut(&trust_domain);
+        let state = state.ok_or(Error::NoRelationship)?;
+        state.set_by_operator = true;
+        state.fresh = now;
+        let sequence = bundle.sequence();
+        let installed = self.force_install(Arc::new(bundle));
+        Ok(Event {
+            at: now,
+            trust_domain,
+            kind: EventKind::Set {
+                sequence,
+                installed,
+            },
+            alerts: Vec::new(),
+        })
+    }
+
+    /// The trust domains whose endpoints are to be asked now.
+    #[must_use]
+    pub fn due(&self, now: UnixTime) -> Vec<TrustDomain> {
+        let due = self.states.iter().filter(|(_, state)| state.due <= now);
+        due.map(|(trust_domain, _)| trust_domain.clone()).collect()
+    }
+
+    /// When the next endpoint is to be asked.
+    #[must_use]
+    pub fn next_due(&self) -> Option<UnixTime> {
+        self.states.values().map(|state| state.due).min()
+    }
+
+    /// Begins a fetch. It is not due again before its result is handed in, or else after the interval.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRelationship`]; [`Error::NoEndpointBundle`] while the bundle of the endpoint's own trust domain is
+    /// not there, which is a failure of the fetch like any other.
+    pub fn begin<'t>(
+        &mut self,
+        trust_domain: impl Into<TrustDomainRef<'t>>,
+        now: UnixTime,
+    ) -> Result<FetchPlan, Error> {
+        let trust_domain = trust_domain.into();
+        let set = self.bundles.snapshot();
+        let state = self.states.get_mut(trust_domain.as_str());
+        let state = state.ok_or(Error::NoRelationship)?;
+        let installed = set.get(trust_domain).map(|bundle| &**bundle);
+        let endpoint = state.relationship.endpoint_trust_domain();
+        if endpoint.is_some_and(|endpoint| set.get(endpoint).is_none()) {
+            state.failed(&Error::NoEndpointBundle);
+            state.due = self
+                .policy
+                .next_with_jitter(installed, state.failures, now, 0);
+            return Err(Error::NoEndpointBundle);
+        }
+        state.due = self.policy.next(installed, now);
+        Ok(FetchPlan::new(Arc::clone(&state.relationship)))
+    }
+
+    /// Checks the result of a fetch, and says what is to be stored. `random` is any uniform number, for the jitter.
+    pub fn accept(
+        &self,
+        attempt: Attempt,
+        result: Result<Bundle, Error>,
+        now: UnixTime,
+        random: u64,
+    ) -> Accepted {
+        let result = self.check(&attempt, result).map(Arc::new);
+        Accepted {
+            attempt,
+            at: now,
+            random,
+            result,
+        }
+    }
+
+    fn check(&self, attempt: &Attempt, result: Result<Bundle, Error>) -> Result<Bundle, Error> {
+        let relationship = &attempt.relationship;
+        let state = self.states.get(&relationship.trust_domain);
+        // Ended, or begun anew with other parameters, while the fetch was under way.
+        let state = state
+            .filter(|state| Arc::ptr_eq(&state.relationship, relationship))
+            .ok_or(Error::NoRelationship)?;
+        let bundle = result?;
+        if bundle.trust_domain() != relationship.trust_domain() {
+            return Err(Error::ForeignBundle);
+        }
+        if !state.set_by_operator {
+            let set = self.bundles.snapshot();
+            set.check_sequence(&bundle)?;
+        }
+        Ok(bundle)
+    }
+
+    /// Puts what was accepted in force, and says when the endpoint is asked again. On an error the bundle stays as
+    /// it is.
+    pub fn distribute(&mut self, accepted: Accepted) -> Event {
+        let Accepted {
+            attempt,
+            at,
+            random,
+            result,
+        } = accepted;
+        let trust_domain = attempt.relationship.trust_domain.clone();
+        let old = self.bundles.snapshot().get(&trust_domain).cloned();
+        let mut alerts = Vec::new();
+        // Once more: something else may have been put in force since.
+        let result = result
+            .and_then(|bundle| {
+                self.check(&attempt, Ok(Bundle::clone(&bundle)))
+                    .map(|_| bundle)
+            })
+            .map(|bundle| {
+                let sequence = bundle.sequence();
+                let installed = self.force_install(Arc::clone(&bundle));
+                alerts.extend(changes(old.as_deref(), &bundle, installed));
+                (sequence, installed)
+            });
+        if let Err(Error::Rollback { installed, offered }) = result {
+            alerts.push(Alert::Rollback { installed, offered });
+        }
+        let set = self.bundles.snapshot();
+        let next = match self.states.get_mut(&trust_domain) {
+            Some(state) if Arc::ptr_eq(&state.relationship, &attempt.relationship) => {
+                match &result {
+                    Ok(_) => {
+                        state.failures = 0;
+                        state.last_error = None;
+                        state.fresh = at;
+                        state.set_by_operator = false;
+                    }
+                    Err(error) => state.failed(error),
+                }
+                let bundle = set.get(&trust_domain).map(|bundle| &**bundle);
+                state.due = self
+                    .policy
+                    .next_with_jitter(bundle, state.failures, at, random);
+                state.due
+            }
+            Some(state) => state.due,
+            None => at,
+        };
+        Event {
+            at,
+            trust_domain,
+            kind: EventKind::Fetched {
+                url: attempt.url,
+                redirects: attempt.redirects,
+                profile: attempt.relationship.profile.clone(),
+                result,
+                next,
+            },
+            alerts,
+        }
+    }
+
+    /// Drops the bundles that are older than [`RefreshPolicy::max_stale`].
+    pub fn expire(&mut self, now: UnixTime) -> Vec<Event> {
+        let Some(max_stale) = self.policy.max_stale else {
+            return Vec::new();
+        };
+        let set = self.bundles.snapshot();
+        let stale: Vec<TrustDomain> = self
+            .states
+            .iter()
+            .filter(|(trust_domain, state)| {
+                later(state.fresh, max_stale) < now && set.get(*trust_domain).is_some()
+            })
+            .map(|(trust_domain, _)| trust_domain.clone())
+            .collect();
+        let expired = stale.into_iter().map(|trust_domain| {
+            self.remove_bundle(&trust_domain);
+            Event {
+                at: now,
+                trust_domain,
+                kind: EventKind::Expired,
+                alerts: Vec::new(),
+            }
+        });
+        expired.collect()
+    }
+
+    /// How the relationships fare, ordered by trust domain.
+    #[must_use]
+    pub fn status(&self) -> Vec<Status> {
+        let set = self.bundles.snapshot();
+        let of = |(trust_domain, state): (&TrustDomain, &State)| {
+            let bundle = set.get(trust_domain);
+            Status {
+                relationship: Arc::clone(&state.relationship),
+                sequence: bundle.and_then(|bundle| bundle.sequence()),
+                has_bundle: bundle.is_some(),
+                depth: state.depth,
+                next: state.due,
+                failures: state.failures,
+                last_error: state.last_error,
+            }
+        };
+        self.states.iter().map(of).collect()
+    }
+
+    fn force_install(&self, bundle: Arc<Bundle>) -> Installed {
+        self.bundles.force_install(bundle)
+    }
+
+    fn remove_bundle(&self, trust_domain: &TrustDomain) {
+        self.bundles.remove(trust_domain);
+    }
+}
+
+impl State {
+    fn failed(&mut self, error: &Error) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_error = Some(error.code());
+    }
+}
+
+fn changes(old: Option<&Bundle>, new: &Bundle, installed: Installed) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    match installed {
+        Installed::Emptied => alerts.push(Alert::Emptied),
+        Installed::ReplacedSameSequence => alerts.push(Alert::SequenceReused),
+        _ => {}
+    }
+    if let Some(old) = old {
+        if !old.is_empty() && !new.is_empty() && !old.shares_a_key_with(new) {
+            alerts.push(Alert::AllKeysReplaced);
+        }
+        if let (Some(from), Some(to)) = (old.sequence(), new.sequence()) {
+            if to
+                .checked_sub(from)
+                .is_some_and(|step| step > SEQUENCE_JUMP)
+            {
+                alerts.push(Alert::SequenceJump { from, to });
+            }
+        }
+    }
+    alerts
+}
