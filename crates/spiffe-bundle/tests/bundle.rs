@@ -665,6 +665,31 @@ fn bad_public_keys() {
     }
 }
 
+/// Every kind of key that has an algorithm for token SVIDs; Ed25519 has none.
+///
+/// Covers: SPIFFE-BUNDLE-4.2-5
+#[test]
+fn kinds_of_keys() {
+    for (algorithm, kept) in [
+        (Algorithm::Es256, 1),
+        (Algorithm::Es384, 1),
+        (Algorithm::Es512, 1),
+        (Algorithm::EdDsa, 0),
+    ] {
+        let key = SigningKey::generate(&PROVIDER, algorithm).unwrap();
+        let jwk = key.with_kid("k").public_jwk().with_use("jwt-svid");
+        let bundle = parse(&json!({"keys": [jwk.to_value()]})).unwrap();
+        assert_eq!(counts(&bundle), [0, kept, 0], "{algorithm:?}");
+        if kept == 0 {
+            assert_eq!(bundle.diagnostics()[0].problem, EntryProblem::KeyKind);
+            continue;
+        }
+        let read = bundle.jwt_keys().get("k").unwrap();
+        assert_eq!(read.jwk().key(), jwk.key());
+        read.prepare().unwrap();
+    }
+}
+
 /// Covers: SPIFFE-BUNDLE-4.1-1
 #[test]
 fn further_parameters() {
