@@ -4,8 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::{AsOut as _, URL_SAFE_NO_PAD};
 use jose_x509::jwk::{Curve, Jwk};
 use jose_x509::{Algorithm, Error as JoseError, KeyKind, KeyProblem, PublicKey};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -212,8 +211,7 @@ impl<'a> Members<'a> {
             }
         }
         let (x, y) = (text(self.x.as_ref())?, text(self.y.as_ref())?);
-        // A quantum more than the longest coordinate, for the decoder's own estimate.
-        let (mut x_place, mut y_place) = ([0; 51], [0; 51]);
+        let (mut x_place, mut y_place) = ([0; 48], [0; 48]);
         let x = octets(x, &mut x_place)?;
         let y = octets(y, &mut y_place)?;
         let key = PublicKey::from_coordinates(curve, x, y).ok()?;
@@ -247,9 +245,14 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Decodes what fits into `place`.
 fn octets<'p>(text: &str, place: &'p mut [u8]) -> Option<&'p [u8]> {
-    let len = URL_SAFE_NO_PAD.decode_slice(text, place).ok()?;
-    place.get(..len)
+    let len = URL_SAFE_NO_PAD.decoded_length(text.as_bytes()).ok()?;
+    let place = place.get_mut(..len)?;
+    URL_SAFE_NO_PAD
+        .decode(text.as_bytes(), place.as_out())
+        .ok()?;
+    Some(place)
 }
 
 fn is_name(kid: &str) -> bool {

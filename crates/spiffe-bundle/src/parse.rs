@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use jose_x509::jwk::Jwk;
 use jose_x509::x509::{Certificate, TrustAnchors, X509Error};
 use jose_x509::{CryptoProvider, KeyProblem, KeySet, PublicKey, VerifyingKey, json};
@@ -119,7 +118,7 @@ impl Keys {
         };
         let der = first
             .as_str()
-            .and_then(|text| STANDARD.decode(text).ok())
+            .and_then(|text| STANDARD.decode_to_vec(text).ok())
             .ok_or(EntryProblem::CertificateEncoding)?;
         self.add_certificate(index, CertificateDer::from(der), Some(key))
     }

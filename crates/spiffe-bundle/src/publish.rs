@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use jose_x509::jwk::Jwk;
 use jose_x509::x509::Certificate;
 use jose_x509::{CryptoProvider, PublicKey};
@@ -210,7 +209,10 @@ impl Bundle {
             let certificate = Certificate::parse(der).ok()?;
             let key = PublicKey::from_spki_der(certificate.spki_der()).ok()?;
             let mut members = Jwk::new(key).with_use(Use::X509Svid.as_str()).to_members();
-            members.insert("x5c".to_owned(), vec![STANDARD.encode(der)].into());
+            members.insert(
+                "x5c".to_owned(),
+                vec![STANDARD.encode_to_string(der)].into(),
+            );
             Some(Value::Object(members))
         });
         let tokens = self.jwt.keys().iter().chain(self.wit.keys());

@@ -11,8 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use jose_x509::jwk::Jwk;
 use jose_x509::{Algorithm, CryptoProvider, SigningKey, base64url, provider::ring};
 use pki_types::CertificateDer;
@@ -180,7 +179,7 @@ fn entry_faults() {
     use EntryProblem as P;
     type Change = fn(&mut Value);
     type Expected = fn(P) -> bool;
-    let cases: [(usize, Change, Expected); 15] = [
+    let cases: [(usize, Change, Expected); 17] = [
         (1, |k| k["kty"] = "XYZ".into(), |p| p == P::UnknownKeyType),
         (
             1,
@@ -221,6 +220,23 @@ fn entry_faults() {
         (
             0,
             |k| k["x5c"] = json!(["AA-_"]),
+            |p| p == P::CertificateEncoding,
+        ),
+        (
+            0,
+            |k| {
+                k["x5c"] = json!([k["x5c"][0]
+                    .as_str()
+                    .unwrap()
+                    .trim_end_matches('=')
+                    .to_owned()
+                    + "===="])
+            },
+            |p| p == P::CertificateEncoding,
+        ),
+        (
+            0,
+            |k| k["x5c"] = json!([format!(" {}", k["x5c"][0].as_str().unwrap())]),
             |p| p == P::CertificateEncoding,
         ),
         (
@@ -863,7 +879,7 @@ fn roots_from_pem() {
 }
 
 fn pem_of(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
+    let text = STANDARD.encode_to_string(der);
     format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
