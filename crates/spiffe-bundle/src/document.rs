@@ -92,23 +92,24 @@ pub(crate) enum Entry<'a> {
     /// What is wrong with this entry alone.
     Problem(EntryProblem),
     /// The key of an anchor, and its `x5c`.
-    Anchor(PublicKey, Option<Field<'a>>),
-    /// A key of this use, with what is published of it again and nothing else.
-    Token(Use, Jwk),
+    Anchor(Box<PublicKey>, Option<Field<'a>>),
+    /// A key of this use, with what is published of it again and nothing else. In a box, because an entry is moved more
+    /// often than it is made.
+    Token(Use, Box<Jwk>),
 }
 
 /// The value of a member of an entry.
 #[derive(Debug)]
 pub(crate) enum Field<'a> {
     Text(Cow<'a, str>),
-    Other(Value),
+    Other(Box<Value>),
 }
 
 impl Field<'_> {
     fn to_value(&self) -> Value {
         match self {
             Self::Text(text) => Value::from(text.as_ref()),
-            Self::Other(value) => value.clone(),
+            Self::Other(value) => Value::clone(value),
         }
     }
 }
@@ -162,7 +163,7 @@ impl<'a> Members<'a> {
         })
     }
 
-    fn entry(mut self) -> Entry<'a> {
+    fn entry(&mut self) -> Entry<'a> {
         if !matches!(text(self.kty.as_ref()), Some("RSA" | "EC" | "OKP")) {
             return Entry::Problem(EntryProblem::UnknownKeyType);
         }
@@ -173,23 +174,27 @@ impl<'a> Members<'a> {
             return Entry::Problem(EntryProblem::UnknownUse);
         };
         // What has no meaning for the use must not make the entry unusable.
-        let read = match key_use {
-            Use::X509Svid => {
-                (self.kid, self.alg, self.key_ops) = (None, None, None);
-                let jwk = self.plain(key_use).map_or_else(|| self.general(), Ok);
-                jwk.map(|jwk| Entry::Anchor(jwk.key().clone(), self.x5c))
-                    .map_err(EntryProblem::Key)
-            }
-            token => match self.plain(token) {
-                Some(jwk) => Ok(Entry::Token(token, jwk)),
-                None => self
-                    .general()
-                    .map_err(EntryProblem::Key)
-                    .and_then(|jwk| token_jwk(&jwk, token))
-                    .map(|jwk| Entry::Token(token, jwk)),
-            },
+        if key_use == Use::X509Svid {
+            (self.kid, self.alg, self.key_ops) = (None, None, None);
+        }
+        let read = match (key_use, self.plain(key_use)) {
+            (Use::X509Svid, Some(jwk)) => Ok(self.anchor(&jwk)),
+            (Use::X509Svid, None) => self
+                .general()
+                .map_err(EntryProblem::Key)
+                .map(|jwk| self.anchor(&jwk)),
+            (token, Some(jwk)) => Ok(Entry::Token(token, Box::new(jwk))),
+            (token, None) => self
+                .general()
+                .map_err(EntryProblem::Key)
+                .and_then(|jwk| token_jwk(&jwk, token))
+                .map(|jwk| Entry::Token(token, Box::new(jwk))),
         };
         read.unwrap_or_else(Entry::Problem)
+    }
+
+    fn anchor(&mut self, jwk: &Jwk) -> Entry<'a> {
+        Entry::Anchor(Box::new(jwk.key().clone()), self.x5c.take())
     }
 
     /// An EC key as nearly all publishers write it, as [`general`](Self::general) and [`token_jwk`] would make it;
@@ -493,7 +498,7 @@ struct AnyField;
 macro_rules! scalars {
     ($($method:ident: $type:ty)*) => {$(
         fn $method<E>(self, value: $type) -> Result<Field<'de>, E> {
-            Ok(Field::Other(Value::from(value)))
+            Ok(Field::Other(Box::new(value.into())))
         }
     )*};
 }
@@ -521,14 +526,14 @@ impl<'de> Visitor<'de> for AnyField {
     }
 
     fn visit_unit<E>(self) -> Result<Field<'de>, E> {
-        Ok(Field::Other(Value::Null))
+        Ok(Field::Other(Box::new(Value::Null)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Field<'de>, A::Error> {
-        Value::deserialize(SeqAccessDeserializer::new(seq)).map(Field::Other)
+        Value::deserialize(SeqAccessDeserializer::new(seq)).map(|value| Field::Other(value.into()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Field<'de>, A::Error> {
-        Value::deserialize(MapAccessDeserializer::new(map)).map(Field::Other)
+        Value::deserialize(MapAccessDeserializer::new(map)).map(|value| Field::Other(value.into()))
     }
 }

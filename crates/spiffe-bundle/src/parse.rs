@@ -10,7 +10,6 @@ use jose_x509::x509::{Certificate, TrustAnchors, X509Error};
 use jose_x509::{CryptoProvider, KeyProblem, KeySet, PublicKey, VerifyingKey, json};
 use pki_types::CertificateDer;
 use serde::Deserialize;
-use serde_json::Value;
 use spiffe_id::TrustDomain;
 
 use crate::Bundle;
@@ -69,7 +68,7 @@ impl Bundle {
                 Entry::Problem(problem) => Err(problem),
                 Entry::Anchor(key, x5c) => keys.add_anchor(index, x5c.as_ref(), &key),
                 Entry::Token(key_use, jwk) => {
-                    verifying_key(provider, jwk).map(|key| keys.of_use(key_use).push((index, key)))
+                    verifying_key(provider, *jwk).map(|key| keys.of_use(key_use).push((index, key)))
                 }
             };
             if let Err(problem) = read {
@@ -111,9 +110,8 @@ impl Keys {
     ) -> Result<(), EntryProblem> {
         // Further values are not anchors and are ignored (X509-SVID 6.2).
         let first = match x5c {
-            Some(Field::Other(Value::Array(values))) => {
-                values.first().ok_or(EntryProblem::NoCertificate)?
-            }
+            // Nothing but an array has an element 0.
+            Some(Field::Other(values)) => values.get(0).ok_or(EntryProblem::NoCertificate)?,
             _ => return Err(EntryProblem::NoCertificate),
         };
         let der = first

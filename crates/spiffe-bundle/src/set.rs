@@ -165,6 +165,10 @@ impl BundleSet {
 
     /// The bundles of those trust domains that `wanted` says: what one consumer gets.
     #[must_use]
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "an entry is found by a name, which never changes"
+    )]
     pub fn filtered(&self, mut wanted: impl FnMut(TrustDomainRef<'_>) -> bool) -> Self {
         let mut bundles = self.bundles.clone();
         bundles.retain(|Entry(bundle)| wanted(bundle.trust_domain()));

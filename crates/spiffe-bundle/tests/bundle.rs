@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::string_slice,
     missing_docs,
     unreachable_pub
 )]
@@ -225,12 +226,8 @@ fn entry_faults() {
         (
             0,
             |k| {
-                k["x5c"] = json!([k["x5c"][0]
-                    .as_str()
-                    .unwrap()
-                    .trim_end_matches('=')
-                    .to_owned()
-                    + "===="])
+                let text = k["x5c"][0].as_str().unwrap().trim_end_matches('=');
+                k["x5c"] = json!([format!("{text}====")]);
             },
             |p| p == P::CertificateEncoding,
         ),

@@ -7,6 +7,8 @@
     missing_docs
 )]
 
+use std::slice::from_ref;
+
 use jose_x509::{Algorithm, CryptoProvider, SigningKey, provider::ring};
 use pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use rcgen::{
@@ -130,7 +132,7 @@ fn both_roots_of_a_rotation() {
         let bundles = set([read]);
         let good = leaves
             .each_ref()
-            .map(|leaf| identity(&[leaf.clone()], &bundles));
+            .map(|leaf| identity(from_ref(leaf), &bundles));
         assert_eq!(good, [Some(id(name)), Some(id(name)), None]);
     }
     // When the old root is out, its leaves are refused at once.
@@ -145,8 +147,8 @@ fn both_roots_of_a_rotation() {
     assert_eq!(next.sequence(), Some(2));
     shared.install(next).unwrap();
     let bundles = shared.snapshot();
-    assert_eq!(identity(&[leaves[0].clone()], &bundles), None);
-    assert_eq!(identity(&[leaves[1].clone()], &bundles), Some(id(name)));
+    assert_eq!(identity(&leaves[..1], &bundles), None);
+    assert_eq!(identity(&leaves[1..2], &bundles), Some(id(name)));
 }
 
 /// A CA of one trust domain that a foreign CA signed: the chain counts only if it ends in the bundle of the leaf's own
