@@ -140,10 +140,10 @@ pub enum Error {
     #[error("the rotation does not have this key")]
     UnknownAuthority,
     /// A key that signs nothing yet, because validators need not have it.
-    #[error("the key may sign from second {not_before} on, and not before it is published")]
+    #[error("the key may not sign yet: publish it, and wait until validators have it")]
     KeyNotActive {
-        /// The second from which on it may, or the last one there is when it is not published.
-        not_before: u64,
+        /// The second from which on it may; none for a key that is not published.
+        not_before: Option<u64>,
     },
     /// A path or a target of the bundle endpoint that is not one.
     #[error("the path of a bundle endpoint begins with `/`, has no query, and is there once")]

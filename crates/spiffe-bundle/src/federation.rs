@@ -17,6 +17,7 @@
 
 #[cfg(feature = "client")]
 mod address;
+mod attempt;
 mod endpoint;
 mod event;
 mod fetch;
@@ -31,11 +32,12 @@ pub mod client;
 #[cfg(feature = "server")]
 pub mod server;
 
+pub use attempt::{Accepted, Attempt, Status};
 pub use endpoint::{EndpointProfile, Relationship};
 pub use event::{Alert, Event, EventKind, SEQUENCE_JUMP};
 pub use fetch::{FetchPlan, FetchStep, MAX_REDIRECTS, REQUEST_TIMEOUT, ServerIdentity};
 pub use refresh::RefreshPolicy;
 pub use serve::{BundleEndpoint, PublishedBundle};
-pub use state::{Accepted, Attempt, Federation, Status};
+pub use state::Federation;
 pub use store::{BundleStore, MemoryStore, StoreError, Stored};
 pub use trust::MAX_TRUST_DEPTH;

@@ -194,12 +194,12 @@ impl Rotation {
     pub fn sign(&mut self, id: AuthorityId, now: UnixTime, expires: UnixTime) -> Result<(), Error> {
         let entry = self.entry(id)?;
         let not_before = match entry.state {
-            State::Internal => 0,
-            State::Active { from } => from.as_secs(),
-            State::Prepared => u64::MAX,
+            State::Internal => None,
+            State::Active { from } => (now < from).then_some(Some(from.as_secs())),
+            State::Prepared => Some(None),
             State::Retired { .. } => return Err(Error::UnknownAuthority),
         };
-        if now.as_secs() < not_before {
+        if let Some(not_before) = not_before {
             return Err(Error::KeyNotActive { not_before });
         }
         entry.needed_until = entry.needed_until.max(Some(expires));

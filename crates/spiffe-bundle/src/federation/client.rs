@@ -32,9 +32,10 @@ use tokio_rustls::rustls::ClientConfig;
 use url::{Host, Url};
 
 use super::address::is_public;
+use super::attempt::Attempt;
 use super::event::Event;
 use super::fetch::{FetchPlan, FetchStep, REQUEST_TIMEOUT, ServerIdentity};
-use super::state::{Attempt, Federation};
+use super::state::Federation;
 use super::store::{BundleStore, StoreError};
 use crate::error::{Error, ExchangeStep};
 use crate::{Bundle, MAX_DOCUMENT_SIZE};

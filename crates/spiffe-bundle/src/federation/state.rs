@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jose_x509::CryptoProvider;
 use pki_types::UnixTime;
 use spiffe_id::{TrustDomain, TrustDomainRef};
-use url::Url;
 
+use super::attempt::{Accepted, Attempt, Status};
 use super::endpoint::Relationship;
 use super::event::{Alert, Event, EventKind, SEQUENCE_JUMP};
 use super::fetch::FetchPlan;
@@ -76,67 +76,6 @@ struct State {
     last_error: Option<&'static str>,
     /// The operator set the bundle, and the next one that is fetched replaces it whatever its number.
     set_by_operator: bool,
-}
-
-/// A fetch that is under way: what it asked for, and how far it came.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    relationship: Arc<Relationship>,
-    url: Url,
-    redirects: u8,
-}
-
-/// The result of a fetch, checked and not yet in force.
-#[derive(Debug)]
-#[must_use = "a bundle that is not distributed does not take effect"]
-pub struct Accepted {
-    attempt: Attempt,
-    at: UnixTime,
-    random: u64,
-    result: Result<Arc<Bundle>, Error>,
-}
-
-impl Accepted {
-    /// The bundle, to be stored before it is distributed; or why there is none, so that the stored one stays.
-    ///
-    /// # Errors
-    ///
-    /// That of the fetch, or [`Error::Rollback`].
-    pub fn bundle(&self) -> Result<&Arc<Bundle>, &Error> {
-        self.result.as_ref()
-    }
-}
-
-/// How a relationship fares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Status {
-    /// Its parameters.
-    pub relationship: Arc<Relationship>,
-    /// `spiffe_sequence` of the bundle in force: what tells how far a rotation has come.
-    pub sequence: Option<u64>,
-    /// Whether there is a bundle in force.
-    pub has_bundle: bool,
-    /// How many relationships, this one included, can change the bundle.
-    pub depth: usize,
-    /// When the endpoint is asked next.
-    pub next: UnixTime,
-    /// How many fetches in a row failed.
-    pub failures: u32,
-    /// [`Error::code`] of the last fetch, if it failed.
-    pub last_error: Option<&'static str>,
-}
-
-impl FetchPlan {
-    /// What identifies this fetch when its result is handed in.
-    #[must_use]
-    pub fn attempt(&self) -> Attempt {
-        Attempt {
-            relationship: Arc::clone(self.relationship()),
-            url: self.url().clone(),
-            redirects: self.redirects(),
-        }
-    }
 }
 
 /// What the state and a batch of new relationships know together.
