@@ -28,7 +28,10 @@ fn josekit_reads(numbers: &Map<String, Value>) -> bool {
     let Ok(jwk) = Jwk::from_map(numbers.clone()) else {
         return false;
     };
-    match (numbers["kty"].as_str(), numbers.get("crv").and_then(Value::as_str)) {
+    match (
+        numbers["kty"].as_str(),
+        numbers.get("crv").and_then(Value::as_str),
+    ) {
         (Some("EC"), Some("P-256")) => ES256.verifier_from_jwk(&jwk).is_ok(),
         (Some("EC"), Some("P-384")) => ES384.verifier_from_jwk(&jwk).is_ok(),
         (Some("RSA"), _) => RS256.verifier_from_jwk(&jwk).is_ok(),
@@ -63,7 +66,9 @@ fuzz_target!(|data: &[u8]| {
     };
     let theirs = theirs.expect("an accepted document is JSON");
     assert_eq!(ours.sequence(), theirs["spiffe_sequence"].as_u64());
-    let hint = theirs["spiffe_refresh_hint"].as_u64().filter(|hint| *hint > 0);
+    let hint = theirs["spiffe_refresh_hint"]
+        .as_u64()
+        .filter(|hint| *hint > 0);
     assert_eq!(ours.refresh_hint().map(|hint| hint.as_secs()), hint);
     let entries = theirs["keys"].as_array().expect("`keys` is an array");
 
@@ -84,7 +89,11 @@ fuzz_target!(|data: &[u8]| {
             let kid = entry["kid"].as_str().expect("a key has a name");
             let kept = keys.get(kid).expect("what is not left out is kept");
             let written = kept.jwk().to_members();
-            assert!(numbers.iter().all(|(name, value)| written.get(name) == Some(value)));
+            assert!(
+                numbers
+                    .iter()
+                    .all(|(name, value)| written.get(name) == Some(value))
+            );
             assert!(josekit_reads(&numbers), "only we accept {numbers:?}");
         } else if numbers.len() == 4 && josekit_reads(&numbers) {
             // A point that both know, in the one spelling that is allowed, is left out for other reasons.

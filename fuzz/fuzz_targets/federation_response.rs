@@ -11,9 +11,7 @@ use http::{HeaderMap, StatusCode};
 use jose_x509::provider::ring::provider;
 use libfuzzer_sys::fuzz_target;
 use rustls_pki_types::UnixTime;
-use spiffe_bundle::federation::{
-    EventKind, Federation, FetchStep, Relationship, ServerIdentity,
-};
+use spiffe_bundle::federation::{EventKind, Federation, FetchStep, Relationship, ServerIdentity};
 use spiffe_bundle::{Error, SharedBundleSet};
 use spiffe_id::{SpiffeId, TrustDomain};
 
@@ -53,7 +51,9 @@ fuzz_target!(|data: &[u8]| {
             let url = plan.url().clone();
             assert_eq!(url.scheme(), "https");
             assert!(url.username().is_empty() && url.password().is_none());
-            assert!(url.fragment().is_none() && url.host_str().is_some_and(|host| !host.is_empty()));
+            assert!(
+                url.fragment().is_none() && url.host_str().is_some_and(|host| !host.is_empty())
+            );
             assert!(plan.redirects() <= 5);
             match plan.server() {
                 ServerIdentity::SpiffeId(server) => assert!(spiffe && *server == id),
@@ -69,7 +69,9 @@ fuzz_target!(|data: &[u8]| {
             };
             let mut parts = line.splitn(3, |byte| *byte == b'\t');
             let mut part = || parts.next().unwrap_or_default();
-            let status = std::str::from_utf8(part()).ok().and_then(|text| text.parse().ok());
+            let status = std::str::from_utf8(part())
+                .ok()
+                .and_then(|text| text.parse().ok());
             let status = status.and_then(|status| StatusCode::from_u16(status).ok());
             let status = status.unwrap_or(StatusCode::OK);
             let mut headers = HeaderMap::new();
@@ -103,12 +105,18 @@ fuzz_target!(|data: &[u8]| {
             (Err(_), None) => assert_eq!(after, before),
             other => panic!("{other:?}"),
         }
-        let numbers = (before.and_then(|old| old.sequence()), after.and_then(|new| new.sequence()));
+        let numbers = (
+            before.and_then(|old| old.sequence()),
+            after.and_then(|new| new.sequence()),
+        );
         if let (Some(old), Some(new)) = numbers {
             assert!(new >= old, "back from {old} to {new}");
         }
         assert!(next.as_secs() - now.as_secs() >= 10);
-        assert_eq!(bundles.snapshot().get(&home).map(|own| own.is_empty()), Some(true));
+        assert_eq!(
+            bundles.snapshot().get(&home).map(|own| own.is_empty()),
+            Some(true)
+        );
         now = next;
     }
 });
