@@ -173,7 +173,7 @@ impl Gateway {
                 );
                 let credential =
                     AgentCredential::Wit(wit.ok_or(GatewayError::Credential)?.to_owned());
-                let expires = workload.workload().wit().expires().unwrap_or_default();
+                let expires = workload.wit().expires().unwrap_or_default();
                 return Ok((
                     credential,
                     AgentIdentity {

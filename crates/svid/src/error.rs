@@ -1,7 +1,10 @@
 //! Errors: what was wrong with a credential, whose fault it is, and which requirement refused it.
 
+use http::HeaderValue;
 use jose_x509::x509::{CertificateProblem, X509Error};
 use jose_x509::{Error as JoseError, Fault};
+
+use crate::x509::RequestProblem;
 
 /// The kinds of SVID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,6 +121,39 @@ pub enum Error {
     /// The CA certificate is not valid at this time.
     #[error("X509-SVID: the certificate of the CA is not valid at this time")]
     AuthorityNotValid,
+    /// A CA certificate does not allow the CA that is to be issued below it.
+    #[error("X509-SVID: `pathLenConstraint` of the CA allows no such CA below it")]
+    PathLen,
+    /// A certification request is refused.
+    #[error("certification request: {problem}")]
+    Request {
+        /// What is wrong with it.
+        problem: RequestProblem,
+    },
+    /// The request does not carry exactly one bearer token.
+    #[error("JWT-SVID: the request needs one `Authorization` field with the scheme `Bearer` and one token")]
+    BearerCredential,
+    /// The token would leave the machine unprotected.
+    #[error("the target is neither `https` nor on this machine: the token would be readable on its way")]
+    InsecureTarget,
+    /// An audience that stands for a whole trust domain.
+    #[error("JWT-SVID: an audience is a trust domain; name the service that the token is for")]
+    BroadAudience,
+    /// A claim that the issuer sets itself, or never.
+    #[error("claim `{claim}` is not for the caller to set")]
+    ReservedClaim {
+        /// The claim.
+        claim: &'static str,
+    },
+    /// An issuer's name that OpenID Connect could resolve.
+    #[error("WIT-SVID: `iss` under http or https would look like that of an ID token")]
+    DiscoverableIssuer,
+    /// A token without `nbf` where its lifespan is bounded.
+    #[error("WIT-SVID: without claim `nbf` its lifespan is unknown, and this verifier bounds it")]
+    UnknownLifespan,
+    /// A private key and the token's confirmation key do not belong together.
+    #[error("WIT-SVID: the private key is not that of claim `cnf`, or for another algorithm")]
+    ConfirmationKeyMismatch,
     /// A certificate could not be encoded.
     #[error("X509-SVID: the certificate could not be encoded")]
     Encoding,
@@ -154,6 +190,15 @@ impl Error {
             Self::SigningKey { .. } => "signing_key",
             Self::KeyMismatch => "key_mismatch",
             Self::AuthorityNotValid => "authority_not_valid",
+            Self::PathLen => "path_len",
+            Self::Request { problem } => problem.code(),
+            Self::BearerCredential => "bearer_credential",
+            Self::InsecureTarget => "insecure_target",
+            Self::BroadAudience => "broad_audience",
+            Self::ReservedClaim { .. } => "reserved_claim",
+            Self::DiscoverableIssuer => "discoverable_issuer",
+            Self::UnknownLifespan => "unknown_lifespan",
+            Self::ConfirmationKeyMismatch => "confirmation_key_mismatch",
             Self::Encoding => "encoding",
             Self::InvalidOption { .. } => "invalid_option",
         }
@@ -166,11 +211,20 @@ impl Error {
             Self::X509(source) => source.fault(),
             Self::Token { source, .. } => source.fault(),
             Self::Wimse(source) => source.fault(),
-            Self::NoBundle { .. } | Self::NoAuthorities { .. } | Self::NoKeyUsage => Fault::Policy,
+            Self::NoBundle { .. }
+            | Self::NoAuthorities { .. }
+            | Self::NoKeyUsage
+            | Self::UnknownLifespan => Fault::Policy,
             Self::ForeignSubject { .. }
             | Self::SigningKey { .. }
             | Self::KeyMismatch
             | Self::AuthorityNotValid
+            | Self::PathLen
+            | Self::InsecureTarget
+            | Self::BroadAudience
+            | Self::ReservedClaim { .. }
+            | Self::DiscoverableIssuer
+            | Self::ConfirmationKeyMismatch
             | Self::Encoding
             | Self::InvalidOption { .. } => Fault::Configuration,
             _ => Fault::Peer,
@@ -186,6 +240,19 @@ impl Error {
             Self::Token { source, .. } => source.refresh_may_help(),
             Self::Wimse(source) => source.refresh_may_help(),
             _ => false,
+        }
+    }
+
+    /// The value of `WWW-Authenticate` with which to refuse a request (401) that had to carry a JWT-SVID;
+    /// nothing where the fault is not the peer's.
+    #[must_use]
+    pub fn challenge(&self) -> Option<HeaderValue> {
+        match self {
+            Self::BearerCredential => Some(HeaderValue::from_static("Bearer")),
+            _ if matches!(self.fault(), Fault::Peer | Fault::Policy) => {
+                Some(HeaderValue::from_static("Bearer error=\"invalid_token\""))
+            }
+            _ => None,
         }
     }
 
@@ -244,10 +311,23 @@ impl Error {
             Self::ForeignSubject {
                 credential: C::X509,
             } => "X509-SVID-3.2-5",
+            Self::PathLen => "X509-SVID-4.1-1",
+            Self::Request {
+                problem: RequestProblem::SeveralUriNames,
+            } => "X509-SVID-2-2",
+            Self::BearerCredential => "JWT-SVID-5.2-2",
+            Self::InsecureTarget => "JWT-SVID-7.3-1",
+            Self::BroadAudience => "JWT-SVID-3.2-6",
+            Self::ReservedClaim { claim: "aud" } => "WIT-SVID-3.8-1",
+            Self::DiscoverableIssuer => "WIT-SVID-3.7-2",
+            Self::UnknownLifespan => "WIT-SVID-3.5-3",
+            Self::ConfirmationKeyMismatch => "WIT-SVID-3.2-5",
             Self::ForeignSubject { .. }
             | Self::SigningKey { .. }
             | Self::KeyMismatch
             | Self::AuthorityNotValid
+            | Self::Request { .. }
+            | Self::ReservedClaim { .. }
             | Self::Encoding
             | Self::InvalidOption { .. } => return None,
         })
@@ -274,6 +354,9 @@ fn token_requirement(credential: Credential, source: &JoseError) -> Option<&'sta
         }
         JoseError::ForbiddenClaim { claim: "aud" } => ("JWT-SVID-3.2-2", "WIT-SVID-3.8-2"),
         JoseError::AudienceMismatch => ("JWT-SVID-3.2-3", "WIT-SVID-3.8-2"),
+        JoseError::MultipleAudiences => ("JWT-SVID-A7", "WIT-SVID-3.8-2"),
+        JoseError::AmbiguousKey => ("JWT-SVID-2.2-2", "WIT-SVID-2.1-5"),
+        JoseError::LifetimeTooLong { .. } => ("JWT-SVID-3.3-3", "WIT-SVID-3.5-3"),
         JoseError::MissingClaim { claim: "sub" } | JoseError::ClaimType { claim: "sub" } => {
             ("JWT-SVID-3.1-2", "WIT-SVID-3.1-2")
         }

@@ -3,8 +3,18 @@
 mod encode;
 mod holder;
 mod issue;
+mod lint;
+mod parse;
+mod profile;
+mod request;
 mod verify;
 
 pub use holder::X509Svid;
 pub use issue::CertificateAuthority;
-pub use verify::{KeyUsagePolicy, PeerRole, VerifyOptions, X509Identity, spiffe_id_of, verify};
+pub use lint::{Field, Finding, Kind, lint};
+pub use parse::UnverifiedX509Svid;
+pub use profile::{CaProfile, LeafProfile};
+pub use request::{CertificateRequest, MAX_REQUEST_SIZE, RequestProblem};
+pub use verify::{
+    KeyUsagePolicy, PeerRole, VerifyOptions, X509Identity, X509SvidVerifier, spiffe_id_of, verify,
+};

@@ -3,50 +3,67 @@
 use std::time::Duration;
 
 use jose_x509::jws::ProtectedHeader;
-use jose_x509::{Signer, jwt};
+use jose_x509::{Algorithm, AsyncSigner, Signer, jws, jwt};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 use spiffe_id::{SpiffeId, TrustDomain};
 
+use super::claims::JwtSvidRequest;
+use super::parse::refused;
 use crate::error::{Credential, Error};
-use crate::identity::{TOKEN_ALGORITHMS, check_subject};
+use crate::identity::{TOKEN_ALGORITHMS, check_subject, is_trust_domain};
 
 /// Issues JWT-SVIDs for the workloads of one trust domain.
 #[derive(Clone, Debug)]
 pub struct JwtSvidIssuer<S> {
     signer: S,
+    rules: Rules,
+}
+
+#[derive(Clone, Debug)]
+struct Rules {
     trust_domain: TrustDomain,
+    issuer: Option<String>,
     max_lifetime: Duration,
+    scoped_audiences: bool,
+}
+
+impl<S> JwtSvidIssuer<S> {
+    /// The lifetime to ask for without another reason.
+    pub const DEFAULT_LIFETIME: Duration = JwtSvidRequest::DEFAULT_LIFETIME;
+
+    /// Another longest lifetime.
+    #[must_use]
+    pub const fn with_max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.rules.max_lifetime = lifetime;
+        self
+    }
+
+    /// Sets `iss`, which no validator of JWT-SVIDs uses. Do not let a token key serve OpenID Connect as well:
+    /// a relying party that looks at `iss` alone would take a JWT-SVID for an ID token.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.rules.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Refuses audiences that name a whole trust domain, where a service is meant (section 3.2).
+    #[must_use]
+    pub const fn requiring_scoped_audiences(mut self) -> Self {
+        self.rules.scoped_audiences = true;
+        self
+    }
 }
 
 impl<S: Signer> JwtSvidIssuer<S> {
-    /// The lifetime to ask for without another reason.
-    pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
-
     /// An issuer that signs with a `jwt-svid` key of the trust domain's bundle, for one hour at most.
     ///
     /// # Errors
     ///
     /// [`Error::SigningKey`] for a key without `kid` and for EdDSA.
     pub fn new(signer: S, trust_domain: TrustDomain) -> Result<Self, Error> {
-        let named = signer.kid().is_some_and(|kid| !kid.is_empty());
-        if !named || !TOKEN_ALGORITHMS.contains(signer.algorithm()) {
-            return Err(Error::SigningKey {
-                credential: Credential::Jwt,
-            });
-        }
-        Ok(Self {
-            signer,
-            trust_domain,
-            max_lifetime: Duration::from_secs(3600),
-        })
-    }
-
-    /// Another longest lifetime.
-    #[must_use]
-    pub const fn with_max_lifetime(mut self, lifetime: Duration) -> Self {
-        self.max_lifetime = lifetime;
-        self
+        let rules = Rules::new(signer.kid(), signer.algorithm(), trust_domain)?;
+        Ok(Self { signer, rules })
     }
 
     /// Issues a token for one recipient.
@@ -55,7 +72,7 @@ impl<S: Signer> JwtSvidIssuer<S> {
     ///
     /// [`Error::ForeignSubject`] and [`Error::NoPath`] for a subject that is no workload of the trust
     /// domain; [`Error::InvalidOption`] for an empty audience and for a lifetime of zero or above the
-    /// maximum; [`Error::Token`] if signing fails.
+    /// maximum; [`Error::BroadAudience`]; [`Error::Token`] if signing fails.
     pub fn issue(
         &self,
         subject: &SpiffeId,
@@ -63,7 +80,8 @@ impl<S: Signer> JwtSvidIssuer<S> {
         lifetime: Duration,
         now: UnixTime,
     ) -> Result<String, Error> {
-        self.issue_for_audiences(subject, &[audience], lifetime, now)
+        let request = JwtSvidRequest::new(subject, audience).with_lifetime(lifetime);
+        self.issue_request(&request, now)
     }
 
     /// As [`issue`](Self::issue), for several recipients, each of which can replay the token to the others.
@@ -78,17 +96,97 @@ impl<S: Signer> JwtSvidIssuer<S> {
         lifetime: Duration,
         now: UnixTime,
     ) -> Result<String, Error> {
+        let mut request = JwtSvidRequest::new(subject, "").with_lifetime(lifetime);
+        request.audiences = audiences.to_vec();
+        self.issue_request(&request, now)
+    }
+
+    /// As [`issue`](Self::issue), with everything that can be said.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue`](Self::issue).
+    pub fn issue_request(
+        &self,
+        request: &JwtSvidRequest<'_>,
+        now: UnixTime,
+    ) -> Result<String, Error> {
+        let claims = self.rules.claims(request, now)?;
+        jwt::sign(&self.signer, &ProtectedHeader::new("JWT"), &claims).map_err(refused)
+    }
+}
+
+/// For keys behind a network.
+impl<S: AsyncSigner> JwtSvidIssuer<S> {
+    /// As [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_async_signer(signer: S, trust_domain: TrustDomain) -> Result<Self, Error> {
+        let rules = Rules::new(signer.kid(), signer.algorithm(), trust_domain)?;
+        Ok(Self { signer, rules })
+    }
+
+    /// As [`issue_request`](Self::issue_request).
+    ///
+    /// # Errors
+    ///
+    /// As [`issue`](Self::issue).
+    pub async fn issue_request_async(
+        &self,
+        request: &JwtSvidRequest<'_>,
+        now: UnixTime,
+    ) -> Result<String, Error> {
+        let claims = self.rules.claims(request, now)?;
+        let payload = jwt::to_payload(&claims).map_err(refused)?;
+        jws::sign_async(&self.signer, &ProtectedHeader::new("JWT"), &payload)
+            .await
+            .map_err(refused)
+    }
+}
+
+impl Rules {
+    fn new(
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        trust_domain: TrustDomain,
+    ) -> Result<Self, Error> {
+        let named = kid.is_some_and(|kid| !kid.is_empty());
+        if !named || !TOKEN_ALGORITHMS.contains(algorithm) {
+            return Err(Error::SigningKey {
+                credential: Credential::Jwt,
+            });
+        }
+        Ok(Self {
+            trust_domain,
+            issuer: None,
+            max_lifetime: Duration::from_secs(3600),
+            scoped_audiences: false,
+        })
+    }
+
+    fn claims(
+        &self,
+        request: &JwtSvidRequest<'_>,
+        now: UnixTime,
+    ) -> Result<Map<String, Value>, Error> {
         check_subject(
-            subject,
+            request.subject,
             self.trust_domain.as_trust_domain_ref(),
             Credential::Jwt,
         )?;
+        let audiences = request.audiences.as_slice();
         if audiences.is_empty() || audiences.iter().any(|audience| audience.is_empty()) {
             return Err(Error::InvalidOption {
                 option: "audience",
                 range: "at least one name, none of them empty",
             });
         }
+        if self.scoped_audiences && audiences.iter().any(|audience| is_trust_domain(audience)) {
+            return Err(Error::BroadAudience);
+        }
+        let lifetime = request.lifetime;
         if lifetime.as_secs() == 0 || lifetime > self.max_lifetime {
             return Err(Error::InvalidOption {
                 option: "lifetime",
@@ -96,23 +194,24 @@ impl<S: Signer> JwtSvidIssuer<S> {
             });
         }
         let now = now.as_secs();
-        let mut claims = Map::new();
-        claims.insert("sub".to_owned(), subject.as_str().into());
-        let audience = match audiences {
-            [one] => Value::from(*one),
-            several => Value::from(several),
-        };
-        claims.insert("aud".to_owned(), audience);
-        claims.insert("iat".to_owned(), now.into());
-        claims.insert(
-            "exp".to_owned(),
-            now.saturating_add(lifetime.as_secs()).into(),
+        let mut claims = request.claims.clone();
+        let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        put("sub", request.subject.as_str().into());
+        put(
+            "aud",
+            match audiences {
+                [one] => Value::from(*one),
+                several => Value::from(several),
+            },
         );
-        jwt::sign(&self.signer, &ProtectedHeader::new("JWT"), &claims).map_err(|source| {
-            Error::Token {
-                credential: Credential::Jwt,
-                source,
-            }
-        })
+        put("iat", now.into());
+        put("exp", now.saturating_add(lifetime.as_secs()).into());
+        if let Some(issuer) = &self.issuer {
+            put("iss", issuer.as_str().into());
+        }
+        if let Some(id) = &request.id {
+            put("jti", id.as_str().into());
+        }
+        Ok(claims)
     }
 }

@@ -1,29 +1,36 @@
 //! The validation of sections 2 to 4 and 6.
 
+use std::fmt;
 use std::time::Duration;
 
-use jose_x509::Error as JoseError;
 use jose_x509::json;
-use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
-use jose_x509::jwt::{Audience, Issuer, Jwt, Type, Validator, peek_claims};
+use jose_x509::jws::Limits;
+use jose_x509::jwt::{Audience, Issuer, Jwt, Type, Validator};
+use jose_x509::{Error as JoseError, KeySet, VerifyingKey};
 use pki_types::UnixTime;
 use spiffe_bundle::JwtBundleSource;
 use spiffe_id::SpiffeId;
 
+use super::parse::{MAX_TOKEN, UnverifiedJwtSvid, refused};
 use crate::error::{Credential, Error};
-use crate::identity::{TOKEN_ALGORITHMS, workload_id};
+use crate::identity::TOKEN_ALGORITHMS;
 
 /// Verifies JWT-SVIDs for one recipient. Immutable; threads share it.
 #[derive(Clone, Debug)]
 pub struct JwtSvidVerifier {
     validator: Validator,
     single_audience: bool,
+    trust_domain_subjects: bool,
+    leeway: u64,
+    max_remaining: Option<u64>,
 }
 
-const TYPES: [&str; 2] = ["JWT", "JOSE"];
+pub(super) const TYPES: [&str; 2] = ["JWT", "JOSE"];
+/// How many keys are tried for a token without `kid`. A trust domain with more keys of the token's algorithm
+/// has to name them.
+pub const MAX_KEYS_TRIED: usize = 16;
 const MAX_LEEWAY: u64 = 120;
 const DEFAULT_LEEWAY: u64 = 30;
-const MAX_TOKEN: usize = 16 * 1024;
 
 impl JwtSvidVerifier {
     /// A verifier for tokens to `audience`, this service's own name; 30 seconds of leeway; 16 KiB.
@@ -51,6 +58,9 @@ impl JwtSvidVerifier {
         Self {
             validator: validator(Audience::AnyOf(audiences))?,
             single_audience: false,
+            trust_domain_subjects: false,
+            leeway: DEFAULT_LEEWAY,
+            max_remaining: None,
         }
         .with_leeway(Duration::from_secs(DEFAULT_LEEWAY))
     }
@@ -59,6 +69,21 @@ impl JwtSvidVerifier {
     #[must_use]
     pub const fn requiring_single_audience(mut self) -> Self {
         self.single_audience = true;
+        self
+    }
+
+    /// Accepts a `sub` without a path, for issuers that name a trust domain there. Who authorizes by prefix
+    /// must then know that such a subject is no workload.
+    #[must_use]
+    pub const fn accepting_trust_domain_subjects(mut self) -> Self {
+        self.trust_domain_subjects = true;
+        self
+    }
+
+    /// Refuses tokens that stay valid for longer than this from now on. Without it, any `exp` is accepted.
+    #[must_use]
+    pub const fn with_max_remaining_lifetime(mut self, remaining: Duration) -> Self {
+        self.max_remaining = Some(remaining.as_secs());
         self
     }
 
@@ -76,6 +101,7 @@ impl JwtSvidVerifier {
             return Err(refused);
         }
         self.validator = self.validator.with_leeway(leeway).map_err(|_| refused)?;
+        self.leeway = leeway.as_secs();
         Ok(self)
     }
 
@@ -90,58 +116,64 @@ impl JwtSvidVerifier {
         bundles: &(impl JwtBundleSource + ?Sized),
         now: UnixTime,
     ) -> Result<JwtSvid, Error> {
-        let limits = Limits::new(MAX_TOKEN, MAX_TOKEN).map_err(refused)?;
-        let jws =
-            UnverifiedJws::parse_with(token, &HeaderRules::default(), &limits).map_err(refused)?;
-        let header = jws.unverified_header();
-        let algorithm = header.algorithm();
-        if !TOKEN_ALGORITHMS.contains(algorithm) {
-            return Err(refused(JoseError::AlgorithmNotAllowed { algorithm }));
+        let UnverifiedJwtSvid { jws, spiffe_id } = UnverifiedJwtSvid::parse(token)?;
+        let credential = Credential::Jwt;
+        if spiffe_id.is_trust_domain_id() && !self.trust_domain_subjects {
+            return Err(Error::NoPath { credential });
         }
-        let members = header.members().map_err(refused)?;
-        if members
-            .keys()
-            .any(|name| !matches!(name.as_str(), "alg" | "kid" | "typ"))
-        {
-            return Err(Error::HeaderParameter);
-        }
-        // Exactly these spellings, unlike media types elsewhere.
-        if header.typ().is_some_and(|typ| !TYPES.contains(&typ)) {
-            return Err(refused(JoseError::WrongType));
-        }
-        let subject = peek_claims(&jws)
-            .map_err(refused)?
-            .unverified_subject
-            .ok_or(refused(JoseError::MissingClaim { claim: "sub" }))?;
-        let spiffe_id = workload_id(&subject, Credential::Jwt)?;
         let keys = bundles
             .jwt_authorities(spiffe_id.trust_domain())
-            .ok_or(Error::NoBundle {
-                credential: Credential::Jwt,
-            })?;
+            .ok_or(Error::NoBundle { credential })?;
         if keys.keys().is_empty() {
-            return Err(Error::NoAuthorities {
-                credential: Credential::Jwt,
-            });
+            return Err(Error::NoAuthorities { credential });
         }
-        let jwt = self
-            .validator
-            .validate_jws(jws, &*keys, now)
-            .map_err(refused)?;
+        let jwt = match jws.unverified_header().kid() {
+            Some(_) => self.validator.validate_jws(jws, &*keys, now),
+            None => self.try_keys(token, &keys, now),
+        }
+        .map_err(refused)?;
         if jwt.subject() != Some(spiffe_id.as_str()) {
             return Err(refused(JoseError::ClaimType { claim: "sub" }));
         }
-        if self.single_audience && jwt.audience().count() > 1 {
+        if self.single_audience && jwt.audience().nth(1).is_some() {
             return Err(refused(JoseError::MultipleAudiences));
         }
         let expires = jwt
             .expires()
             .ok_or(refused(JoseError::MissingClaim { claim: "exp" }))?;
+        if let Some(limit) = self.max_remaining {
+            if expires.saturating_sub(now.as_secs()) > limit {
+                return Err(refused(JoseError::LifetimeTooLong { limit }));
+            }
+        }
         Ok(JwtSvid {
             spiffe_id,
             expires: UnixTime::since_unix_epoch(Duration::from_secs(expires)),
+            last_second: expires.saturating_add(self.leeway).saturating_sub(1),
             jwt,
         })
+    }
+
+    /// A token without `kid`: every key of its algorithm, one after the other.
+    fn try_keys(&self, token: &str, keys: &KeySet, now: UnixTime) -> Result<Jwt, JoseError> {
+        let parse = || UnverifiedJwtSvid::parse(token).map(|svid| svid.jws);
+        let algorithm = parse()
+            .map_err(|_| JoseError::UnknownKey)?
+            .unverified_header()
+            .algorithm();
+        let fits = |key: &&VerifyingKey| key.algorithms().contains(algorithm);
+        if keys.keys().iter().filter(fits).count() > MAX_KEYS_TRIED {
+            return Err(JoseError::AmbiguousKey);
+        }
+        let mut refusal = JoseError::UnknownKey;
+        for key in keys.keys().iter().filter(fits) {
+            let jws = parse().map_err(|_| JoseError::UnknownKey)?;
+            match self.validator.validate_jws(jws, key, now) {
+                Err(error @ JoseError::InvalidSignature) => refusal = error,
+                decided => return decided,
+            }
+        }
+        Err(refusal)
     }
 }
 
@@ -159,18 +191,11 @@ fn validator(audience: Audience) -> Result<Validator, Error> {
     )
 }
 
-const fn refused(source: JoseError) -> Error {
-    Error::Token {
-        credential: Credential::Jwt,
-        source,
-    }
-}
-
 /// A verified JWT-SVID: whoever sent it has been the workload, or has got the token from it.
-#[derive(Debug)]
 pub struct JwtSvid {
     spiffe_id: SpiffeId,
     expires: UnixTime,
+    last_second: u64,
     jwt: Jwt,
 }
 
@@ -196,5 +221,20 @@ impl JwtSvid {
     #[must_use]
     pub const fn jwt(&self) -> &Jwt {
         &self.jwt
+    }
+
+    /// The last second in which the verifier that accepted it would accept it, leeway included.
+    pub(crate) const fn last_second(&self) -> u64 {
+        self.last_second
+    }
+}
+
+/// Without the token, which is a bearer's.
+impl fmt::Debug for JwtSvid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtSvid")
+            .field("spiffe_id", &self.spiffe_id)
+            .field("expires", &self.expires.as_secs())
+            .finish_non_exhaustive()
     }
 }

@@ -1,29 +1,29 @@
 //! The validation of a WIT-SVID and of the proof that belongs to it.
 
-use std::sync::Arc;
+use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Uri};
-use jose_x509::jws::UnverifiedJws;
-use jose_x509::jwt::peek_claims;
-use jose_x509::{Error as JoseError, KeySet, ReplayGuard};
+use http::{HeaderMap, HeaderName, Uri, request};
+use jose_x509::jwt::Jwt;
+use jose_x509::{Error as JoseError, ReplayGuard};
 use pki_types::UnixTime;
 use spiffe_bundle::WitBundleSource;
-use spiffe_id::{SpiffeId, SpiffeIdRef};
-use wimse::wit::{WIT_TYPE, WORKLOAD_IDENTITY_TOKEN};
-use wimse::{
-    AuthenticatedWorkload, RequestTokens, TrustAnchors, UnprovenWit, WireForm, WitAnchors,
-    WitVerifier, WorkloadIdentifier, WptVerifier,
-};
+use spiffe_id::SpiffeId;
+use wimse::httpsig::{RequestVerifier, VerifiedRequest};
+use wimse::wit::WORKLOAD_IDENTITY_TOKEN;
+use wimse::{RequestTokens, UnprovenWit, WireForm, WitVerifier, WptVerifier};
 
+use super::parse::{UnverifiedWitSvid, refused};
 use crate::error::{Credential, Error};
-use crate::identity::{TOKEN_ALGORITHMS, workload_id};
+use crate::identity::TOKEN_ALGORITHMS;
 
 /// Verifies WIT-SVIDs and the Workload Proof Tokens that come with them. Immutable; threads share it.
 #[derive(Clone, Debug)]
 pub struct WitSvidVerifier {
     wit: WitVerifier,
     wpt: WptVerifier,
+    leeway: u64,
+    max_lifespan: Option<u64>,
 }
 
 const MAX_LEEWAY: u64 = 120;
@@ -46,6 +46,8 @@ impl WitSvidVerifier {
                 .with_authority(authority)
                 .map_err(Error::Wimse)?,
             wit,
+            leeway: DEFAULT_LEEWAY,
+            max_lifespan: None,
         })
     }
 
@@ -79,7 +81,16 @@ impl WitSvidVerifier {
             });
         }
         self.wit = self.wit.with_leeway(leeway).map_err(Error::Wimse)?;
+        self.leeway = leeway.as_secs();
         Ok(self)
+    }
+
+    /// Refuses tokens whose time from `nbf` to `exp` is longer than this, and those without `nbf`, whose
+    /// lifespan nobody knows (section 3.5). Without it, `exp` may lie up to 24 hours ahead.
+    #[must_use]
+    pub const fn with_max_lifespan(mut self, lifespan: Duration) -> Self {
+        self.max_lifespan = Some(lifespan.as_secs());
+        self
     }
 
     /// Authenticates the workload that sent a request: the WIT-SVID in `Workload-Identity-Token`, the proof in
@@ -98,6 +109,20 @@ impl WitSvidVerifier {
         replay: &(impl ReplayGuard + ?Sized),
         now: UnixTime,
     ) -> Result<BoundWorkload, Error> {
+        self.verify_by(headers, target, replay, now, |wit| {
+            self.verify_wit(wit, bundles, now)
+        })
+    }
+
+    /// As [`verify`](Self::verify), the token by other means such as a cache.
+    pub(crate) fn verify_by(
+        &self,
+        headers: &HeaderMap,
+        target: &Uri,
+        replay: &(impl ReplayGuard + ?Sized),
+        now: UnixTime,
+        verify_wit: impl FnOnce(&str) -> Result<UnprovenWitSvid, Error>,
+    ) -> Result<BoundWorkload, Error> {
         let tokens =
             RequestTokens::from_headers(headers, WireForm::default()).map_err(Error::Wimse)?;
         // There is exactly one such field, or the line above had refused the request.
@@ -105,97 +130,84 @@ impl WitSvidVerifier {
             .get(WORKLOAD_IDENTITY_TOKEN)
             .and_then(|value| value.to_str().ok())
             .ok_or(Error::Wimse(wimse::Error::FieldValue))?;
-        let svid = self.verify_wit(wit.trim_matches(' '), bundles, now)?;
-        let workload = self
-            .wpt
-            .verify_proof(svid.wit, &tokens, headers, target, replay, now)
+        let svid = verify_wit(wit.trim_matches([' ', '\t']))?;
+        self.wpt
+            .verify_proof(svid.wit.clone(), &tokens, headers, target, replay, now)
             .map_err(Error::Wimse)?;
-        Ok(BoundWorkload {
-            spiffe_id: svid.spiffe_id,
-            workload,
-        })
+        Ok(BoundWorkload { svid })
     }
 
     /// Verifies a WIT-SVID alone, for a proof by other means. It identifies nobody yet.
     ///
     /// # Errors
     ///
-    /// [`Error`].
+    /// [`Error`], in this order: structure, header, subject, bundle, signature, times, confirmation key.
     pub fn verify_wit(
         &self,
         token: &str,
         bundles: &(impl WitBundleSource + ?Sized),
         now: UnixTime,
     ) -> Result<UnprovenWitSvid, Error> {
-        let jws = UnverifiedJws::parse(token).map_err(refused)?;
-        let header = jws.unverified_header();
-        // A WIT may have other spellings and no `kid`; a WIT-SVID may not.
-        if header.typ() != Some(WIT_TYPE) {
-            return Err(refused(JoseError::WrongType));
-        }
-        if header.kid().is_none_or(str::is_empty) {
-            return Err(refused(JoseError::MissingHeader { name: "kid" }));
-        }
-        let subject = peek_claims(&jws)
-            .map_err(refused)?
-            .unverified_subject
-            .ok_or(refused(JoseError::MissingClaim { claim: "sub" }))?;
-        let spiffe_id = workload_id(&subject, Credential::Wit)?;
+        let UnverifiedWitSvid {
+            jws,
+            spiffe_id,
+            has_audience,
+        } = UnverifiedWitSvid::parse(token)?;
+        let credential = Credential::Wit;
         let keys = bundles
             .wit_authorities(spiffe_id.trust_domain())
-            .ok_or(Error::NoBundle {
-                credential: Credential::Wit,
-            })?;
+            .ok_or(Error::NoBundle { credential })?;
         if keys.keys().is_empty() {
-            return Err(Error::NoAuthorities {
-                credential: Credential::Wit,
-            });
+            return Err(Error::NoAuthorities { credential });
         }
-        let anchors = Anchors {
-            spiffe_id: &spiffe_id,
-            keys,
-        };
         let wit = self
             .wit
-            .verify(token, &anchors, now)
+            .verify_with_keys(token, jws, &keys, now)
             .map_err(Error::Wimse)?;
-        if wit.jwt().claims_map().map_err(refused)?.contains_key("aud") {
+        if wit.unproven_identifier().as_str() != spiffe_id.as_str() {
+            return Err(refused(JoseError::ClaimType { claim: "sub" }));
+        }
+        if has_audience {
             return Err(refused(JoseError::ForbiddenClaim { claim: "aud" }));
         }
         if !TOKEN_ALGORITHMS.contains(wit.proof_algorithm()) {
             return Err(Error::ConfirmationAlgorithm);
         }
-        Ok(UnprovenWitSvid { spiffe_id, wit })
-    }
-}
-
-const fn refused(source: JoseError) -> Error {
-    Error::Token {
-        credential: Credential::Wit,
-        source,
-    }
-}
-
-/// The keys of the one trust domain that the token's subject names.
-struct Anchors<'a> {
-    spiffe_id: &'a SpiffeId,
-    keys: Arc<KeySet>,
-}
-
-impl WitAnchors for Anchors<'_> {
-    fn anchors(&self, identifier: &WorkloadIdentifier) -> Option<TrustAnchors> {
-        let named = SpiffeIdRef::parse(identifier.as_str()).ok()?;
-        (*self.spiffe_id == named).then(|| TrustAnchors {
-            keys: Arc::clone(&self.keys),
-            issuers: Arc::new([]),
+        let expires = wit
+            .jwt()
+            .expires()
+            .ok_or(refused(JoseError::MissingClaim { claim: "exp" }))?;
+        if let Some(limit) = self.max_lifespan {
+            let start = wit.jwt().not_before().ok_or(Error::UnknownLifespan)?;
+            if expires.saturating_sub(start) > limit {
+                return Err(refused(JoseError::LifetimeTooLong { limit }));
+            }
+        }
+        Ok(UnprovenWitSvid {
+            spiffe_id,
+            last_second: expires.saturating_add(self.leeway).saturating_sub(1),
+            wit,
         })
     }
 }
 
-/// A verified WIT-SVID, presented by somebody who has not yet proven to be its holder.
-#[derive(Debug)]
+/// A mechanism by which a presenter proves to hold the key of its WIT-SVID. Workload Proof Tokens and HTTP
+/// message signatures are built in; another one has to bind the proof to [`UnprovenWit::proof_key`] and
+/// [`UnprovenWit::proof_algorithm`], be fresh, and be of no use for another request.
+pub trait ProofOfPossession {
+    /// Verifies the proof that was presented with this token.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    fn verify(&self, wit: &UnprovenWit) -> Result<(), wimse::Error>;
+}
+
+/// A verified WIT-SVID, presented by somebody who has not yet proven to be its holder. Cloning shares it.
+#[derive(Clone)]
 pub struct UnprovenWitSvid {
     spiffe_id: SpiffeId,
+    last_second: u64,
     wit: UnprovenWit,
 }
 
@@ -211,25 +223,95 @@ impl UnprovenWitSvid {
     pub const fn wit(&self) -> &UnprovenWit {
         &self.wit
     }
+
+    /// `jti`, for audit: the same in all presentations of this token, by whichever instance of the workload.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.wit.jwt().id()
+    }
+
+    /// `kid`: which key of the trust domain issued it, for audit.
+    #[must_use]
+    pub fn issuer_key_id(&self) -> Option<&str> {
+        self.wit.jwt().header().kid()
+    }
+
+    /// Makes the presenter the workload, if its proof holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Wimse`] with what `proof` says.
+    pub fn bind(
+        self,
+        proof: &(impl ProofOfPossession + ?Sized),
+    ) -> Result<BoundWorkload, Error> {
+        proof.verify(&self.wit).map_err(Error::Wimse)?;
+        Ok(BoundWorkload { svid: self })
+    }
+
+    /// As [`bind`](Self::bind), by the signature of a whole request: method, target, the fields that matter, and
+    /// content.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Wimse`].
+    pub fn bind_to_signed_request(
+        self,
+        verifier: &RequestVerifier,
+        parts: &request::Parts,
+        content: &[u8],
+        replay: &(impl ReplayGuard + ?Sized),
+        now: UnixTime,
+    ) -> Result<(BoundWorkload, VerifiedRequest), Error> {
+        let request = verifier
+            .verify_with_wit(self.wit.clone(), parts, content, replay, now)
+            .map_err(Error::Wimse)?;
+        Ok((BoundWorkload { svid: self }, request))
+    }
+
+    /// The last second in which the verifier that accepted it would accept it, leeway included.
+    pub(crate) const fn last_second(&self) -> u64 {
+        self.last_second
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for UnprovenWitSvid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnprovenWitSvid")
+            .field("unproven_spiffe_id", &self.spiffe_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A workload that has proven, for one request, to hold the key of its WIT-SVID.
 #[derive(Debug)]
 pub struct BoundWorkload {
-    spiffe_id: SpiffeId,
-    workload: AuthenticatedWorkload,
+    svid: UnprovenWitSvid,
 }
 
 impl BoundWorkload {
     /// The workload.
     #[must_use]
     pub const fn spiffe_id(&self) -> &SpiffeId {
-        &self.spiffe_id
+        &self.svid.spiffe_id
     }
 
-    /// The verified token and proof, for example for `jti` and `kid` in audit records.
+    /// The verified token.
     #[must_use]
-    pub const fn workload(&self) -> &AuthenticatedWorkload {
-        &self.workload
+    pub fn wit(&self) -> &Jwt {
+        self.svid.wit.jwt()
+    }
+
+    /// `jti` of the WIT-SVID, for audit: several instances of a workload may share it.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.svid.token_id()
+    }
+
+    /// `kid`: which key of the trust domain issued the WIT-SVID, for audit.
+    #[must_use]
+    pub fn issuer_key_id(&self) -> Option<&str> {
+        self.svid.issuer_key_id()
     }
 }

@@ -8,7 +8,7 @@ use der::asn1::{
 };
 use der::oid::AssociatedOid;
 use der::{Decode, Encode, Sequence, Tag};
-use jose_x509::{Algorithm, Signer};
+use jose_x509::{Algorithm, AsyncSigner, Signer};
 use pki_types::{CertificateDer, UnixTime};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::ext::Extension;
@@ -57,20 +57,53 @@ pub(super) struct Content<'a> {
     pub(super) extensions: Vec<Extension>,
 }
 
-/// Encodes and signs.
-pub(super) fn certificate(
-    content: Content<'_>,
-    signer: &(impl Signer + ?Sized),
-) -> Result<CertificateDer<'static>, Error> {
-    let algorithm = signature_algorithm(signer.algorithm())?;
-    let tbs = tbs(content, algorithm.clone()).map_err(|_| Error::Encoding)?;
-    let signature = signer.sign(&tbs).map_err(|source| Error::Token {
+/// A certificate that lacks its signature.
+pub(super) struct Unsigned {
+    /// What is to be signed.
+    pub(super) tbs: Vec<u8>,
+    signature_algorithm: AlgorithmIdentifierOwned,
+    algorithm: Algorithm,
+}
+
+impl Unsigned {
+    pub(super) fn new(content: Content<'_>, algorithm: Algorithm) -> Result<Self, Error> {
+        let signature_algorithm = signature_algorithm(algorithm)?;
+        Ok(Self {
+            tbs: tbs(content, signature_algorithm.clone()).map_err(|_| Error::Encoding)?,
+            signature_algorithm,
+            algorithm,
+        })
+    }
+
+    /// Adds a signature in the form of JWS.
+    pub(super) fn finish(self, signature: &[u8]) -> Result<CertificateDer<'static>, Error> {
+        finish(&self.tbs, self.signature_algorithm, self.algorithm, signature)
+            .map(CertificateDer::from)
+            .map_err(|_| Error::Encoding)
+    }
+
+    pub(super) fn sign(
+        self,
+        signer: &(impl Signer + ?Sized),
+    ) -> Result<CertificateDer<'static>, Error> {
+        let signature = signer.sign(&self.tbs).map_err(refused)?;
+        self.finish(signature.as_ref())
+    }
+
+    pub(super) async fn sign_async(
+        self,
+        signer: &(impl AsyncSigner + ?Sized),
+    ) -> Result<CertificateDer<'static>, Error> {
+        let signature = signer.sign(&self.tbs).await.map_err(refused)?;
+        self.finish(signature.as_ref())
+    }
+}
+
+pub(super) const fn refused(source: jose_x509::Error) -> Error {
+    Error::Token {
         credential: Credential::X509,
         source,
-    })?;
-    finish(&tbs, algorithm, signer.algorithm(), signature.as_ref())
-        .map(CertificateDer::from)
-        .map_err(|_| Error::Encoding)
+    }
 }
 
 fn tbs(content: Content<'_>, algorithm: AlgorithmIdentifierOwned) -> der::Result<Vec<u8>> {

@@ -1,12 +1,16 @@
 //! The holder's side: a chain with its private key.
 
-use jose_x509::x509::{Certificate, CertificateKey, pem};
-use jose_x509::{Algorithm, CryptoProvider, SigningKey};
+use der::pem::LineEnding;
+use jose_x509::x509::{Certificate, pem};
+use jose_x509::{CryptoProvider, SigningKey};
 use pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use spiffe_id::SpiffeId;
+use zeroize::Zeroizing;
 
-use super::verify::spiffe_id_of;
-use crate::error::{Credential, Error};
+use super::encode::refused;
+use super::parse::{MAX_CHAIN, UnverifiedX509Svid};
+use super::verify::id_in;
+use crate::error::Error;
 
 /// The X509-SVID of this workload: what it presents, and the key to it. Issuers are trusted here, so nothing
 /// but form and key is checked.
@@ -23,16 +27,27 @@ impl X509Svid {
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyChain`]; the errors of [`spiffe_id_of`]; [`Error::KeyMismatch`].
+    /// [`Error::EmptyChain`]; the errors of [`spiffe_id_of`](super::spiffe_id_of); [`Error::KeyMismatch`].
     pub fn new(chain: Vec<CertificateDer<'static>>, key: SigningKey) -> Result<Self, Error> {
         let leaf = chain.first().ok_or(Error::EmptyChain)?;
-        let spiffe_id = spiffe_id_of(leaf)?;
+        let parsed = Certificate::parse(leaf).map_err(Error::X509)?;
+        let (spiffe_id, not_after) = (id_in(&parsed)?, parsed.not_after());
+        Self::join(spiffe_id, chain, key, not_after)
+    }
+
+    /// `spiffe_id` and `not_after` are those of the leaf.
+    pub(super) fn join(
+        spiffe_id: SpiffeId,
+        chain: Vec<CertificateDer<'static>>,
+        key: SigningKey,
+        not_after: UnixTime,
+    ) -> Result<Self, Error> {
+        let leaf = chain.first().ok_or(Error::EmptyChain)?;
         let parsed = Certificate::parse(leaf).map_err(Error::X509)?;
         let spki = key.public_key().to_spki_der().map_err(refused)?;
         if parsed.spki_der() != spki {
             return Err(Error::KeyMismatch);
         }
-        let not_after = parsed.not_after();
         Ok(Self {
             spiffe_id,
             chain,
@@ -45,19 +60,17 @@ impl X509Svid {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); [`Error::Token`] for a key that cannot be read.
+    /// As [`UnverifiedX509Svid::parse`] and [`UnverifiedX509Svid::load`].
     pub fn from_der(
         provider: &CryptoProvider,
         chain: Vec<CertificateDer<'static>>,
         key: &PrivatePkcs8KeyDer<'_>,
     ) -> Result<Self, Error> {
-        let algorithm = algorithm_of(chain.first().ok_or(Error::EmptyChain)?)?;
-        let key = SigningKey::from_pkcs8_der(provider, algorithm, key.secret_pkcs8_der())
-            .map_err(refused)?;
-        Self::new(chain, key)
+        UnverifiedX509Svid::parse(chain, key.secret_pkcs8_der())?.load(provider)
     }
 
-    /// As [`new`](Self::new), for text with `CERTIFICATE` blocks and text with one `PRIVATE KEY` block.
+    /// As [`new`](Self::new), for text with `CERTIFICATE` blocks and text with one `PRIVATE KEY` block, or one
+    /// `EC PRIVATE KEY` block as OpenSSL used to write it.
     ///
     /// # Errors
     ///
@@ -67,10 +80,13 @@ impl X509Svid {
         certificates: &str,
         key: &str,
     ) -> Result<Self, Error> {
-        let chain = pem::certificates(certificates.as_bytes(), MAX_CHAIN).map_err(Error::X509)?;
-        let algorithm = algorithm_of(chain.first().ok_or(Error::EmptyChain)?)?;
-        let key = SigningKey::from_pkcs8_pem(provider, algorithm, key).map_err(refused)?;
-        Self::new(chain, key)
+        if key.trim_ascii_start().starts_with("-----BEGIN EC PRIVATE KEY-----") {
+            let chain =
+                pem::certificates(certificates.as_bytes(), MAX_CHAIN).map_err(Error::X509)?;
+            let key = SigningKey::from_sec1_pem(provider, key).map_err(refused)?;
+            return Self::new(chain, key);
+        }
+        UnverifiedX509Svid::parse_pem(certificates, key)?.load(provider)
     }
 
     /// Whom it names.
@@ -83,6 +99,24 @@ impl X509Svid {
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.chain
+    }
+
+    /// The chain in DER, one certificate right behind the other, as the Workload API carries it.
+    #[must_use]
+    pub fn chain_der(&self) -> Vec<u8> {
+        self.chain.iter().flat_map(|der| der.iter().copied()).collect()
+    }
+
+    /// The chain in PEM.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encoding`]; not for a chain that was read.
+    pub fn chain_pem(&self) -> Result<String, Error> {
+        let blocks = self.chain.iter().map(|der| {
+            der::pem::encode_string("CERTIFICATE", LineEnding::LF, der).map_err(|_| Error::Encoding)
+        });
+        blocks.collect()
     }
 
     /// The private key.
@@ -99,31 +133,18 @@ impl X509Svid {
         ))
     }
 
+    /// The private key in PEM: handle it as what it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Token`]; not for a key that was loaded.
+    pub fn expose_private_key_pem(&self) -> Result<Zeroizing<String>, Error> {
+        self.key.expose_pkcs8_pem().map_err(refused)
+    }
+
     /// The last second in which the leaf is valid.
     #[must_use]
     pub const fn not_after(&self) -> UnixTime {
         self.not_after
     }
 }
-
-fn algorithm_of(leaf: &CertificateDer<'_>) -> Result<Algorithm, Error> {
-    match Certificate::parse(leaf).map_err(Error::X509)?.key() {
-        CertificateKey::P256 => Ok(Algorithm::Es256),
-        CertificateKey::P384 => Ok(Algorithm::Es384),
-        CertificateKey::P521 => Ok(Algorithm::Es512),
-        CertificateKey::Ed25519 => Ok(Algorithm::Ed25519),
-        CertificateKey::Rsa { .. } => Ok(Algorithm::Rs256),
-        _ => Err(Error::SigningKey {
-            credential: Credential::X509,
-        }),
-    }
-}
-
-const fn refused(source: jose_x509::Error) -> Error {
-    Error::Token {
-        credential: Credential::X509,
-        source,
-    }
-}
-
-const MAX_CHAIN: usize = 8;

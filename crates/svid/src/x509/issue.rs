@@ -2,30 +2,34 @@
 
 use std::time::Duration;
 
-use der::asn1::OctetString;
-use der::flagset::FlagSet;
 use der::{Decode, Encode};
 use jose_x509::x509::Certificate;
-use jose_x509::{CryptoProvider, PublicKey, Signer, SigningKey};
+use jose_x509::{Algorithm, AsyncSigner, CryptoProvider, PublicKey, Signer, SigningKey};
 use pki_types::{CertificateDer, DnsName, UnixTime};
 use spiffe_id::{SpiffeId, TrustDomain, TrustDomainRef};
 use spki::SubjectPublicKeyInfoRef;
-use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages,
-    SubjectAltName, SubjectKeyIdentifier,
-};
 use x509_cert::name::Name;
 
-use super::encode::{Content, certificate, dns_name, extension, uri_name, validity};
+use super::encode::{Content, Unsigned, refused, validity};
+use super::profile::{CaProfile, LeafProfile};
+use super::request::{CertificateRequest, RequestProblem};
 use crate::error::{Credential, Error};
 use crate::identity::check_subject;
 
 /// Signs X509-SVIDs of one trust domain.
+///
+/// What it may sign with is a [`Signer`] in memory or behind an interface, or an [`AsyncSigner`] behind a
+/// network; the methods of the latter end in `_async`.
 #[derive(Clone, Debug)]
 pub struct CertificateAuthority<S = SigningKey> {
-    trust_domain: TrustDomain,
     signer: S,
+    core: Core,
+}
+
+/// All but the key.
+#[derive(Clone, Debug)]
+struct Core {
+    trust_domain: TrustDomain,
     certificate: CertificateDer<'static>,
     provider: CryptoProvider,
 }
@@ -44,50 +48,27 @@ impl CertificateAuthority<SigningKey> {
         lifetime: Duration,
         now: UnixTime,
     ) -> Result<Self, Error> {
-        let (provider, public_key) = (*key.provider(), key.public_key().clone());
-        Self::self_signed_with(&provider, trust_domain, key, &public_key, lifetime, now)
+        Self::self_signed_as(trust_domain, key, &CaProfile::new(lifetime), now)
     }
-}
 
-impl<S: Signer> CertificateAuthority<S> {
-    /// As [`self_signed`](CertificateAuthority::self_signed), for a signer that cannot tell its public key,
-    /// such as an HSM.
+    /// As [`self_signed`](Self::self_signed), with another profile.
     ///
     /// # Errors
     ///
-    /// As [`self_signed`](CertificateAuthority::self_signed).
-    pub fn self_signed_with(
-        provider: &CryptoProvider,
+    /// As [`self_signed`](Self::self_signed).
+    pub fn self_signed_as(
         trust_domain: &TrustDomain,
-        signer: S,
-        public_key: &PublicKey,
-        lifetime: Duration,
+        key: SigningKey,
+        profile: &CaProfile,
         now: UnixTime,
     ) -> Result<Self, Error> {
-        let (not_before, not_after) = validity(now, lifetime, None)?;
-        let spki = spki_of(public_key)?;
-        let key_id = key_id(provider, &spki)?;
-        let subject = authority_name(&key_id).map_err(|_| Error::Encoding)?;
-        let extensions =
-            authority_extensions(trust_domain, &key_id).map_err(|_| Error::Encoding)?;
-        let content = Content {
-            serial: serial(provider)?,
-            issuer: &subject,
-            subject: &subject,
-            not_before,
-            not_after,
-            spki: &spki,
-            extensions,
-        };
-        Ok(Self {
-            certificate: certificate(content, &signer)?,
-            trust_domain: trust_domain.clone(),
-            signer,
-            provider: *provider,
-        })
+        let (provider, public_key) = (*key.provider(), key.public_key().clone());
+        Self::self_signed_with(&provider, trust_domain, key, &public_key, profile, now)
     }
+}
 
-    /// Goes on with an existing CA certificate.
+impl<S> CertificateAuthority<S> {
+    /// Goes on with an existing CA certificate: a root, or an intermediate that another CA has issued.
     ///
     /// # Errors
     ///
@@ -103,28 +84,52 @@ impl<S: Signer> CertificateAuthority<S> {
         let parsed = Certificate::parse(certificate).map_err(Error::X509)?;
         let mut uris = parsed.uri_names();
         let named = uris.next() == Some(&trust_domain.id_string()) && uris.next().is_none();
-        let fits = named && parsed.is_ca() && parsed.spki_der() == spki_of(public_key)?;
-        if !fits {
+        let signs = parsed.is_ca() && parsed.key_usage().is_some_and(|u| u.key_cert_sign());
+        if !(named && signs && parsed.spki_der() == spki_of(public_key)?) {
             return Err(Error::KeyMismatch);
         }
         Ok(Self {
-            trust_domain: trust_domain.clone(),
             signer,
-            certificate: certificate.clone().into_owned(),
-            provider: *provider,
+            core: Core {
+                trust_domain: trust_domain.clone(),
+                certificate: certificate.clone().into_owned(),
+                provider: *provider,
+            },
         })
     }
 
     /// The trust domain.
     #[must_use]
     pub fn trust_domain(&self) -> TrustDomainRef<'_> {
-        self.trust_domain.as_trust_domain_ref()
+        self.core.trust_domain.as_trust_domain_ref()
     }
 
-    /// The CA certificate, which goes into the bundle.
+    /// The CA certificate. That of a root goes into the bundle; that of an intermediate goes with each leaf.
     #[must_use]
     pub const fn certificate(&self) -> &CertificateDer<'static> {
-        &self.certificate
+        &self.core.certificate
+    }
+}
+
+impl<S: Signer> CertificateAuthority<S> {
+    /// As [`self_signed_as`](CertificateAuthority::self_signed_as), for a signer that cannot tell its public
+    /// key, such as an HSM.
+    ///
+    /// # Errors
+    ///
+    /// As [`self_signed`](CertificateAuthority::self_signed).
+    pub fn self_signed_with(
+        provider: &CryptoProvider,
+        trust_domain: &TrustDomain,
+        signer: S,
+        public_key: &PublicKey,
+        profile: &CaProfile,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        let algorithm = signer.algorithm();
+        let root = Core::root(provider, trust_domain, algorithm, public_key, profile, now)?;
+        let certificate = root.sign(&signer)?;
+        Self::from_certificate(provider, trust_domain, signer, public_key, &certificate)
     }
 
     /// Issues the certificate of a workload: `digitalSignature` alone, `serverAuth` and `clientAuth`, an
@@ -144,84 +149,251 @@ impl<S: Signer> CertificateAuthority<S> {
         lifetime: Duration,
         now: UnixTime,
     ) -> Result<CertificateDer<'static>, Error> {
-        check_subject(spiffe_id, self.trust_domain(), Credential::X509)?;
-        let issuer = Certificate::parse(&self.certificate).map_err(Error::X509)?;
-        let bounds = (issuer.not_before().as_secs(), issuer.not_after().as_secs());
-        let (not_before, not_after) = validity(now, lifetime, Some(bounds))?;
+        let profile = LeafProfile::new(lifetime).with_dns_names(dns_names);
+        self.issue_leaf_as(spiffe_id, public_key, &profile, now)
+    }
+
+    /// As [`issue_leaf`](Self::issue_leaf), with another profile.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue_leaf`](Self::issue_leaf).
+    pub fn issue_leaf_as(
+        &self,
+        spiffe_id: &SpiffeId,
+        public_key: &PublicKey,
+        profile: &LeafProfile<'_>,
+        now: UnixTime,
+    ) -> Result<CertificateDer<'static>, Error> {
+        let algorithm = self.signer.algorithm();
+        let leaf = self.core.leaf(algorithm, spiffe_id, public_key, profile, now)?;
+        leaf.sign(&self.signer)
+    }
+
+    /// As [`issue_leaf_as`](Self::issue_leaf_as), for the key of a certification request, whose sender has
+    /// shown by it to hold the key. Whether the sender is `spiffe_id` is for the caller to know; nothing of what
+    /// the request asks for is taken over.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue_leaf`](Self::issue_leaf); [`Error::Request`] when the request names another SPIFFE ID.
+    pub fn issue_for_request(
+        &self,
+        spiffe_id: &SpiffeId,
+        request: &CertificateRequest,
+        profile: &LeafProfile<'_>,
+        now: UnixTime,
+    ) -> Result<CertificateDer<'static>, Error> {
+        check_request(request, spiffe_id)?;
+        self.issue_leaf_as(spiffe_id, request.public_key(), profile, now)
+    }
+
+    /// Issues a CA certificate for `trust_domain`: this CA's own, or another one that it vouches for. It ends
+    /// with this CA's certificate at the latest. Its path length, if limited here, is limited further.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PathLen`] when no CA may stand below this one, or fewer than the profile allows;
+    /// [`Error::AuthorityNotValid`]; [`Error::InvalidOption`] for an empty lifetime; [`Error::Token`] if
+    /// signing fails.
+    pub fn issue_intermediate(
+        &self,
+        trust_domain: &TrustDomain,
+        public_key: &PublicKey,
+        profile: &CaProfile,
+        now: UnixTime,
+    ) -> Result<CertificateDer<'static>, Error> {
+        let algorithm = self.signer.algorithm();
+        let ca = self.core.intermediate(algorithm, trust_domain, public_key, profile, now)?;
+        ca.sign(&self.signer)
+    }
+}
+
+/// For keys behind a network.
+impl<S: AsyncSigner> CertificateAuthority<S> {
+    /// As [`self_signed_with`](Self::self_signed_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`self_signed`](CertificateAuthority::self_signed).
+    pub async fn self_signed_async(
+        provider: &CryptoProvider,
+        trust_domain: &TrustDomain,
+        signer: S,
+        public_key: &PublicKey,
+        profile: &CaProfile,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        let algorithm = signer.algorithm();
+        let root = Core::root(provider, trust_domain, algorithm, public_key, profile, now)?;
+        let certificate = root.sign_async(&signer).await?;
+        Self::from_certificate(provider, trust_domain, signer, public_key, &certificate)
+    }
+
+    /// As [`issue_leaf_as`](Self::issue_leaf_as).
+    ///
+    /// # Errors
+    ///
+    /// As [`issue_leaf`](Self::issue_leaf).
+    pub async fn issue_leaf_async(
+        &self,
+        spiffe_id: &SpiffeId,
+        public_key: &PublicKey,
+        profile: &LeafProfile<'_>,
+        now: UnixTime,
+    ) -> Result<CertificateDer<'static>, Error> {
+        let algorithm = self.signer.algorithm();
+        let leaf = self.core.leaf(algorithm, spiffe_id, public_key, profile, now)?;
+        leaf.sign_async(&self.signer).await
+    }
+
+    /// As [`issue_for_request`](Self::issue_for_request).
+    ///
+    /// # Errors
+    ///
+    /// As [`issue_for_request`](Self::issue_for_request).
+    pub async fn issue_for_request_async(
+        &self,
+        spiffe_id: &SpiffeId,
+        request: &CertificateRequest,
+        profile: &LeafProfile<'_>,
+        now: UnixTime,
+    ) -> Result<CertificateDer<'static>, Error> {
+        check_request(request, spiffe_id)?;
+        self.issue_leaf_async(spiffe_id, request.public_key(), profile, now)
+            .await
+    }
+
+    /// As [`issue_intermediate`](Self::issue_intermediate).
+    ///
+    /// # Errors
+    ///
+    /// As [`issue_intermediate`](Self::issue_intermediate).
+    pub async fn issue_intermediate_async(
+        &self,
+        trust_domain: &TrustDomain,
+        public_key: &PublicKey,
+        profile: &CaProfile,
+        now: UnixTime,
+    ) -> Result<CertificateDer<'static>, Error> {
+        let algorithm = self.signer.algorithm();
+        let ca = self.core.intermediate(algorithm, trust_domain, public_key, profile, now)?;
+        ca.sign_async(&self.signer).await
+    }
+}
+
+impl Core {
+    fn root(
+        provider: &CryptoProvider,
+        trust_domain: &TrustDomain,
+        algorithm: Algorithm,
+        public_key: &PublicKey,
+        profile: &CaProfile,
+        now: UnixTime,
+    ) -> Result<Unsigned, Error> {
+        let (not_before, not_after) = validity(now, profile.lifetime, None)?;
         let spki = spki_of(public_key)?;
+        let key_id = key_id(provider, &spki)?;
+        let subject = authority_name(&key_id).map_err(|_| Error::Encoding)?;
         let content = Content {
-            serial: serial(&self.provider)?,
+            serial: provider.random().map_err(refused)?,
+            issuer: &subject,
+            subject: &subject,
+            not_before,
+            not_after,
+            spki: &spki,
+            extensions: profile
+                .extensions(trust_domain, &key_id, None)
+                .map_err(|_| Error::Encoding)?,
+        };
+        Unsigned::new(content, algorithm)
+    }
+
+    fn intermediate(
+        &self,
+        algorithm: Algorithm,
+        trust_domain: &TrustDomain,
+        public_key: &PublicKey,
+        profile: &CaProfile,
+        now: UnixTime,
+    ) -> Result<Unsigned, Error> {
+        let issuer = Certificate::parse(&self.certificate).map_err(Error::X509)?;
+        let profile = match issuer.basic_constraints().and_then(|limit| limit.path_len) {
+            None => profile.clone(),
+            Some(limit) => {
+                let below = limit.checked_sub(1).ok_or(Error::PathLen)?;
+                if profile.path_len.is_some_and(|wanted| wanted > below) {
+                    return Err(Error::PathLen);
+                }
+                CaProfile {
+                    path_len: Some(profile.path_len.unwrap_or(below)),
+                    ..profile.clone()
+                }
+            }
+        };
+        let (not_before, not_after) = within(&issuer, profile.lifetime, now)?;
+        let spki = spki_of(public_key)?;
+        let key_id = key_id(&self.provider, &spki)?;
+        let subject = authority_name(&key_id).map_err(|_| Error::Encoding)?;
+        let content = Content {
+            serial: self.provider.random().map_err(refused)?,
+            issuer: issuer.subject(),
+            subject: &subject,
+            not_before,
+            not_after,
+            spki: &spki,
+            extensions: profile
+                .extensions(trust_domain, &key_id, issuer.subject_key_identifier())
+                .map_err(|_| Error::Encoding)?,
+        };
+        Unsigned::new(content, algorithm)
+    }
+
+    fn leaf(
+        &self,
+        algorithm: Algorithm,
+        spiffe_id: &SpiffeId,
+        public_key: &PublicKey,
+        profile: &LeafProfile<'_>,
+        now: UnixTime,
+    ) -> Result<Unsigned, Error> {
+        let trust_domain = self.trust_domain.as_trust_domain_ref();
+        check_subject(spiffe_id, trust_domain, Credential::X509)?;
+        let issuer = Certificate::parse(&self.certificate).map_err(Error::X509)?;
+        let (not_before, not_after) = within(&issuer, profile.lifetime, now)?;
+        let spki = spki_of(public_key)?;
+        let key_id = key_id(&self.provider, &spki)?;
+        let content = Content {
+            serial: self.provider.random().map_err(refused)?,
             issuer: issuer.subject(),
             subject: EMPTY_NAME,
             not_before,
             not_after,
             spki: &spki,
-            extensions: leaf_extensions(
-                spiffe_id,
-                dns_names,
-                &key_id(&self.provider, &spki)?,
-                issuer.subject_key_identifier(),
-            )
-            .map_err(|_| Error::Encoding)?,
+            extensions: profile
+                .extensions(spiffe_id, &key_id, issuer.subject_key_identifier())
+                .map_err(|_| Error::Encoding)?,
         };
-        certificate(content, &self.signer)
+        Unsigned::new(content, algorithm)
     }
 }
 
-fn authority_extensions(trust_domain: &TrustDomain, key_id: &[u8]) -> der::Result<Vec<Extension>> {
-    Ok(vec![
-        extension(
-            true,
-            &BasicConstraints {
-                ca: true,
-                path_len_constraint: None,
-            },
-        )?,
-        extension(true, &usages(KeyUsages::KeyCertSign | KeyUsages::CRLSign))?,
-        extension(false, &SubjectKeyIdentifier(OctetString::new(key_id)?))?,
-        extension(
-            false,
-            &SubjectAltName(vec![uri_name(&trust_domain.id_string())?]),
-        )?,
-    ])
+fn check_request(request: &CertificateRequest, spiffe_id: &SpiffeId) -> Result<(), Error> {
+    match request.requested_spiffe_id() {
+        Some(requested) if requested != spiffe_id => Err(Error::Request {
+            problem: RequestProblem::OtherSpiffeId,
+        }),
+        _ => Ok(()),
+    }
 }
 
-fn leaf_extensions(
-    spiffe_id: &SpiffeId,
-    dns_names: &[DnsName<'_>],
-    key_id: &[u8],
-    issuer_key_id: Option<&[u8]>,
-) -> der::Result<Vec<Extension>> {
-    let mut names = vec![uri_name(spiffe_id.as_str())?];
-    for name in dns_names {
-        names.push(dns_name(name.as_ref())?);
-    }
-    let mut extensions = vec![
-        extension(
-            true,
-            &BasicConstraints {
-                ca: false,
-                path_len_constraint: None,
-            },
-        )?,
-        extension(true, &usages(KeyUsages::DigitalSignature))?,
-        extension(false, &ExtendedKeyUsage(vec![SERVER_AUTH, CLIENT_AUTH]))?,
-        extension(false, &SubjectKeyIdentifier(OctetString::new(key_id)?))?,
-        // Critical because the subject is empty (RFC 5280, section 4.1.2.6).
-        extension(true, &SubjectAltName(names))?,
-    ];
-    if let Some(id) = issuer_key_id {
-        let id = AuthorityKeyIdentifier {
-            key_identifier: Some(OctetString::new(id)?),
-            ..Default::default()
-        };
-        extensions.push(extension(false, &id)?);
-    }
-    Ok(extensions)
-}
-
-fn usages(usages: impl Into<FlagSet<KeyUsages>>) -> KeyUsage {
-    KeyUsage(usages.into())
+fn within(
+    issuer: &Certificate<'_>,
+    lifetime: Duration,
+    now: UnixTime,
+) -> Result<(u64, u64), Error> {
+    let bounds = (issuer.not_before().as_secs(), issuer.not_after().as_secs());
+    validity(now, lifetime, Some(bounds))
 }
 
 /// A name that two keys never share. It is no identity.
@@ -247,16 +419,5 @@ fn key_id(provider: &CryptoProvider, spki: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(hash)
 }
 
-fn serial(provider: &CryptoProvider) -> Result<[u8; 16], Error> {
-    provider.random().map_err(|source| Error::Token {
-        credential: Credential::X509,
-        source,
-    })
-}
-
 /// DER of a subject without attributes.
 const EMPTY_NAME: &[u8] = &[0x30, 0x00];
-const SERVER_AUTH: der::asn1::ObjectIdentifier =
-    der::asn1::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
-const CLIENT_AUTH: der::asn1::ObjectIdentifier =
-    der::asn1::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");

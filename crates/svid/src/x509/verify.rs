@@ -1,5 +1,6 @@
 //! The validation of section 5: the leaf's own rules, then a path to its own trust domain's anchors.
 
+use jose_x509::CryptoProvider;
 use jose_x509::x509::{
     Certificate, PathOptions, Purpose, TrustAnchors, VerifiedPath, X509Error, verify_path,
 };
@@ -183,6 +184,38 @@ pub fn verify(
     Ok(X509Identity::new(spiffe_id, &path))
 }
 
+/// [`verify`] with its options and algorithms. Immutable; threads share it.
+#[derive(Clone, Debug)]
+pub struct X509SvidVerifier {
+    options: VerifyOptions,
+    algorithms: &'static [&'static dyn SignatureVerificationAlgorithm],
+}
+
+impl X509SvidVerifier {
+    /// A verifier that accepts the provider's signature algorithms.
+    #[must_use]
+    pub const fn new(provider: &CryptoProvider, options: VerifyOptions) -> Self {
+        Self {
+            options,
+            algorithms: provider.certificate_algorithms,
+        }
+    }
+
+    /// As [`verify`].
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`].
+    pub fn verify(
+        &self,
+        chain: &[CertificateDer<'_>],
+        bundles: &(impl X509BundleSource + ?Sized),
+        now: UnixTime,
+    ) -> Result<X509Identity, Error> {
+        verify(chain, bundles, &self.options, self.algorithms, now)
+    }
+}
+
 /// The SPIFFE ID that a leaf has in its name. Only of a certificate that was verified, such as that of an
 /// established TLS connection, is it an identity.
 ///
@@ -193,7 +226,7 @@ pub fn spiffe_id_of(leaf: &CertificateDer<'_>) -> Result<SpiffeId, Error> {
     id_in(&Certificate::parse(leaf).map_err(Error::X509)?)
 }
 
-fn id_in(leaf: &Certificate<'_>) -> Result<SpiffeId, Error> {
+pub(super) fn id_in(leaf: &Certificate<'_>) -> Result<SpiffeId, Error> {
     let mut uris = leaf.uri_names();
     let uri = uris.next().ok_or(Error::NoUriName)?;
     if uris.next().is_some() {

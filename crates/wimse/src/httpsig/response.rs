@@ -14,7 +14,7 @@ use super::{Profile, SignatureError, WIMSE_REQ_NONCE};
 use crate::error::Error;
 use crate::identifier::WorkloadIdentifier;
 use crate::peer::PeerNames;
-use crate::wit::{WitAnchors, WitVerifier};
+use crate::wit::{UnprovenWit, WitAnchors, WitVerifier};
 
 /// Verifies responses to signed requests. Immutable; threads share it.
 #[derive(Clone, Debug)]
@@ -124,9 +124,7 @@ impl ResponseVerifier {
         let covered = self
             .rules
             .check_proof(&tagged, &message, content, &wit, replay, now)?;
-        let (identifier, wit) = wit.into_parts();
         Ok(Some(VerifiedResponse {
-            identifier,
             wit,
             status: parts.status,
             covered,
@@ -137,8 +135,7 @@ impl ResponseVerifier {
 /// A response whose signer has proven to be the workload that was expected.
 #[derive(Debug)]
 pub struct VerifiedResponse {
-    identifier: WorkloadIdentifier,
-    wit: Jwt,
+    wit: UnprovenWit,
     status: StatusCode,
     covered: Vec<(HeaderName, String)>,
 }
@@ -147,13 +144,13 @@ impl VerifiedResponse {
     /// Who signed it.
     #[must_use]
     pub fn identifier(&self) -> &WorkloadIdentifier {
-        &self.identifier
+        self.wit.unproven_identifier()
     }
 
     /// The verified WIT of the server.
     #[must_use]
     pub fn wit(&self) -> &Jwt {
-        &self.wit
+        self.wit.jwt()
     }
 
     /// The signed status.

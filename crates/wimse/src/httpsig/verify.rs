@@ -324,9 +324,7 @@ impl RequestVerifier {
         let covered = self
             .rules
             .check_proof(&tagged, &message, content, &wit, replay, now)?;
-        let (identifier, wit) = wit.into_parts();
         Ok(VerifiedRequest {
-            identifier,
             wit,
             method: view.method.clone(),
             uri: view.uri.clone(),
@@ -341,8 +339,7 @@ impl RequestVerifier {
 /// signed.
 #[derive(Debug)]
 pub struct VerifiedRequest {
-    identifier: WorkloadIdentifier,
-    wit: Jwt,
+    wit: UnprovenWit,
     method: Method,
     uri: Uri,
     covered: Vec<(HeaderName, String)>,
@@ -354,13 +351,13 @@ impl VerifiedRequest {
     /// Who sent it: `sub` of the WIT.
     #[must_use]
     pub fn identifier(&self) -> &WorkloadIdentifier {
-        &self.identifier
+        self.wit.unproven_identifier()
     }
 
     /// The verified WIT.
     #[must_use]
     pub fn wit(&self) -> &Jwt {
-        &self.wit
+        self.wit.jwt()
     }
 
     /// The signed method.

@@ -128,12 +128,6 @@ impl WitVerifier {
         };
         let jws =
             UnverifiedJws::parse_with(wit, &Default::default(), &self.limits).map_err(refused)?;
-        let header = jws.unverified_header();
-        if header.raw().contains("\"zip\"")
-            && header.members().map_err(refused)?.contains_key("zip")
-        {
-            return Err(Error::Compressed { token: Token::Wit });
-        }
         let peeked = peek_claims(&jws).map_err(refused)?;
         let subject = peeked.unverified_subject.ok_or(Error::Token {
             token: Token::Wit,
@@ -143,18 +137,53 @@ impl WitVerifier {
         let anchors = anchors
             .anchors(&identifier)
             .ok_or(Error::UnknownTrustDomain)?;
-        let jwt = self
-            .validator
-            .validate_jws(jws, &OneKey(&anchors.keys), now)
-            .map_err(refused)?;
-        if jwt.subject() != Some(identifier.as_str()) {
+        let verified = self.verify_with_keys(wit, jws, &anchors.keys, now)?;
+        if *verified.unproven_identifier() != identifier {
             return Err(refused(JoseError::ClaimType { claim: "sub" }));
         }
-        if jwt.issuer().is_some_and(|iss| {
+        if verified.jwt().issuer().is_some_and(|iss| {
             !anchors.issuers.is_empty() && !anchors.issuers.iter().any(|one| one == iss)
         }) {
             return Err(Error::UnknownIssuer);
         }
+        Ok(verified)
+    }
+
+    /// As [`WitVerifier::verify`], for a token whose keys the caller has chosen by its subject, such as those
+    /// of a SPIFFE bundle. `jws` is `wit`, parsed, and what [`WitVerifier::verify`] says of `iss` does not
+    /// apply.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], as [`WitVerifier::verify`].
+    pub fn verify_with_keys(
+        &self,
+        wit: &str,
+        jws: UnverifiedJws<'_>,
+        keys: &KeySet,
+        now: UnixTime,
+    ) -> Result<UnprovenWit, Error> {
+        let refused = |source| Error::Token {
+            token: Token::Wit,
+            source,
+        };
+        if wit.len() > self.limits.token {
+            return Err(refused(JoseError::TooLarge {
+                what: "token",
+                limit: self.limits.token,
+            }));
+        }
+        let header = jws.unverified_header();
+        if header.raw().contains("\"zip\"")
+            && header.members().map_err(refused)?.contains_key("zip")
+        {
+            return Err(Error::Compressed { token: Token::Wit });
+        }
+        let jwt = self
+            .validator
+            .validate_jws(jws, &OneKey(keys), now)
+            .map_err(refused)?;
+        let identifier = WorkloadIdentifier::parse(jwt.subject().unwrap_or_default())?;
         if jwt
             .expires()
             .is_some_and(|exp| exp > now.as_secs().saturating_add(self.max_ahead))
@@ -172,13 +201,13 @@ impl WitVerifier {
         let provider = *jwt.key().provider();
         let proof_key = VerifyingKey::from_jwk(&provider, jwk).map_err(refused)?;
         let hash = provider.sha256(wit.as_bytes());
-        Ok(UnprovenWit {
+        Ok(UnprovenWit(Arc::new(Verified {
             identifier,
             jwt,
             proof_key,
             proof_algorithm,
             hash,
-        })
+        })))
     }
 }
 
@@ -202,9 +231,12 @@ impl KeySource for OneKey<'_> {
     }
 }
 
-/// A WIT that was verified, presented by somebody who has not yet proven to be its holder.
+/// A WIT that was verified, presented by somebody who has not yet proven to be its holder. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct UnprovenWit(Arc<Verified>);
+
 #[derive(Debug)]
-pub struct UnprovenWit {
+struct Verified {
     identifier: WorkloadIdentifier,
     jwt: Jwt,
     proof_key: VerifyingKey,
@@ -216,34 +248,30 @@ impl UnprovenWit {
     /// Whom the WIT names. Whoever presents it may be somebody else.
     #[must_use]
     pub fn unproven_identifier(&self) -> &WorkloadIdentifier {
-        &self.identifier
+        &self.0.identifier
     }
 
     /// The key with which the holder proves to be it.
     #[must_use]
     pub fn proof_key(&self) -> &VerifyingKey {
-        &self.proof_key
+        &self.0.proof_key
     }
 
     /// The one algorithm that a proof has to use (`cnf.jwk.alg`).
     #[must_use]
     pub fn proof_algorithm(&self) -> Algorithm {
-        self.proof_algorithm
+        self.0.proof_algorithm
     }
 
     /// SHA-256 of the WIT as it was received.
     #[must_use]
     pub fn hash(&self) -> &[u8; 32] {
-        &self.hash
+        &self.0.hash
     }
 
     /// The verified token.
     #[must_use]
     pub fn jwt(&self) -> &Jwt {
-        &self.jwt
-    }
-
-    pub(crate) fn into_parts(self) -> (WorkloadIdentifier, Jwt) {
-        (self.identifier, self.jwt)
+        &self.0.jwt
     }
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, Uri};
 use jose_x509::jwt::{Audience, Issuer, Jwt, Type, Validator};
 use jose_x509::{Error as JoseError, ReplayGuard, ReplayKey, base64url};
 use pki_types::UnixTime;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::audience::Audiences;
@@ -130,8 +131,8 @@ impl WptVerifier {
         self.verify_proof(wit, &tokens, headers, target, replay, now)
     }
 
-    /// As [`WptVerifier::verify`], for a WIT that was verified by other means, such as a WIT-SVID. It
-    /// has to be the one in `tokens`.
+    /// As [`WptVerifier::verify`], for a WIT that was verified by other means, such as a WIT-SVID. The proof
+    /// has to be one for this WIT, whatever WIT the request has.
     ///
     /// # Errors
     ///
@@ -157,7 +158,7 @@ impl WptVerifier {
             .validator
             .validate_jws(proof, &ProofKey(&wit), now)
             .map_err(refused)?;
-        let claims = proof.claims_map().map_err(refused)?;
+        let bound: Bound = proof.claims().map_err(refused)?;
         if proof
             .expires()
             .is_some_and(|exp| exp > now.as_secs().saturating_add(self.max_ahead + self.leeway))
@@ -175,18 +176,18 @@ impl WptVerifier {
                 Err(Error::FieldValue)
             }
         };
-        if hash_claim(&claims, "wth")? != Some(hash(tokens.wit)?) {
+        if hash_of(bound.wth.as_ref(), "wth")? != Some(*wit.hash()) {
             return Err(Error::WitHash);
         }
-        if hash_claim(&claims, "tth")? != tokens.txn_token.map(hash).transpose()? {
+        if hash_of(bound.tth.as_ref(), "tth")? != tokens.txn_token.map(hash).transpose()? {
             return Err(Error::TransactionTokenHash);
         }
         if self.form == WireForm::LegacyField
-            && hash_claim(&claims, "ath")? != tokens.access_token.map(hash).transpose()?
+            && hash_of(bound.ath.as_ref(), "ath")? != tokens.access_token.map(hash).transpose()?
         {
             return Err(Error::Claim { claim: "ath" });
         }
-        self.check_others(claims.get("oth"), headers, hash)?;
+        self.check_others(bound.oth.as_ref(), headers, hash)?;
         let id = proof.id().ok_or(Error::Claim { claim: "jti" })?;
         let key = ReplayKey::new(
             wit.proof_key().provider(),
@@ -207,12 +208,7 @@ impl WptVerifier {
                 now,
             )
             .map_err(Error::Replay)?;
-        let (identifier, jwt) = wit.into_parts();
-        Ok(AuthenticatedWorkload {
-            identifier,
-            wit: jwt,
-            proof,
-        })
+        Ok(AuthenticatedWorkload { wit, proof })
     }
 
     fn check_audience(&self, proof: &Jwt, target: &Uri) -> Result<(), Error> {
@@ -247,7 +243,8 @@ impl WptVerifier {
                 .find(|field| field.as_str() == name)
                 .ok_or(Error::OtherTokenHash)?;
             let value = one(headers, field.as_str())?.ok_or(Error::OtherTokenHash)?;
-            if hash_claim(oth, name).map_err(|_| Error::OtherTokenHash)? != Some(hash(value)?) {
+            let named = hash_of(oth.get(name), "oth").map_err(|_| Error::OtherTokenHash)?;
+            if named != Some(hash(value)?) {
                 return Err(Error::OtherTokenHash);
             }
         }
@@ -274,13 +271,25 @@ impl jose_x509::KeySource for ProofKey<'_> {
     }
 }
 
-fn hash_claim(claims: &Map<String, Value>, name: &str) -> Result<Option<[u8; 32]>, Error> {
-    const NAMES: [&str; 3] = ["wth", "tth", "ath"];
-    let claim = NAMES
-        .into_iter()
-        .find(|known| *known == name)
-        .unwrap_or("oth");
-    match claims.get(name) {
+/// The claims that bind a proof to tokens, each as it stands, `null` included.
+#[derive(Deserialize)]
+struct Bound {
+    #[serde(default, deserialize_with = "present")]
+    wth: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    tth: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    ath: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    oth: Option<Value>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+fn hash_of(value: Option<&Value>, claim: &'static str) -> Result<Option<[u8; 32]>, Error> {
+    match value {
         None => Ok(None),
         Some(Value::String(text)) => base64url::decode_array(text, claim)
             .map(Some)
@@ -292,8 +301,7 @@ fn hash_claim(claims: &Map<String, Value>, name: &str) -> Result<Option<[u8; 32]
 /// A workload that has proven to be the holder of its WIT, for one request.
 #[derive(Debug)]
 pub struct AuthenticatedWorkload {
-    identifier: WorkloadIdentifier,
-    wit: Jwt,
+    wit: UnprovenWit,
     proof: Jwt,
 }
 
@@ -301,13 +309,13 @@ impl AuthenticatedWorkload {
     /// Who it is.
     #[must_use]
     pub fn identifier(&self) -> &WorkloadIdentifier {
-        &self.identifier
+        self.wit.unproven_identifier()
     }
 
     /// The verified WIT.
     #[must_use]
     pub fn wit(&self) -> &Jwt {
-        &self.wit
+        self.wit.jwt()
     }
 
     /// The verified proof.
