@@ -7,6 +7,7 @@ mod bundle;
 mod json;
 mod keys;
 mod sign;
+mod svid;
 mod verify;
 mod x509;
 
@@ -51,6 +52,7 @@ pub fn all(peers: Peers) -> Vec<Planned> {
         if peers == Peers::AwsLc {
             keys::plan(&mut cases, *backend);
             x509::plan(&mut cases, *backend);
+            svid::plan(&mut cases, *backend);
         }
     }
     if peers == Peers::AwsLc {

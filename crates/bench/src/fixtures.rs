@@ -166,6 +166,8 @@ pub const TXN_CLAIMS: &str = r#"{"iss":"https://tts.trust-domain.example","iat":
 pub struct Chain {
     /// A workload certificate with one URI name.
     pub leaf: CertificateDer<'static>,
+    /// Its private key, PKCS#8 in DER.
+    pub leaf_key: Vec<u8>,
     /// Its issuer.
     pub intermediate: CertificateDer<'static>,
     /// The issuer of the intermediate.
@@ -229,6 +231,7 @@ impl Chain {
             .expect("rcgen signs");
         Self {
             leaf: leaf.der().clone(),
+            leaf_key: leaf_key.serialize_der(),
             intermediate: intermediate_der.der().clone(),
             root: root_der.der().clone(),
         }

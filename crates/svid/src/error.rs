@@ -131,10 +131,14 @@ pub enum Error {
         problem: RequestProblem,
     },
     /// The request does not carry exactly one bearer token.
-    #[error("JWT-SVID: the request needs one `Authorization` field with the scheme `Bearer` and one token")]
+    #[error(
+        "JWT-SVID: the request needs one `Authorization` field with the scheme `Bearer` and one token"
+    )]
     BearerCredential,
     /// The token would leave the machine unprotected.
-    #[error("the target is neither `https` nor on this machine: the token would be readable on its way")]
+    #[error(
+        "the target is neither `https` nor on this machine: the token would be readable on its way"
+    )]
     InsecureTarget,
     /// An audience that stands for a whole trust domain.
     #[error("JWT-SVID: an audience is a trust domain; name the service that the token is for")]

@@ -1,7 +1,5 @@
 //! What the three kinds have in common: whose they are, and which algorithms sign the tokens.
 
-use std::borrow::Cow;
-
 use jose_x509::{Algorithm, Algorithms};
 use serde_json::{Map, Value};
 use spiffe_id::{SpiffeId, SpiffeIdRef, TrustDomainRef};
@@ -79,14 +77,10 @@ pub(crate) fn check_subject(
     Ok(())
 }
 
-/// Whether this names a trust domain and nothing in it: `spiffe://td`, `spiffe://td/` or the bare name.
-pub(crate) fn is_trust_domain(text: &str) -> bool {
-    let text = text.strip_suffix('/').unwrap_or(text);
-    let id: Cow<'_, str> = match text.contains("://") {
-        true => text.into(),
-        false => format!("spiffe://{text}").into(),
-    };
-    SpiffeIdRef::parse(&id).is_ok_and(|id| id.path().is_empty())
+/// Whether this names a trust domain and nothing in it: `spiffe://td`, `spiffe://td/`, or the bare name of `own`.
+pub(crate) fn is_trust_domain(text: &str, own: TrustDomainRef<'_>) -> bool {
+    let id = text.strip_suffix('/').unwrap_or(text);
+    text == own.as_str() || SpiffeIdRef::parse(id).is_ok_and(|id| id.path().is_empty())
 }
 
 /// Claims that an issuer sets itself.

@@ -19,16 +19,17 @@ impl<'a> Peeked<'a> {
     /// Reads the whole payload, which has to be one strict JSON object.
     pub(crate) fn read(payload: &'a [u8]) -> Result<Self, JoseError> {
         let limits = json::Limits::CLAIMS;
-        let peeked: Self = json::from_slice(payload, &limits).map_err(|source| match source.kind() {
-            JsonErrorKind::TooLarge => JoseError::TooLarge {
-                what: "claims set",
-                limit: limits.bytes,
-            },
-            _ => JoseError::Json {
-                what: "claims set",
-                source,
-            },
-        })?;
+        let peeked: Self =
+            json::from_slice(payload, &limits).map_err(|source| match source.kind() {
+                JsonErrorKind::TooLarge => JoseError::TooLarge {
+                    what: "claims set",
+                    limit: limits.bytes,
+                },
+                _ => JoseError::Json {
+                    what: "claims set",
+                    source,
+                },
+            })?;
         match peeked.subject_is_text {
             true => Ok(peeked),
             false => Err(JoseError::ClaimType { claim: "sub" }),

@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use spiffe::{JwtBundle, JwtBundleSet, JwtSvid, SpiffeId, TrustDomain};
+use spiffe::{JwtBundle, JwtBundleSet, JwtSvid, SpiffeId, TrustDomain, X509Svid};
 
 use crate::fixtures::{AUDIENCE, Key};
 use crate::harness::Work;
@@ -60,5 +60,14 @@ pub fn lookup(domains: &[spiffe_id::TrustDomain]) -> Work {
         let bundle = bundles.get(domains.get(at).expect("it is within"));
         assert!(bundle.is_some());
         bundle
+    })
+}
+
+/// Parses certificates and a key.
+#[must_use]
+pub fn parse_x509_svid(certificates: Vec<u8>, key: Vec<u8>) -> Work {
+    Work::new(move || {
+        X509Svid::parse_from_der(black_box(&certificates), black_box(&key))
+            .expect("the form is good")
     })
 }

@@ -111,7 +111,8 @@ impl<V: Verifier> Cached<V> {
     /// may well succeed.
     pub fn forget_workload(&self, workload: &SpiffeId) {
         use sealed::Named as _;
-        self.store.retain(|found, _| found.value.named() != workload);
+        self.store
+            .retain(|found, _| found.value.named() != workload);
     }
 
     /// An entry for `key`, or what `verify` says, which is remembered with the authorities that it used.

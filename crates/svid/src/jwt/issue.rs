@@ -171,11 +171,8 @@ impl Rules {
         request: &JwtSvidRequest<'_>,
         now: UnixTime,
     ) -> Result<Map<String, Value>, Error> {
-        check_subject(
-            request.subject,
-            self.trust_domain.as_trust_domain_ref(),
-            Credential::Jwt,
-        )?;
+        let home = self.trust_domain.as_trust_domain_ref();
+        check_subject(request.subject, home, Credential::Jwt)?;
         let audiences = request.audiences.as_slice();
         if audiences.is_empty() || audiences.iter().any(|audience| audience.is_empty()) {
             return Err(Error::InvalidOption {
@@ -183,7 +180,8 @@ impl Rules {
                 range: "at least one name, none of them empty",
             });
         }
-        if self.scoped_audiences && audiences.iter().any(|audience| is_trust_domain(audience)) {
+        let broad = |audience: &&str| is_trust_domain(audience, home);
+        if self.scoped_audiences && audiences.iter().any(broad) {
             return Err(Error::BroadAudience);
         }
         let lifetime = request.lifetime;

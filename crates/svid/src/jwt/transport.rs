@@ -21,8 +21,8 @@ pub const GRPC_METADATA_KEY: &str = "authorization";
 /// Those of [`UnverifiedJwtSvid::parse`]: a WIT-SVID, above all, is no bearer token.
 pub fn authorization(token: &str) -> Result<HeaderValue, Error> {
     UnverifiedJwtSvid::parse(token)?;
-    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| Error::BearerCredential)?;
+    let mut value =
+        HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::BearerCredential)?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -57,8 +57,10 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Error> {
 pub(crate) fn check_target(target: &Uri) -> Result<(), Error> {
     let host = target.host().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let local =
-        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    let local = host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback());
     match target.scheme_str() {
         Some("https") if !host.is_empty() => Ok(()),
         Some("http") if local => Ok(()),

@@ -41,7 +41,9 @@ impl WitSvidHolder {
         let named = Confirmation::from_value(cnf).map_err(refused)?.jwk;
         let own = key.public_jwk();
         let fits = |jwk: &jose_x509::Jwk| {
-            jwk.key() == own.key() && jwk.algorithm().is_some() && jwk.algorithm() == own.algorithm()
+            jwk.key() == own.key()
+                && jwk.algorithm().is_some()
+                && jwk.algorithm() == own.algorithm()
         };
         if !named.as_ref().is_some_and(fits) {
             return Err(Error::ConfirmationKeyMismatch);

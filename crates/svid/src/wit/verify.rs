@@ -241,10 +241,7 @@ impl UnprovenWitSvid {
     /// # Errors
     ///
     /// [`Error::Wimse`] with what `proof` says.
-    pub fn bind(
-        self,
-        proof: &(impl ProofOfPossession + ?Sized),
-    ) -> Result<BoundWorkload, Error> {
+    pub fn bind(self, proof: &(impl ProofOfPossession + ?Sized)) -> Result<BoundWorkload, Error> {
         proof.verify(&self.wit).map_err(Error::Wimse)?;
         Ok(BoundWorkload { svid: self })
     }

@@ -77,9 +77,14 @@ impl Unsigned {
 
     /// Adds a signature in the form of JWS.
     pub(super) fn finish(self, signature: &[u8]) -> Result<CertificateDer<'static>, Error> {
-        finish(&self.tbs, self.signature_algorithm, self.algorithm, signature)
-            .map(CertificateDer::from)
-            .map_err(|_| Error::Encoding)
+        finish(
+            &self.tbs,
+            self.signature_algorithm,
+            self.algorithm,
+            signature,
+        )
+        .map(CertificateDer::from)
+        .map_err(|_| Error::Encoding)
     }
 
     pub(super) fn sign(

@@ -80,7 +80,10 @@ impl X509Svid {
         certificates: &str,
         key: &str,
     ) -> Result<Self, Error> {
-        if key.trim_ascii_start().starts_with("-----BEGIN EC PRIVATE KEY-----") {
+        if key
+            .trim_ascii_start()
+            .starts_with("-----BEGIN EC PRIVATE KEY-----")
+        {
             let chain =
                 pem::certificates(certificates.as_bytes(), MAX_CHAIN).map_err(Error::X509)?;
             let key = SigningKey::from_sec1_pem(provider, key).map_err(refused)?;
@@ -104,7 +107,10 @@ impl X509Svid {
     /// The chain in DER, one certificate right behind the other, as the Workload API carries it.
     #[must_use]
     pub fn chain_der(&self) -> Vec<u8> {
-        self.chain.iter().flat_map(|der| der.iter().copied()).collect()
+        self.chain
+            .iter()
+            .flat_map(|der| der.iter().copied())
+            .collect()
     }
 
     /// The chain in PEM.

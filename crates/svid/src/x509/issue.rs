@@ -166,7 +166,9 @@ impl<S: Signer> CertificateAuthority<S> {
         now: UnixTime,
     ) -> Result<CertificateDer<'static>, Error> {
         let algorithm = self.signer.algorithm();
-        let leaf = self.core.leaf(algorithm, spiffe_id, public_key, profile, now)?;
+        let leaf = self
+            .core
+            .leaf(algorithm, spiffe_id, public_key, profile, now)?;
         leaf.sign(&self.signer)
     }
 
@@ -204,7 +206,9 @@ impl<S: Signer> CertificateAuthority<S> {
         now: UnixTime,
     ) -> Result<CertificateDer<'static>, Error> {
         let algorithm = self.signer.algorithm();
-        let ca = self.core.intermediate(algorithm, trust_domain, public_key, profile, now)?;
+        let ca = self
+            .core
+            .intermediate(algorithm, trust_domain, public_key, profile, now)?;
         ca.sign(&self.signer)
     }
 }
@@ -243,7 +247,9 @@ impl<S: AsyncSigner> CertificateAuthority<S> {
         now: UnixTime,
     ) -> Result<CertificateDer<'static>, Error> {
         let algorithm = self.signer.algorithm();
-        let leaf = self.core.leaf(algorithm, spiffe_id, public_key, profile, now)?;
+        let leaf = self
+            .core
+            .leaf(algorithm, spiffe_id, public_key, profile, now)?;
         leaf.sign_async(&self.signer).await
     }
 
@@ -277,7 +283,9 @@ impl<S: AsyncSigner> CertificateAuthority<S> {
         now: UnixTime,
     ) -> Result<CertificateDer<'static>, Error> {
         let algorithm = self.signer.algorithm();
-        let ca = self.core.intermediate(algorithm, trust_domain, public_key, profile, now)?;
+        let ca = self
+            .core
+            .intermediate(algorithm, trust_domain, public_key, profile, now)?;
         ca.sign_async(&self.signer).await
     }
 }

@@ -106,7 +106,12 @@ pub fn lint(certificate: &CertificateDer<'_>, kind: Kind) -> Result<Vec<Finding>
                 "has one URI, a SPIFFE ID with a path",
                 "X509-SVID-2-2",
             );
-            check(!parsed.is_ca(), Field::BasicConstraints, "has no cA", "X509-SVID-4.1-3");
+            check(
+                !parsed.is_ca(),
+                Field::BasicConstraints,
+                "has no cA",
+                "X509-SVID-4.1-3",
+            );
             check(
                 !parsed.has_name_constraints(),
                 Field::NameConstraints,
@@ -125,8 +130,7 @@ pub fn lint(certificate: &CertificateDer<'_>, kind: Kind) -> Result<Vec<Finding>
                 "has neither keyCertSign nor cRLSign",
                 "X509-SVID-4.3-6",
             );
-            let purposes: Option<Vec<&[u8]>> =
-                parsed.extended_key_usages().map(Iterator::collect);
+            let purposes: Option<Vec<&[u8]>> = parsed.extended_key_usages().map(Iterator::collect);
             check(
                 purposes.is_none_or(|listed| {
                     use jose_x509::x509::eku::{CLIENT_AUTH, SERVER_AUTH};
@@ -144,7 +148,12 @@ pub fn lint(certificate: &CertificateDer<'_>, kind: Kind) -> Result<Vec<Finding>
                 "has one URI at most, a SPIFFE ID without a path",
                 "X509-SVID-3.2-3",
             );
-            check(parsed.is_ca(), Field::BasicConstraints, "has cA", "X509-SVID-4.1-2");
+            check(
+                parsed.is_ca(),
+                Field::BasicConstraints,
+                "has cA",
+                "X509-SVID-4.1-2",
+            );
             check(
                 has(|u| u.key_cert_sign()),
                 Field::KeyUsage,

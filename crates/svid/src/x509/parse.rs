@@ -8,8 +8,8 @@ use jose_x509::x509::{
     Certificate, CertificateKey, CertificateProblem, MAX_CERTIFICATE_SIZE, X509Error, pem,
 };
 use jose_x509::{Algorithm, CryptoProvider, KeyProblem, SigningKey};
-use pki_types::{CertificateDer, UnixTime};
 use pkcs8::PrivateKeyInfoRef;
+use pki_types::{CertificateDer, UnixTime};
 use spiffe_id::SpiffeId;
 use spki::ObjectIdentifier;
 use zeroize::Zeroizing;
@@ -99,7 +99,8 @@ impl UnverifiedX509Svid {
     ///
     /// [`Error::Token`] for a key that the provider refuses; [`Error::KeyMismatch`].
     pub fn load(self, provider: &CryptoProvider) -> Result<X509Svid, Error> {
-        let key = SigningKey::from_pkcs8_der(provider, self.algorithm, &self.key).map_err(refused)?;
+        let key =
+            SigningKey::from_pkcs8_der(provider, self.algorithm, &self.key).map_err(refused)?;
         X509Svid::join(self.spiffe_id, self.chain, key, self.not_after)
     }
 

@@ -172,7 +172,5 @@ fn authority_key_id(issuer_key_id: Option<&[u8]>) -> der::Result<Option<Extensio
     extension(false, &id).map(Some)
 }
 
-pub(super) const SERVER_AUTH: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
-pub(super) const CLIENT_AUTH: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+pub(super) const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+pub(super) const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");

@@ -175,11 +175,16 @@ impl<'a> Request<'a> {
     /// The signature shows that the sender holds the key.
     fn verify(&self, provider: &CryptoProvider) -> Result<(), RequestProblem> {
         let spki = SubjectPublicKeyInfoRef::from_der(self.spki).map_err(|_| RequestProblem::Key)?;
-        let key = spki.subject_public_key.as_bytes().ok_or(RequestProblem::Key)?;
+        let key = spki
+            .subject_public_key
+            .as_bytes()
+            .ok_or(RequestProblem::Key)?;
         // `pki_types` compares the contents of the sequences.
         let content = |identifier: &AlgorithmIdentifierRef<'_>| {
             let der = identifier.to_der().unwrap_or_default();
-            whole(&der, Tag::Sequence).map(<[u8]>::to_vec).unwrap_or_default()
+            whole(&der, Tag::Sequence)
+                .map(<[u8]>::to_vec)
+                .unwrap_or_default()
         };
         let (of_key, of_signature) = (content(&spki.algorithm), content(&self.algorithm));
         let mut fitting = provider
@@ -259,6 +264,5 @@ const ATTRIBUTES: Tag = Tag::ContextSpecific {
     constructed: true,
     number: TagNumber(0),
 };
-const EXTENSION_REQUEST: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
+const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
