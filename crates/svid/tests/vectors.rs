@@ -1,4 +1,4 @@
-//! The vectors of `test-vectors/svid`, whose good signatures OpenSSL made.
+//! The vectors of `test-vectors/svid`, whose signatures OpenSSL made.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,13 +9,16 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jose_x509::provider::ring;
-use pki_types::UnixTime;
+use pki_types::{CertificateDer, UnixTime};
 use serde_json::{Value, json};
 use spiffe_bundle::{Bundle, BundleSet};
 use spiffe_id::TrustDomain;
 use svid::jwt::JwtSvidVerifier;
 use svid::wit::WitSvidVerifier;
+use svid::x509::{KeyUsagePolicy, PeerRole, VerifyOptions, X509SvidVerifier};
 
 #[test]
 fn jwt_svids() {
@@ -46,6 +49,35 @@ fn wit_svids() {
             Ok(json!({
                 "sub": svid.unproven_spiffe_id().as_str(), "exp": svid.wit().jwt().expires(),
                 "proof_algorithm": svid.wit().proof_algorithm().name(),
+            }))
+        },
+    );
+}
+
+#[test]
+fn x509_svids() {
+    check(
+        include_str!("../../../test-vectors/svid/x509-svid.json"),
+        svid::Error::code,
+        |keys, case| {
+            let chain = case["input"]["chain"].as_array().unwrap();
+            let chain: Vec<CertificateDer<'_>> = chain
+                .iter()
+                .map(|der| STANDARD.decode(der.as_str().unwrap()).unwrap().into())
+                .collect();
+            let mut options = VerifyOptions::new(match case["options"]["role"].as_str() {
+                None => PeerRole::Unspecified,
+                Some("client") => PeerRole::Client,
+                Some("server") => PeerRole::Server,
+                Some(other) => panic!("role {other}"),
+            });
+            if case["options"]["key_usage"] == "lenient" {
+                options = options.with_key_usage(KeyUsagePolicy::Lenient);
+            }
+            let verifier = X509SvidVerifier::new(&ring::provider(), options);
+            let peer = verifier.verify(&chain, &bundles(keys), now(case))?;
+            Ok(json!({
+                "spiffe_id": peer.spiffe_id().as_str(), "not_after": peer.not_after().as_secs(),
             }))
         },
     );

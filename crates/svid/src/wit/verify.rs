@@ -10,7 +10,6 @@ use pki_types::UnixTime;
 use spiffe_bundle::WitBundleSource;
 use spiffe_id::SpiffeId;
 use wimse::httpsig::{RequestVerifier, VerifiedRequest};
-use wimse::wit::WORKLOAD_IDENTITY_TOKEN;
 use wimse::{RequestTokens, UnprovenWit, WireForm, WitVerifier, WptVerifier};
 
 use super::parse::{UnverifiedWitSvid, refused};
@@ -125,12 +124,7 @@ impl WitSvidVerifier {
     ) -> Result<BoundWorkload, Error> {
         let tokens =
             RequestTokens::from_headers(headers, WireForm::default()).map_err(Error::Wimse)?;
-        // There is exactly one such field, or the line above had refused the request.
-        let wit = headers
-            .get(WORKLOAD_IDENTITY_TOKEN)
-            .and_then(|value| value.to_str().ok())
-            .ok_or(Error::Wimse(wimse::Error::FieldValue))?;
-        let svid = verify_wit(wit.trim_matches([' ', '\t']))?;
+        let svid = verify_wit(tokens.unverified_wit())?;
         self.wpt
             .verify_proof(svid.wit.clone(), &tokens, headers, target, replay, now)
             .map_err(Error::Wimse)?;

@@ -1,5 +1,7 @@
 //! The validation of section 5: the leaf's own rules, then a path to its own trust domain's anchors.
 
+use core::ops::Range;
+
 use jose_x509::CryptoProvider;
 use jose_x509::x509::{
     Certificate, PathOptions, Purpose, TrustAnchors, VerifiedPath, X509Error, verify_path,
@@ -83,7 +85,8 @@ impl VerifyOptions {
 pub struct X509Identity {
     spiffe_id: SpiffeId,
     chain: Vec<CertificateDer<'static>>,
-    spki: SubjectPublicKeyInfoDer<'static>,
+    /// Where the key is in the leaf.
+    spki: Range<usize>,
     not_after: UnixTime,
 }
 
@@ -102,8 +105,10 @@ impl X509Identity {
 
     /// The leaf's public key.
     #[must_use]
-    pub const fn spki(&self) -> &SubjectPublicKeyInfoDer<'static> {
-        &self.spki
+    pub fn spki(&self) -> SubjectPublicKeyInfoDer<'_> {
+        let leaf = self.chain.first().map(AsRef::as_ref);
+        let spki = leaf.and_then(|leaf: &[u8]| leaf.get(self.spki.clone()));
+        SubjectPublicKeyInfoDer::from(spki.unwrap_or_default())
     }
 
     /// The last second in which the whole path is valid.
@@ -121,10 +126,16 @@ impl X509Identity {
                 .chain(path.intermediates())
                 .map(own)
                 .collect(),
-            spki: SubjectPublicKeyInfoDer::from(leaf.spki_der().to_vec()),
+            spki: position(leaf.der(), leaf.spki_der()),
             not_after: path.not_after(),
         }
     }
+}
+
+/// Where `part` is in `whole`, of which it is a slice.
+fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr().addr()).saturating_sub(whole.as_ptr().addr());
+    start..start.saturating_add(part.len())
 }
 
 /// Verifies an X509-SVID at the time `now`.

@@ -1,7 +1,7 @@
 //! The tokens of a request, each found exactly once or not at all.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 
 use crate::error::Error;
 use crate::wit::WORKLOAD_IDENTITY_TOKEN;
@@ -17,7 +17,18 @@ pub struct RequestTokens<'a> {
     pub(super) access_token: Option<&'a str>,
 }
 
+/// Names that are parsed once.
+static WIT: HeaderName = HeaderName::from_static(WORKLOAD_IDENTITY_TOKEN);
+static WPT: HeaderName = HeaderName::from_static(WORKLOAD_PROOF_TOKEN);
+static TXN: HeaderName = HeaderName::from_static(TXN_TOKEN);
+
 impl<'a> RequestTokens<'a> {
+    /// The WIT, not verified.
+    #[must_use]
+    pub fn unverified_wit(&self) -> &'a str {
+        self.wit
+    }
+
     /// Finds the tokens in the fields of a request.
     ///
     /// # Errors
@@ -25,13 +36,13 @@ impl<'a> RequestTokens<'a> {
     /// [`Error::FieldCount`] when a field is missing or repeated, [`Error::NotWptScheme`] when the
     /// request is authenticated otherwise, [`Error::FieldValue`] for values that are not visible ASCII.
     pub fn from_headers(headers: &'a HeaderMap, form: WireForm) -> Result<Self, Error> {
-        let wit = one(headers, WORKLOAD_IDENTITY_TOKEN)?.ok_or(Error::FieldCount {
+        let wit = one(headers, &WIT)?.ok_or(Error::FieldCount {
             field: "Workload-Identity-Token",
         })?;
-        let authorization = one(headers, AUTHORIZATION.as_str())?;
+        let authorization = one(headers, &AUTHORIZATION)?;
         let (wpt, access_token) = match form {
             WireForm::AuthorizationScheme => {
-                if headers.contains_key(WORKLOAD_PROOF_TOKEN) {
+                if headers.contains_key(&WPT) {
                     return Err(Error::NotWptScheme);
                 }
                 (
@@ -42,7 +53,7 @@ impl<'a> RequestTokens<'a> {
                 )
             }
             WireForm::LegacyField => {
-                let wpt = one(headers, WORKLOAD_PROOF_TOKEN)?;
+                let wpt = one(headers, &WPT)?;
                 let bearer = authorization.and_then(|value| {
                     credentials(value, "Bearer").or_else(|| credentials(value, "DPoP"))
                 });
@@ -60,27 +71,31 @@ impl<'a> RequestTokens<'a> {
         Ok(Self {
             wit,
             wpt,
-            txn_token: one(headers, TXN_TOKEN)?,
+            txn_token: one(headers, &TXN)?,
             access_token,
         })
     }
 }
 
 /// The one value of a field, without leading and trailing white space.
-pub(super) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Error> {
+pub(super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Error> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(Error::FieldCount { field: label(name) });
+        return Err(Error::FieldCount {
+            field: label(name.as_str()),
+        });
     }
     let value = value
         .to_str()
         .map_err(|_| Error::FieldValue)?
         .trim_matches([' ', '\t']);
-    if name != AUTHORIZATION.as_str() && value.contains(',') {
-        return Err(Error::FieldCount { field: label(name) });
+    if *name != AUTHORIZATION && value.contains(',') {
+        return Err(Error::FieldCount {
+            field: label(name.as_str()),
+        });
     }
     Ok(Some(value))
 }

@@ -242,7 +242,7 @@ impl WptVerifier {
                 .iter()
                 .find(|field| field.as_str() == name)
                 .ok_or(Error::OtherTokenHash)?;
-            let value = one(headers, field.as_str())?.ok_or(Error::OtherTokenHash)?;
+            let value = one(headers, field)?.ok_or(Error::OtherTokenHash)?;
             let named = hash_of(oth.get(name), "oth").map_err(|_| Error::OtherTokenHash)?;
             if named != Some(hash(value)?) {
                 return Err(Error::OtherTokenHash);
