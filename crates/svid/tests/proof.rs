@@ -161,7 +161,7 @@ fn what_the_holder_sends() {
         headers.append(header::AUTHORIZATION, one[header::AUTHORIZATION].clone());
         assert_ne!(code(domain.receive(&headers)), "valid", "{scheme}");
     }
-    assert!(!format!("{holder:?}").contains(&holder.token()[..20]));
+    assert!(!format!("{holder:?}").contains(holder.token().split('.').next().unwrap()));
 
     let other = WitSvidHolder::new(holder.token(), key("own"));
     assert_eq!(code(other), "confirmation_key_mismatch");
@@ -225,7 +225,7 @@ fn instances() {
     let replay = Recording(MemoryReplayGuard::new(100), Mutex::default());
     let shared = domain.holder();
     let mut seen = HashSet::new();
-    for instance in [shared.clone(), shared.clone(), shared.clone()] {
+    for instance in [shared.clone(), shared.clone(), shared] {
         let headers = attached(&instance, TARGET);
         let workload = domain.receive_at(&headers, TARGET, NOW, &replay).unwrap();
         seen.insert((
