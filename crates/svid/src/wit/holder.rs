@@ -90,6 +90,8 @@ impl WitSvidHolder {
     ) -> Result<(), Error> {
         check_target(target)?;
         WptBuilder::new(&self.token, &target.to_string())
+            // What is not `https` does not leave the machine.
+            .with_channel_secured_elsewhere()
             .apply(headers, &self.key, self.key.provider(), now)
             .map_err(Error::Wimse)
     }
