@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use der::{Decode, oid::AssociatedOid};
+use der::{Reader, SliceReader, Tag, TagNumber};
 use jose_x509::x509::Certificate;
 use pki_types::CertificateDer;
 use spiffe_id::SpiffeIdRef;
-use x509_cert::ext::pkix::KeyUsage;
 
+use super::request::whole;
 use crate::error::Error;
 
 /// What a certificate is meant to be.
@@ -171,13 +171,32 @@ pub fn lint(certificate: &CertificateDer<'_>, kind: Kind) -> Result<Vec<Finding>
     Ok(findings)
 }
 
-/// The strict view of a certificate does not keep this one.
+/// The strict view of a certificate does not keep this one. Object identifiers are compared as they are encoded:
+/// not every good one fits into a type.
 fn key_usage_is_critical(certificate: &CertificateDer<'_>) -> bool {
-    x509_cert::Certificate::from_der(certificate).is_ok_and(|parsed| {
-        let extensions = parsed.tbs_certificate().extensions();
-        extensions.is_some_and(|list| {
-            list.iter()
-                .any(|extension| extension.extn_id == KeyUsage::OID && extension.critical)
-        })
-    })
+    let read = || -> der::Result<bool> {
+        let mut outer = SliceReader::new(whole(certificate, Tag::Sequence)?)?;
+        let mut tbs = SliceReader::new(whole(outer.tlv_bytes()?, Tag::Sequence)?)?;
+        let mut last = tbs.tlv_bytes()?;
+        while !tbs.is_finished() {
+            last = tbs.tlv_bytes()?;
+        }
+        let list = whole(whole(last, EXTENSIONS)?, Tag::Sequence)?;
+        let mut list = SliceReader::new(list)?;
+        while !list.is_finished() {
+            let mut extension = SliceReader::new(whole(list.tlv_bytes()?, Tag::Sequence)?)?;
+            if extension.tlv_bytes()? == KEY_USAGE {
+                return Ok(extension.tlv_bytes()? == [0x01, 0x01, 0xff]);
+            }
+        }
+        Ok(false)
+    };
+    read().unwrap_or(false)
 }
+
+const EXTENSIONS: Tag = Tag::ContextSpecific {
+    constructed: true,
+    number: TagNumber(3),
+};
+/// DER of id-ce-keyUsage.
+const KEY_USAGE: &[u8] = &[0x06, 0x03, 0x55, 0x1d, 0x0f];

@@ -252,7 +252,7 @@ impl<'a> Request<'a> {
 }
 
 /// The content of the one element that `der` has to be.
-fn whole(der: &[u8], tag: Tag) -> der::Result<&[u8]> {
+pub(super) fn whole(der: &[u8], tag: Tag) -> der::Result<&[u8]> {
     let element = AnyRef::from_der(der)?;
     if der::Tagged::tag(&element) != tag {
         return Err(tag.unexpected_error(None).into());
