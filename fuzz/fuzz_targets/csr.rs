@@ -29,7 +29,10 @@ fuzz_target!(|data: &[u8]| {
     let Ok(ours) = CertificateRequest::from_der(&PROVIDER, data) else {
         return;
     };
-    let spki = ours.public_key().to_spki_der().expect("an accepted key is written");
+    let spki = ours
+        .public_key()
+        .to_spki_der()
+        .expect("an accepted key is written");
     let Ok((rest, theirs)) = X509CertificationRequest::from_der(data) else {
         // It wants attributes that ours takes as absent.
         return;
@@ -48,8 +51,14 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let id = ours.requested_spiffe_id().map(|id| id.as_str());
-    assert_eq!(uris.into_iter().collect::<Vec<_>>(), id.into_iter().collect::<Vec<_>>());
-    assert!(id.is_none_or(|id| id.strip_prefix("spiffe://").is_some_and(|rest| rest.contains('/'))));
+    assert_eq!(
+        uris.into_iter().collect::<Vec<_>>(),
+        id.into_iter().collect::<Vec<_>>()
+    );
+    assert!(id.is_none_or(|id| {
+        id.strip_prefix("spiffe://")
+            .is_some_and(|rest| rest.contains('/'))
+    }));
 });
 
 #[derive(Debug)]

@@ -18,7 +18,9 @@ fuzz_target!(|data: &[u8]| {
     };
     let (_, theirs) = X509Certificate::from_der(data).expect("accepted by x509-parser, too");
 
-    let names = theirs.subject_alternative_name().expect("at most one extension");
+    let names = theirs
+        .subject_alternative_name()
+        .expect("at most one extension");
     let names = names.map_or(&[][..], |names| &names.value.general_names);
     let uris: Vec<&str> = names
         .iter()
@@ -40,7 +42,10 @@ fuzz_target!(|data: &[u8]| {
 
     let ca = theirs.basic_constraints().expect("at most one extension");
     let ca = ca.is_some_and(|constraints| constraints.value.ca);
-    let constrained = theirs.name_constraints().expect("at most one extension").is_some();
+    let constrained = theirs
+        .name_constraints()
+        .expect("at most one extension")
+        .is_some();
     let usage = theirs.key_usage().expect("at most one extension");
     let critical = theirs
         .extensions()
@@ -57,14 +62,19 @@ fuzz_target!(|data: &[u8]| {
         ("X509-SVID-4.1-3", !ca),
         ("X509-SVID-4.2-3", !constrained),
         ("X509-SVID-4.3-4", has(|usage| usage.digital_signature())),
-        ("X509-SVID-4.3-6", !has(|usage| usage.key_cert_sign() || usage.crl_sign())),
+        (
+            "X509-SVID-4.3-6",
+            !has(|usage| usage.key_cert_sign() || usage.crl_sign()),
+        ),
         ("X509-SVID-4.4-3", both),
     ];
-    let for_leaves = has(|usage| {
-        usage.digital_signature() || usage.key_encipherment() || usage.key_agreement()
-    });
+    let for_leaves =
+        has(|usage| usage.digital_signature() || usage.key_encipherment() || usage.key_agreement());
     let of_signing = [
-        ("X509-SVID-3.2-3", uris.is_empty() || id.is_some_and(|id| id.path().is_empty())),
+        (
+            "X509-SVID-3.2-3",
+            uris.is_empty() || id.is_some_and(|id| id.path().is_empty()),
+        ),
         ("X509-SVID-4.1-2", ca),
         ("X509-SVID-4.3-2", has(|usage| usage.key_cert_sign())),
         ("X509-SVID-AppA-2", !for_leaves),

@@ -71,7 +71,11 @@ fuzz_target!(|data: &[u8]| {
     let header = &data[..end];
     let payload = String::from_utf8_lossy(&data[end + 1..]);
     let payload = payload.replace("@KEY@", &setup.workload.to_string());
-    let input = format!("{}.{}", base64url::encode(header), base64url::encode(payload.as_bytes()));
+    let input = format!(
+        "{}.{}",
+        base64url::encode(header),
+        base64url::encode(payload.as_bytes())
+    );
     let signature = setup.signer.sign(input.as_bytes()).expect("a signature");
     let token = format!("{input}.{}", base64url::encode(signature.as_ref()));
     let Ok(svid) = setup.verifier.verify_wit(&token, &setup.bundles, now) else {
@@ -79,7 +83,10 @@ fuzz_target!(|data: &[u8]| {
     };
 
     let header: Value = serde_json::from_slice(header).expect("an accepted header is JSON");
-    assert_eq!((&header["alg"], &header["typ"]), (&"ES256".into(), &"wit+jwt".into()));
+    assert_eq!(
+        (&header["alg"], &header["typ"]),
+        (&"ES256".into(), &"wit+jwt".into())
+    );
     assert_eq!(header["kid"], "k");
     for refused in ["crit", "b64", "enc", "jku", "jwk", "x5u", "x5c", "zip"] {
         assert!(header.get(refused).is_none(), "{refused}");
@@ -90,7 +97,11 @@ fuzz_target!(|data: &[u8]| {
     let path = id.strip_prefix("spiffe://a.test/");
     assert!(path.is_some_and(|path| !path.is_empty() && !path.ends_with('/')));
     assert!(claims.get("aud").is_none());
-    let time = |name: &str| claims.get(name).map(|value| value.as_f64().expect("a number"));
+    let time = |name: &str| {
+        claims
+            .get(name)
+            .map(|value| value.as_f64().expect("a number"))
+    };
     let exp = time("exp").expect("exp is required");
     assert!((NOW as f64) < exp.floor() + 30.0 && exp <= (NOW + 24 * 60 * 60 + 1) as f64);
     assert!(time("nbf").is_none_or(|nbf| nbf <= NOW as f64 + 30.0));
@@ -108,6 +119,11 @@ fuzz_target!(|data: &[u8]| {
         let mut forged = token.clone().into_bytes();
         forged[at] ^= 1;
         let forged = String::from_utf8(forged).expect("ASCII");
-        assert!(setup.verifier.verify_wit(&forged, &setup.bundles, now).is_err());
+        assert!(
+            setup
+                .verifier
+                .verify_wit(&forged, &setup.bundles, now)
+                .is_err()
+        );
     }
 });
