@@ -970,3 +970,75 @@ proptest! {
         prop_assert!(parsed.load(&PROVIDER).is_ok());
     }
 }
+
+/// An authority is named as its trust domain, and names nobody of another one.
+///
+/// Covers: SPIFFE-ID-3.1-1, SPIFFE-ID-3.1-2, SPIFFE-ID-3.1-3, SPIFFE-ID-3.1-4, SPIFFE-ID-4.1.2-2, SPIFFE-ID-A17, SPIFFE-ID-3.2-1
+#[test]
+fn authorities_speak_for_their_trust_domain() {
+    let (home, other, now) = (td("a.test"), td("b.test"), at(NOW));
+    let ca = CertificateAuthority::self_signed(&home, key(), DAY, now).unwrap();
+    let named = |der: &CertificateDer<'_>| {
+        let parsed = Certificate::parse(der).unwrap();
+        let uris: Vec<_> = parsed.uri_names().map(str::to_owned).collect();
+        (uris, parsed.is_self_issued())
+    };
+    assert_eq!(
+        named(ca.certificate()),
+        (vec!["spiffe://a.test".to_owned()], true)
+    );
+
+    // It can vouch for the authority of another domain, which says so by its name.
+    let foreign_key = key();
+    let public = foreign_key.public_key().clone();
+    let vouched = ca
+        .issue_intermediate(&other, &public, &CaProfile::new(DAY), now)
+        .unwrap();
+    assert_eq!(named(&vouched), (vec!["spiffe://b.test".to_owned()], false));
+    let go_on = |domain: &TrustDomain| {
+        let signer = foreign_key.clone();
+        CertificateAuthority::from_certificate(&PROVIDER, domain, signer, &public, &vouched)
+    };
+    assert_eq!(code(go_on(&other)), "valid");
+    assert_eq!(code(go_on(&home)), "key_mismatch");
+
+    // What it signs is what was decided, and not what somebody asked for.
+    let workload = key();
+    let issue = |id: &str| {
+        let id = SpiffeId::parse(id).unwrap();
+        ca.issue_leaf(&id, workload.public_key(), &[], DAY, now)
+    };
+    assert_eq!(code(issue("spiffe://b.test/agents/one")), "foreign_subject");
+    assert_eq!(code(issue("spiffe://a.test")), "spiffe_id_without_path");
+    let mut params = CertificateParams::default();
+    let wanted = "spiffe://a.test/admin".try_into().unwrap();
+    params.subject_alt_names = vec![SanType::URI(wanted)];
+    let pair = KeyPair::generate().unwrap();
+    let request = params.serialize_request(&pair).unwrap();
+    let request = CertificateRequest::from_der(&PROVIDER, request.der()).unwrap();
+    let profile = LeafProfile::new(DAY);
+    assert_eq!(
+        code(ca.issue_for_request(&id(), &request, &profile, now)),
+        "request_other_spiffe_id"
+    );
+    let plain = CertificateParams::default()
+        .serialize_request(&pair)
+        .unwrap();
+    let plain = CertificateRequest::from_der(&PROVIDER, plain.der()).unwrap();
+    let leaf = ca.issue_for_request(&id(), &plain, &profile, now).unwrap();
+    assert_eq!(named(&leaf).0, [ID]);
+
+    // The ID is within what is signed: another one of the same length breaks the signature.
+    let set = anchored("a.test", &[ca.certificate()]);
+    assert_eq!(check(std::slice::from_ref(&leaf), &set), "valid");
+    let mut altered = leaf.to_vec();
+    let place = altered
+        .windows(ID.len())
+        .position(|part| part == ID.as_bytes())
+        .unwrap();
+    altered[place + ID.len() - 1] = b'f';
+    assert_eq!(
+        check(&[altered.into()], &set),
+        "certificate_signature_invalid"
+    );
+}

@@ -349,6 +349,62 @@ fn jwt_svid_requests() {
     assert_eq!(code(opted.verify(&token, &home, now)), "valid");
 }
 
+/// A token is a JWT-SVID by all of its rules, and not because it names a workload; what it says beyond the SPIFFE ID is
+/// there as it came, and means nothing here.
+///
+/// Covers: SPIFFE-ID-3.3-1, SPIFFE-ID-3.2-3, SPIFFE-ID-4.1.1-1
+#[test]
+fn other_tokens_are_no_svids() {
+    let k = key("k");
+    let home = set(&[&k], &[]);
+    let with = |name: &str, value: Value| {
+        let mut claims = claims();
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value;
+        }
+        claims
+    };
+    // An ID token, an access token and a token for anybody, all signed with the domain's own key.
+    for (typ, claims) in [
+        ("JWT", with("aud", Value::Null)),
+        ("JWT", with("sub", "user-1".into())),
+        ("JWT", with("exp", Value::Null)),
+        ("at+jwt", claims()),
+        ("wit+jwt", claims()),
+        ("secevent+jwt", claims()),
+    ] {
+        assert_ne!(
+            verify(&sign(&k, typ, &claims), &home),
+            "valid",
+            "{typ} {claims}"
+        );
+    }
+    // One that an identity provider signed is not of the trust domain, whatever its `sub`.
+    let provider = key("p");
+    let id_token = with("iss", "https://idp.test".into());
+    assert_eq!(
+        verify(&sign(&provider, "JWT", &id_token), &home),
+        "unknown_key"
+    );
+
+    let role = with("role", json!({"name": "admin"}));
+    let token = sign(&k, "JWT", &role);
+    let verifier = JwtSvidVerifier::new("ledger").unwrap();
+    let svid = verifier.verify(&token, &home, at(NOW)).unwrap();
+    assert_eq!(Value::Object(svid.jwt().claims_map().unwrap()), role);
+    // Our issuer writes none of its own accord.
+    let issuer = JwtSvidIssuer::new(k, td("a.test")).unwrap();
+    let plain = issuer
+        .issue(&id(), "ledger", Duration::from_secs(60), at(NOW))
+        .unwrap();
+    let said = part(&plain, 1);
+    let mut names: Vec<_> = said.as_object().unwrap().keys().collect();
+    names.sort();
+    assert_eq!(names, ["aud", "exp", "iat", "sub"]);
+}
+
 /// How a JWT-SVID travels, and that nothing else travels like that.
 ///
 /// Covers: JWT-SVID-5.2-1, JWT-SVID-5.2-2, JWT-SVID-5.3-1, JWT-SVID-7.3-1, WIT-SVID-5-2, WIT-SVID-7.1-1

@@ -96,6 +96,65 @@ fn a_name_belongs_to_one_key() {
     );
 }
 
+/// A few keys are looked through, many looked up: by either way each name leads to its key, and no other name to any.
+///
+/// Covers: JWKA-7517.4.5-1
+#[test]
+fn every_key_is_found_by_its_name() {
+    let one = key("0").public_jwk();
+    for count in [0, 1, 7, 8, 9, 10, 40] {
+        let named = |at: usize| one.clone().with_kid(format!("k{at}")).to_value();
+        let keys: Vec<Value> = (0..count).map(named).collect();
+        let found = KeySet::from_jwks_slice(&PROVIDER, &set(&keys)).unwrap();
+        for at in 0..count {
+            let kid = format!("k{at}");
+            assert_eq!(
+                found.get(&kid).and_then(VerifyingKey::kid),
+                Some(kid.as_str())
+            );
+        }
+        for other in ["", "k", "K1", "k41", "k00"] {
+            assert!(found.get(other).is_none(), "{other} of {count}");
+        }
+        // A name twice, wherever the two stand.
+        for twice in [0, count / 2, count.saturating_sub(1)] {
+            let mut keys = keys.clone();
+            keys.push(named(twice));
+            let again = KeySet::from_jwks_slice(&PROVIDER, &set(&keys));
+            let expected = (count > 0).then_some(Error::DuplicateKid);
+            assert_eq!(again.err(), expected, "{twice} of {count}");
+        }
+    }
+}
+
+/// A certificate and the thumbprint of another one do not make a key.
+///
+/// Covers: JWKA-7517.4.9-1
+#[test]
+fn the_thumbprint_is_that_of_the_certificate() {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default()
+        .self_signed(&pair)
+        .unwrap();
+    let parsed = crate::x509::Certificate::parse(certificate.der()).unwrap();
+    let public = crate::jwk::PublicKey::from_spki_der(parsed.spki_der());
+    let mut jwk = crate::jwk::Jwk::new(public.unwrap()).to_value();
+    let standard = |bytes: &[u8]| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    };
+    jwk["x5c"] = json!([standard(certificate.der())]);
+    let prepared = |jwk: &Value| {
+        let jwk = crate::jwk::Jwk::from_value(jwk).unwrap();
+        VerifyingKey::from_jwk(&PROVIDER, jwk).map(|_| ())
+    };
+    let own = PROVIDER.sha256(certificate.der());
+    jwk["x5t#S256"] = crate::base64url::encode(&own).into();
+    assert_eq!(prepared(&jwk), Ok(()));
+    jwk["x5t#S256"] = crate::base64url::encode(&[7; 32]).into();
+    assert_eq!(prepared(&jwk), Err(KeyProblem::Inconsistent.into()));
+}
+
 /// Two keys, and not one more or less.
 #[test]
 fn limits_are_exact() {
