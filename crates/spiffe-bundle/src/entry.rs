@@ -77,13 +77,18 @@ pub enum EntryProblem {
     KidTaken,
     /// The same key serves another use too, which invites cross-protocol attacks. The entry is kept.
     KeyOfSeveralUses,
+    /// The certificate names another issuer than itself: an anchor that others hold for an intermediate. It is kept.
+    NotSelfIssued,
 }
 
 impl EntryProblem {
     /// Whether an entry with this problem is left out.
     #[must_use]
     pub const fn is_fatal(self) -> bool {
-        !matches!(self, Self::KidTaken | Self::KeyOfSeveralUses)
+        !matches!(
+            self,
+            Self::KidTaken | Self::KeyOfSeveralUses | Self::NotSelfIssued
+        )
     }
 }
 
@@ -105,6 +110,7 @@ impl fmt::Display for EntryProblem {
             Self::KeyKind => "the kind of key has no algorithm for this use",
             Self::KidTaken => "`kid` is that of another key of the bundle",
             Self::KeyOfSeveralUses => "the same key serves several uses",
+            Self::NotSelfIssued => "the certificate was issued by another one",
         })
     }
 }

@@ -137,6 +137,10 @@ impl Keys {
             return Err(EntryProblem::KeyMismatch);
         }
         if !self.anchors.iter().any(|(_, other, _)| *other == der) {
+            if !certificate.is_self_issued() {
+                let problem = EntryProblem::NotSelfIssued;
+                self.diagnostics.push(Diagnostic { index, problem });
+            }
             self.anchors.push((index, der, key));
         }
         Ok(())

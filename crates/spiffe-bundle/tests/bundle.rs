@@ -940,3 +940,34 @@ proptest! {
         prop_assert!(Arc::ptr_eq(read.jwt_keys(), &read.jwt_authorities(read.trust_domain()).unwrap()));
     }
 }
+
+/// An authority that another one issued is published and read, and somebody is told.
+///
+/// Covers: X509-SVID-6.1-5
+#[test]
+fn authorities_that_others_issued() {
+    let params = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params
+    };
+    let root = rcgen::Issuer::new(params("root"), KeyPair::generate().unwrap());
+    let below = params("below")
+        .signed_by(&KeyPair::generate().unwrap(), &root)
+        .unwrap();
+    let bundle = Bundle::builder(&PROVIDER, td("example.org"))
+        .with_x509_authority(&ca("root"))
+        .with_x509_authority(below.der())
+        .build()
+        .unwrap();
+    let read = parse_text(&bundle.to_json()).unwrap();
+    for bundle in [&bundle, &read] {
+        let problems: Vec<_> = bundle.diagnostics().iter().map(|one| one.problem).collect();
+        assert_eq!(problems, [EntryProblem::NotSelfIssued]);
+        assert_eq!((bundle.x509_anchors().len(), bundle.skipped()), (2, 0));
+    }
+    let text = EntryProblem::NotSelfIssued.to_string();
+    assert!(text.contains("issued by another"));
+}
