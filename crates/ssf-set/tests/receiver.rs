@@ -271,8 +271,6 @@ fn several_events_are_several_sets() {
 }
 
 /// A SET is no access token, whatever its claims.
-///
-/// Covers: SET-4.2-1
 #[test]
 fn no_bearer_token() {
     let key = key("k");
