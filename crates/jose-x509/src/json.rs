@@ -19,8 +19,8 @@ mod visit;
 
 pub use error::{JsonError, JsonErrorKind};
 use strict::{State, Strict};
-use visit::Object;
-pub(crate) use visit::{AnyMember, Member, Text};
+pub(crate) use visit::{AnyMember, Member, Members, Text};
+use visit::{Each, Object};
 
 /// Bounds on one JSON text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,16 @@ pub(crate) fn read_object<'de>(
     limits: &Limits,
     member: impl FnMut(&str, Member<'de>),
 ) -> Result<(), JsonError> {
-    read_with(bytes, limits, Object(member))
+    read_members(bytes, limits, &mut Each(member))
+}
+
+/// Lets `members` read the members of the one object that `bytes` must be.
+pub(crate) fn read_members<'de>(
+    bytes: &'de [u8],
+    limits: &Limits,
+    members: &mut impl Members<'de>,
+) -> Result<(), JsonError> {
+    read_with(bytes, limits, Object(members))
 }
 
 /// Reads a text with a seed.

@@ -24,7 +24,7 @@ pub(crate) mod spki;
 mod thumbprint;
 
 use name::{Name, Use};
-pub(crate) use parse::certificates;
+pub(crate) use parse::{ReadJwk, certificates};
 pub use public::{Curve, KeyMaterial, PublicKey};
 pub(crate) use set::read_set;
 pub use set::{JwkSet, SetLimits, SkippedKey};

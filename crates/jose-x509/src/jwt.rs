@@ -10,7 +10,7 @@ mod validate;
 
 pub use claims::{Jwt, MAX_NUMERIC_DATE, NumericDate, UnverifiedClaims, peek_claims};
 pub use confirmation::Confirmation;
-pub use validate::{Audience, ConfirmationRule, Expiry, Issuer, Type, Validator};
+pub use validate::{Audience, ConfirmationRule, Expiry, Issuer, Type, UnverifiedJwt, Validator};
 
 use crate::error::Error;
 use crate::jws::{self, ProtectedHeader, SigningInput};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
-use jose_x509::jwt::{Audience, Expiry, Issuer, Type, Validator, peek_claims};
+use jose_x509::jwt::{Audience, Expiry, Issuer, Type, Validator};
 use jose_x509::{Algorithms, Error as JoseError, KeySource, ReplayGuard, json};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
@@ -288,17 +288,17 @@ impl SetVerifier {
     pub fn verify(&self, compact: &str, now: UnixTime) -> Result<SecurityEventToken, Error> {
         let jws = UnverifiedJws::parse_with(compact, &HeaderRules::default(), &limits()?)
             .map_err(Error::Token)?;
-        let unverified_issuer = peek_claims(&jws)
-            .map_err(Error::Token)?
-            .unverified_issuer
-            .ok_or(Error::Token(JoseError::MissingClaim { claim: "iss" }))?;
+        let unverified = self.validator.read(jws).map_err(Error::Token)?;
+        let unverified_issuer = unverified
+            .unverified_issuer()
+            .ok_or(Error::Token(JoseError::MissingClaim { claim: "iss" }))?
+            .to_owned();
         let keys = self
             .issuers
             .get(&unverified_issuer)
             .ok_or(Error::UnknownIssuer)?;
-        let jwt = self
-            .validator
-            .validate_jws(jws, keys.as_ref(), now)
+        let jwt = unverified
+            .validate(keys.as_ref(), now)
             .map_err(Error::Token)?;
         if jwt.issuer() != Some(unverified_issuer.as_str()) {
             return Err(Error::Token(JoseError::IssuerMismatch));

@@ -4,7 +4,6 @@ pub mod cache;
 mod error;
 mod identity;
 pub mod jwt;
-mod peek;
 pub mod wit;
 pub mod x509;
 

@@ -5,7 +5,7 @@ use crate::error::Error;
 /// The audiences that mean this server. All of them come from configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Audiences {
-    authorities: Vec<(String, String)>,
+    authorities: Vec<(&'static str, String)>,
     exact: Vec<String>,
 }
 
@@ -16,7 +16,7 @@ impl Audiences {
             option: "authority",
             range: "http or https, `://`, host and optional port",
         })?;
-        self.authorities.push((scheme, authority));
+        self.authorities.push((scheme, authority.to_owned()));
         Ok(())
     }
 
@@ -35,32 +35,34 @@ impl Audiences {
         let ours = self
             .authorities
             .iter()
-            .any(|(s, a)| *s == scheme && *a == authority);
+            .any(|(s, a)| *s == scheme && a.eq_ignore_ascii_case(authority));
         ours && (path == request_path || (path.is_empty() && request_path == "/"))
     }
 }
 
 /// A target without its query and fragment.
 pub(crate) fn without_query(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or_default()
+    let end = target.bytes().position(|byte| matches!(byte, b'?' | b'#'));
+    end.and_then(|end| target.get(..end)).unwrap_or(target)
 }
 
-/// Scheme and authority in lower case, without the default port, and the path as it stands.
-fn split_target(target: &str) -> Option<(String, String, &str)> {
-    let (scheme, rest) = without_query(target).split_once("://")?;
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let scheme = scheme.to_ascii_lowercase();
-    let default_port = match scheme.as_str() {
-        "https" => ":443",
-        "http" => ":80",
+/// The scheme, the authority without the default port, and the path as it stands. Schemes and authorities are to
+/// be compared without case.
+fn split_target(target: &str) -> Option<(&'static str, &str, &str)> {
+    let target = without_query(target);
+    let behind = |scheme: &str| {
+        let (found, rest) = target.split_at_checked(scheme.len())?;
+        found.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    let (scheme, rest, default_port) = match (behind("https://"), behind("http://")) {
+        (Some(rest), _) => ("https", rest, ":443"),
+        (_, Some(rest)) => ("http", rest, ":80"),
         _ => return None,
     };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     if authority.is_empty() || authority.contains('@') {
         return None;
     }
-    let authority = authority.to_ascii_lowercase();
-    let authority = authority
-        .strip_suffix(default_port)
-        .map_or(authority.clone(), str::to_owned);
+    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
     Some((scheme, authority, path))
 }

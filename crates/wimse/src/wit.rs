@@ -8,7 +8,7 @@ mod verify;
 pub use holder::{HeldWit, PendingKey};
 pub use issue::{WitIssuer, WitRequest};
 pub use ledger::IssuanceLedger;
-pub use verify::{TrustAnchors, UnprovenWit, WitAnchors, WitVerifier};
+pub use verify::{TrustAnchors, UnprovenWit, UnverifiedWit, WitAnchors, WitVerifier};
 
 /// The field that carries a WIT.
 pub const WORKLOAD_IDENTITY_TOKEN: &str = "workload-identity-token";

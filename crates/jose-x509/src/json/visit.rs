@@ -145,10 +145,27 @@ impl<'de> Visitor<'de> for AnyMember {
     }
 }
 
-/// Reads one object, handing each member of it to `member`.
-pub(super) struct Object<F>(pub(super) F);
+/// What reads the members of one object as they come.
+pub(crate) trait Members<'de> {
+    /// Takes the value of the member `name` from `map`.
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
+}
 
-impl<'de, F: FnMut(&str, Member<'de>)> DeserializeSeed<'de> for Object<F> {
+/// Hands out each member as what it was found to be.
+pub(super) struct Each<F>(pub(super) F);
+
+impl<'de, F: FnMut(&str, Member<'de>)> Members<'de> for Each<F> {
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let value = map.next_value_seed(AnyMember)?;
+        (self.0)(name, value);
+        Ok(())
+    }
+}
+
+/// Reads one object.
+pub(super) struct Object<'m, M>(pub(super) &'m mut M);
+
+impl<'de, M: Members<'de>> DeserializeSeed<'de> for Object<'_, M> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -156,17 +173,16 @@ impl<'de, F: FnMut(&str, Member<'de>)> DeserializeSeed<'de> for Object<F> {
     }
 }
 
-impl<'de, F: FnMut(&str, Member<'de>)> Visitor<'de> for Object<F> {
+impl<'de, M: Members<'de>> Visitor<'de> for Object<'_, M> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Text)? {
-            let value = map.next_value_seed(AnyMember)?;
-            (self.0)(&name, value);
+            self.0.take(&name, &mut map)?;
         }
         Ok(())
     }

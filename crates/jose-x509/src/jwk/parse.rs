@@ -436,15 +436,15 @@ impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> Visitor<'de> for Keys<'_, F> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
-        while seq.next_element_seed(Entry(&mut *self.0))?.is_some() {}
+        while seq.next_element_seed(ReadJwk(&mut *self.0))?.is_some() {}
         Ok(true)
     }
 }
 
-/// One entry of `keys`: whatever is wrong with its inside is not wrong with the set.
-struct Entry<'f, F>(&'f mut F);
+/// Reads one JWK within another text: whatever is wrong with its inside is not wrong with that text.
+pub(crate) struct ReadJwk<'f, F>(pub(crate) &'f mut F);
 
-impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> DeserializeSeed<'de> for Entry<'_, F> {
+impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> DeserializeSeed<'de> for ReadJwk<'_, F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -461,7 +461,7 @@ macro_rules! not_an_object {
     )*};
 }
 
-impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> Visitor<'de> for Entry<'_, F> {
+impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> Visitor<'de> for ReadJwk<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

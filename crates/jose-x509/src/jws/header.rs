@@ -63,6 +63,8 @@ pub(super) struct Parsed {
     cty: Option<Text>,
     /// Whether `jwk`, `x5c` or `x5t#S256` say something about the key.
     hints: bool,
+    /// Whether there are members besides the four above.
+    others: bool,
 }
 
 /// A view of a protected header. Until the signature is verified it is what the sender claims.
@@ -99,6 +101,12 @@ impl<'a> Header<'a> {
     #[must_use]
     pub fn cty(&self) -> Option<&'a str> {
         self.parsed.cty.as_ref().map(|text| text.get(self.json))
+    }
+
+    /// Whether there are members besides `alg`, `kid`, `typ` and `cty`; [`members`](Self::members) has them.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.parsed.others
     }
 
     /// Whether `typ` names this media type: compared without case, `application/` added where
@@ -210,15 +218,7 @@ impl Parsed {
                 "kid" => parsed.kid = Some(text_only(value)),
                 "typ" => parsed.typ = Some(text_only(value)),
                 "cty" => parsed.cty = Some(text_only(value)),
-                "crit" => parsed.crit = Some(value),
-                "b64" => parsed.b64 = true,
-                "enc" => parsed.enc = true,
-                "jku" => parsed.key_material = Some("jku"),
-                "x5u" => parsed.key_material = Some("x5u"),
-                "jwk" if !rules.allow_jwk => parsed.key_material = Some("jwk"),
-                "x5c" if !rules.allow_x5c => parsed.key_material = Some("x5c"),
-                "jwk" | "x5c" | "x5t#S256" => parsed.hints = true,
-                _ => {}
+                _ => parsed.other(name, value, rules),
             },
         )
         .map_err(|source| match source.kind() {
@@ -266,6 +266,7 @@ impl Parsed {
             typ: text("typ", parsed.typ, |_| true)?,
             cty: text("cty", parsed.cty, |_| true)?,
             hints: parsed.hints,
+            others: parsed.others,
         })
     }
 }
@@ -280,6 +281,25 @@ struct Found<'a> {
     enc: bool,
     hints: bool,
     key_material: Option<&'static str>,
+    others: bool,
+}
+
+impl<'a> Found<'a> {
+    /// Notes a member besides `alg`, `kid`, `typ` and `cty`.
+    fn other(&mut self, name: &str, value: Member<'a>, rules: &HeaderRules) {
+        self.others = true;
+        match name {
+            "crit" => self.crit = Some(value),
+            "b64" => self.b64 = true,
+            "enc" => self.enc = true,
+            "jku" => self.key_material = Some("jku"),
+            "x5u" => self.key_material = Some("x5u"),
+            "jwk" if !rules.allow_jwk => self.key_material = Some("jwk"),
+            "x5c" if !rules.allow_x5c => self.key_material = Some("x5c"),
+            "jwk" | "x5c" | "x5t#S256" => self.hints = true,
+            _ => {}
+        }
+    }
 }
 
 /// The text, or `None` for a value of another type.

@@ -257,9 +257,9 @@ fn foreign_byte(compact: &str) -> Option<Error> {
 /// Exactly two dots, found without collecting the segments of a hostile token. What a wrong number
 /// means is told apart by looking again.
 fn split(compact: &str) -> Result<(&str, &str, &str), Error> {
-    let segments = compact.split_once('.').and_then(|(header, rest)| {
-        let (payload, signature) = rest.split_once('.')?;
-        Some((header, payload, signature)).filter(|_| !signature.contains('.'))
+    let segments = at_dot(compact).and_then(|(header, rest)| {
+        let (payload, signature) = at_dot(rest)?;
+        Some((header, payload, signature)).filter(|_| at_dot(signature).is_none())
     });
     match segments {
         Some(_) if compact.trim_ascii_start().starts_with('{') => Err(Error::JsonSerialization),
@@ -267,6 +267,11 @@ fn split(compact: &str) -> Result<(&str, &str, &str), Error> {
         Some(segments) => Ok(segments),
         None => Err(not_three_segments(compact)),
     }
+}
+
+fn at_dot(text: &str) -> Option<(&str, &str)> {
+    let dot = memchr::memchr(b'.', text.as_bytes())?;
+    Some((text.get(..dot)?, text.get(dot + 1..)?))
 }
 
 #[cold]

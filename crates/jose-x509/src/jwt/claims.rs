@@ -1,12 +1,13 @@
 //! The registered claims, exact and without coercion.
 
 use serde::Deserialize;
+use serde::de::MapAccess;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::json::{self, JsonErrorKind, Member};
+use crate::json::{self, AnyMember, JsonErrorKind, Member, Members};
 use crate::jws::{Header, UnverifiedJws, VerifiedJws};
-use crate::jwt::Confirmation;
+use crate::jwt::confirmation::{Confirmation, ReadConfirmation};
 use crate::key::VerifyingKey;
 use crate::text::Text;
 
@@ -69,7 +70,8 @@ pub(super) struct Registered {
     pub(super) nbf: Option<NumericDate>,
     pub(super) iat: Option<NumericDate>,
     pub(super) jti: Option<Text>,
-    pub(super) has_cnf: bool,
+    /// What `cnf` was found to be.
+    pub(super) cnf: Option<Result<Confirmation, Error>>,
     /// One bit for each of the claims that were asked for by position.
     pub(super) present: u64,
 }
@@ -104,29 +106,27 @@ impl Registered {
         limits: &json::Limits,
         wanted: &[&'static str],
     ) -> Result<Self, Error> {
-        let mut claims = Self::default();
-        let mut wrong = None;
-        json::read_object(payload, limits, |name, value| {
-            if let Some(position) = wanted.iter().position(|wanted| *wanted == name) {
-                claims.present |= bit(position);
+        let mut reading = Reading {
+            claims: Self::default(),
+            wanted,
+            payload,
+            wrong: None,
+        };
+        json::read_members(payload, limits, &mut reading).map_err(|source| {
+            match source.kind() {
+                JsonErrorKind::TooLarge => Error::TooLarge {
+                    what: "claims set",
+                    limit: limits.bytes,
+                },
+                _ => Error::Json {
+                    what: "claims set",
+                    source,
+                },
             }
-            if let Err(claim) = claims.take(name, value, payload) {
-                wrong.get_or_insert(claim);
-            }
-        })
-        .map_err(|source| match source.kind() {
-            JsonErrorKind::TooLarge => Error::TooLarge {
-                what: "claims set",
-                limit: limits.bytes,
-            },
-            _ => Error::Json {
-                what: "claims set",
-                source,
-            },
         })?;
-        match wrong {
+        match reading.wrong {
             Some(claim) => Err(Error::ClaimType { claim }),
-            None => Ok(claims),
+            None => Ok(reading.claims),
         }
     }
 
@@ -145,7 +145,6 @@ impl Registered {
             "exp" => self.exp = date(&value, "exp")?,
             "nbf" => self.nbf = date(&value, "nbf")?,
             "iat" => self.iat = date(&value, "iat")?,
-            "cnf" => self.has_cnf = true,
             "aud" => {
                 let (first, others) = match value {
                     Member::Text(one) => (Some(one), Vec::new()),
@@ -161,6 +160,32 @@ impl Registered {
                 };
             }
             _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The claims on their way from a payload.
+struct Reading<'p> {
+    claims: Registered,
+    wanted: &'p [&'static str],
+    payload: &'p [u8],
+    /// The first claim of a wrong type.
+    wrong: Option<&'static str>,
+}
+
+impl<'de> Members<'de> for Reading<'_> {
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        if let Some(position) = self.wanted.iter().position(|wanted| *wanted == name) {
+            self.claims.present |= bit(position);
+        }
+        if name == "cnf" {
+            self.claims.cnf = Some(map.next_value_seed(ReadConfirmation)?);
+            return Ok(());
+        }
+        let value = map.next_value_seed(AnyMember)?;
+        if let Err(claim) = self.claims.take(name, value, self.payload) {
+            self.wrong.get_or_insert(claim);
         }
         Ok(())
     }

@@ -1,10 +1,14 @@
 //! The `cnf` claim (RFC 7800) with the members of RFC 8705 and RFC 9449.
 
+use core::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::base64url;
-use crate::error::Error;
-use crate::jwk::Jwk;
+use crate::error::{Error, KeyProblem};
+use crate::json::{self, AnyMember, Member};
+use crate::jwk::{Jwk, ReadJwk};
 use crate::key::{KeySet, VerifyingKey};
 
 /// The confirmation methods of a token that are understood; all of them have to be satisfied.
@@ -32,40 +36,14 @@ impl Confirmation {
     /// [`Error::InvalidKey`] for a `jwk` that is not one public key,
     /// [`Error::UnusableConfirmation`] when no member is understood.
     pub fn from_value(value: &Value) -> Result<Self, Error> {
-        let members = value.as_object().ok_or(CLAIM)?;
-        if ["jwk", "jwe", "jku"]
-            .iter()
-            .filter(|name| members.contains_key(**name))
-            .count()
-            > 1
-        {
-            return Err(CLAIM);
+        let mut found = Found::default();
+        for (name, value) in value.as_object().ok_or(CLAIM)? {
+            match name.as_str() {
+                "jwk" => found.jwk = Some(Jwk::from_value(value)),
+                name => found.take(name, Member::of(value)),
+            }
         }
-        let text = |name: &str| match members.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.as_str())),
-            Some(_) => Err(CLAIM),
-        };
-        let hash = |name: &str| {
-            text(name)?
-                .map(|text| base64url::decode_array(text, "cnf").map_err(|_| CLAIM))
-                .transpose()
-        };
-        let confirmation = Self {
-            jwk: members.get("jwk").map(Jwk::from_value).transpose()?,
-            jkt: hash("jkt")?,
-            x5t_s256: hash("x5t#S256")?,
-            kid: text("kid")?.map(str::to_owned),
-        };
-        match &confirmation {
-            Self {
-                jwk: None,
-                jkt: None,
-                x5t_s256: None,
-                kid: None,
-            } => Err(Error::UnusableConfirmation),
-            _ => Ok(confirmation),
-        }
+        found.confirmation()
     }
 
     /// The key that `kid` names among those that the recipient has for the presenter.
@@ -127,5 +105,113 @@ impl Confirmation {
         );
         put("kid", self.kid.as_deref().map(Value::from));
         Value::Object(members)
+    }
+}
+
+/// The members of `cnf` that mean something here, as they were found.
+#[derive(Default)]
+struct Found<'a> {
+    jwk: Option<Result<Jwk, Error>>,
+    /// How many of `jwe` and `jku` there are.
+    other_keys: usize,
+    jkt: Option<Member<'a>>,
+    x5t_s256: Option<Member<'a>>,
+    kid: Option<Member<'a>>,
+}
+
+impl<'a> Found<'a> {
+    /// Takes a member besides `jwk`.
+    fn take(&mut self, name: &str, value: Member<'a>) {
+        match name {
+            "jwe" | "jku" => self.other_keys += 1,
+            "jkt" => self.jkt = Some(value),
+            "x5t#S256" => self.x5t_s256 = Some(value),
+            "kid" => self.kid = Some(value),
+            _ => {}
+        }
+    }
+
+    fn confirmation(self) -> Result<Confirmation, Error> {
+        if self.other_keys + usize::from(self.jwk.is_some()) > 1 {
+            return Err(CLAIM);
+        }
+        let text = |member: Option<Member<'a>>| match member {
+            None => Ok(None),
+            Some(Member::Text(text)) if !text.is_empty() => Ok(Some(text)),
+            Some(_) => Err(CLAIM),
+        };
+        let hash = |member| {
+            text(member)?
+                .map(|text| base64url::decode_array(&text, "cnf").map_err(|_| CLAIM))
+                .transpose()
+        };
+        let confirmation = Confirmation {
+            jwk: self.jwk.transpose()?,
+            jkt: hash(self.jkt)?,
+            x5t_s256: hash(self.x5t_s256)?,
+            kid: text(self.kid)?.map(String::from),
+        };
+        if confirmation == Confirmation::NONE {
+            return Err(Error::UnusableConfirmation);
+        }
+        Ok(confirmation)
+    }
+}
+
+/// Reads the claim on the way through the claims set: what is wrong with it is no matter of the JSON around it.
+pub(super) struct ReadConfirmation;
+
+impl<'de> DeserializeSeed<'de> for ReadConfirmation {
+    type Value = Result<Confirmation, Error>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+macro_rules! not_an_object {
+    ($($method:ident: $type:ty)*) => {$(
+        fn $method<E>(self, _: $type) -> Result<Self::Value, E> {
+            Ok(Err(CLAIM))
+        }
+    )*};
+}
+
+impl<'de> Visitor<'de> for ReadConfirmation {
+    type Value = Result<Confirmation, Error>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    not_an_object! {
+        visit_bool: bool
+        visit_i64: i64
+        visit_u64: u64
+        visit_f64: f64
+        visit_str: &str
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Err(CLAIM))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Err(CLAIM))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = Found::default();
+        while let Some(name) = map.next_key_seed(json::Text)? {
+            if name == "jwk" {
+                let mut jwk = Err(KeyProblem::Malformed);
+                map.next_value_seed(ReadJwk(&mut |entry| jwk = entry))?;
+                found.jwk = Some(jwk.map_err(Error::from));
+            } else {
+                found.take(&name, map.next_value_seed(AnyMember)?);
+            }
+        }
+        Ok(found.confirmation())
     }
 }

@@ -5,10 +5,16 @@ use core::net::Ipv6Addr;
 /// Whether `text` may stand where a StringOrURI is wanted. Control characters are refused in either form:
 /// they name nobody, and break the log lines and header fields that a name is copied to.
 pub(super) fn is_string_or_uri(text: &str) -> bool {
-    match text.split_once(':') {
+    match cut(text, b':') {
         None => !text.chars().any(char::is_control),
         Some((scheme, rest)) => is_scheme(scheme) && is_after_scheme(rest),
     }
+}
+
+/// What stands before and behind the first `mark`, which is ASCII.
+fn cut(text: &str, mark: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(mark, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// `scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
@@ -21,11 +27,11 @@ fn is_scheme(scheme: &str) -> bool {
 
 /// `hier-part [ "?" query ] [ "#" fragment ]`
 fn is_after_scheme(rest: &str) -> bool {
-    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    let (hier_part, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (rest, fragment) = cut(rest, b'#').unwrap_or((rest, ""));
+    let (hier_part, query) = cut(rest, b'?').unwrap_or((rest, ""));
     let (authority, path) = match hier_part.strip_prefix("//") {
         None => ("", hier_part),
-        Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+        Some(rest) => rest.split_at(memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len())),
     };
     is_authority(authority)
         && has_only(path, b":@/")
@@ -35,7 +41,7 @@ fn is_after_scheme(rest: &str) -> bool {
 
 /// `[ userinfo "@" ] host [ ":" port ]`
 fn is_authority(authority: &str) -> bool {
-    let (userinfo, host_port) = authority.split_once('@').unwrap_or(("", authority));
+    let (userinfo, host_port) = cut(authority, b'@').unwrap_or(("", authority));
     let port_of = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let sound = match host_port.strip_prefix('[') {
         Some(literal) => literal.split_once(']').is_some_and(|(host, port)| {
@@ -46,7 +52,7 @@ fn is_authority(authority: &str) -> bool {
             is_ip_literal(host) && port.is_some_and(port_of)
         }),
         None => {
-            let (host, port) = host_port.split_once(':').unwrap_or((host_port, ""));
+            let (host, port) = cut(host_port, b':').unwrap_or((host_port, ""));
             has_only(host, b"") && port_of(port)
         }
     };

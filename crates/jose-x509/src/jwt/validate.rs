@@ -7,7 +7,7 @@ use pki_types::UnixTime;
 use crate::algorithm::Algorithms;
 use crate::error::Error;
 use crate::json;
-use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws};
+use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws, VerifiedJws};
 use crate::jwt::claims::{Jwt, NumericDate, Registered, bit};
 use crate::jwt::confirmation::Confirmation;
 use crate::jwt::string_or_uri::is_string_or_uri;
@@ -290,13 +290,46 @@ impl Validator {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<Jwt<B>, Error> {
-        let header = jws.unverified_header();
-        self.typ.check(&header)?;
+        self.check_header(&jws.unverified_header())?;
+        let jws = jws.verify(keys, self.algorithms)?;
+        let registered = Registered::read(jws.payload(), &self.claim_limits, &self.required)?;
+        self.check(jws, registered, now)
+    }
+
+    /// Reads the claims of a token that was parsed before, for those who choose its keys by them:
+    /// [`UnverifiedJwt::validate`] then does everything else without reading them again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongType`], [`Error::MissingHeader`], [`Error::Json`], [`Error::TooLarge`], [`Error::ClaimType`].
+    pub fn read<'v, 'a, B: AsRef<[u8]>>(
+        &'v self,
+        jws: UnverifiedJws<'a, B>,
+    ) -> Result<UnverifiedJwt<'v, 'a, B>, Error> {
+        self.check_header(&jws.unverified_header())?;
+        let payload = jws.unverified_payload();
+        let registered = Registered::read(payload, &self.claim_limits, &self.required)?;
+        Ok(UnverifiedJwt {
+            validator: self,
+            jws,
+            registered,
+        })
+    }
+
+    fn check_header(&self, header: &Header<'_>) -> Result<(), Error> {
+        self.typ.check(header)?;
         if self.kid_required && header.kid().is_none() {
             return Err(Error::MissingHeader { name: "kid" });
         }
-        let jws = jws.verify(keys, self.algorithms)?;
-        let registered = Registered::read(jws.payload(), &self.claim_limits, &self.required)?;
+        Ok(())
+    }
+
+    fn check<B: AsRef<[u8]>>(
+        &self,
+        jws: VerifiedJws<B>,
+        registered: Registered,
+        now: UnixTime,
+    ) -> Result<Jwt<B>, Error> {
         let mut jwt = Jwt {
             jws,
             registered,
@@ -306,7 +339,7 @@ impl Validator {
         self.check_parties(&jwt)?;
         self.check_names(&jwt)?;
         self.check_required(&jwt.registered)?;
-        jwt.confirmation = self.check_confirmation(&jwt)?;
+        jwt.confirmation = self.check_confirmation(jwt.registered.cnf.take())?;
         Ok(jwt)
     }
 
@@ -404,23 +437,59 @@ impl Validator {
         }
     }
 
-    fn check_confirmation<B: AsRef<[u8]>>(
+    fn check_confirmation(
         &self,
-        jwt: &Jwt<B>,
+        cnf: Option<Result<Confirmation, Error>>,
     ) -> Result<Option<Confirmation>, Error> {
-        match (self.confirmation, jwt.registered.has_cnf) {
-            (ConfirmationRule::Refused, true) => Err(Error::UnexpectedConfirmation),
-            (ConfirmationRule::Required, false) => Err(Error::MissingClaim { claim: "cnf" }),
-            (_, false) => Ok(None),
-            (_, true) => {
-                let claims: OnlyConfirmation = jwt.claims()?;
-                Confirmation::from_value(&claims.cnf).map(Some)
-            }
+        match (self.confirmation, cnf) {
+            (ConfirmationRule::Refused, Some(_)) => Err(Error::UnexpectedConfirmation),
+            (ConfirmationRule::Required, None) => Err(Error::MissingClaim { claim: "cnf" }),
+            (_, cnf) => cnf.transpose(),
         }
     }
 }
 
-#[derive(serde::Deserialize)]
-struct OnlyConfirmation {
-    cnf: serde_json::Value,
+/// A JWT that a [`Validator`] has read and not validated: anybody can write one. What it says serves to
+/// choose the keys, and nothing else.
+#[derive(Debug)]
+pub struct UnverifiedJwt<'v, 'a, B = Vec<u8>> {
+    validator: &'v Validator,
+    jws: UnverifiedJws<'a, B>,
+    registered: Registered,
+}
+
+impl<B: AsRef<[u8]>> UnverifiedJwt<'_, '_, B> {
+    /// The header.
+    #[must_use]
+    pub fn unverified_header(&self) -> Header<'_> {
+        self.jws.unverified_header()
+    }
+
+    /// `iss`.
+    #[must_use]
+    pub fn unverified_issuer(&self) -> Option<&str> {
+        let payload = self.jws.unverified_payload();
+        self.registered.iss.as_ref().map(|iss| iss.get(payload))
+    }
+
+    /// `sub`.
+    #[must_use]
+    pub fn unverified_subject(&self) -> Option<&str> {
+        let payload = self.jws.unverified_payload();
+        self.registered.sub.as_ref().map(|sub| sub.get(payload))
+    }
+
+    /// Validates it as the [`Validator`] that has read it demands: key, signature, then claims.
+    ///
+    /// # Errors
+    ///
+    /// As [`Validator::validate`].
+    pub fn validate(
+        self,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+    ) -> Result<Jwt<B>, Error> {
+        let jws = self.jws.verify(keys, self.validator.algorithms)?;
+        self.validator.check(jws, self.registered, now)
+    }
 }

@@ -5,13 +5,13 @@ use std::fmt;
 use jose_x509::Error as JoseError;
 use jose_x509::json;
 use jose_x509::jws::{Header, HeaderRules, Limits, UnverifiedJws};
+use jose_x509::jwt::peek_claims;
 use serde_json::{Map, Value};
 use spiffe_id::SpiffeId;
 
 use super::verify::TYPES;
 use crate::error::{Credential, Error};
 use crate::identity::{TOKEN_ALGORITHMS, any_id};
-use crate::peek::{Peeked, has_other_members};
 
 /// Longest token.
 pub(super) const MAX_TOKEN: usize = 16 * 1024;
@@ -21,8 +21,8 @@ pub(super) const MAX_TOKEN: usize = 16 * 1024;
 ///
 /// It is of use for choosing what to do with a token of one's own, such as when to renew it, and for logs.
 pub struct UnverifiedJwtSvid<'a> {
-    pub(super) jws: UnverifiedJws<'a>,
-    pub(super) spiffe_id: SpiffeId,
+    jws: UnverifiedJws<'a>,
+    spiffe_id: SpiffeId,
 }
 
 impl<'a> UnverifiedJwtSvid<'a> {
@@ -33,24 +33,9 @@ impl<'a> UnverifiedJwtSvid<'a> {
     /// [`Error::Token`] for anything but a compact JWS of at most 16 KiB with an algorithm and a type of
     /// JWT-SVID and a strict claims set with `sub`; [`Error::HeaderParameter`]; [`Error::SpiffeId`].
     pub fn parse(token: &'a str) -> Result<Self, Error> {
-        let limits = Limits::new(MAX_TOKEN, MAX_TOKEN).map_err(refused)?;
-        let jws =
-            UnverifiedJws::parse_with(token, &HeaderRules::default(), &limits).map_err(refused)?;
-        let header = jws.unverified_header();
-        let algorithm = header.algorithm();
-        if !TOKEN_ALGORITHMS.contains(algorithm) {
-            return Err(refused(JoseError::AlgorithmNotAllowed { algorithm }));
-        }
-        if has_other_members(header.raw(), &["alg", "kid", "typ"]) {
-            return Err(Error::HeaderParameter);
-        }
-        // Exactly these spellings, unlike media types elsewhere.
-        if header.typ().is_some_and(|typ| !TYPES.contains(&typ)) {
-            return Err(refused(JoseError::WrongType));
-        }
-        let peeked = Peeked::read(jws.unverified_payload()).map_err(refused)?;
-        let subject = peeked.require_subject().map_err(refused)?;
-        let spiffe_id = any_id(subject, Credential::Jwt)?;
+        let jws = form(token)?;
+        let claims = peek_claims(&jws).map_err(refused)?;
+        let spiffe_id = subject(claims.unverified_subject.as_deref())?;
         Ok(Self { jws, spiffe_id })
     }
 
@@ -84,6 +69,32 @@ impl fmt::Debug for UnverifiedJwtSvid<'_> {
             .field("unverified_spiffe_id", &self.spiffe_id)
             .finish_non_exhaustive()
     }
+}
+
+/// A token with a header of a JWT-SVID.
+pub(super) fn form(token: &str) -> Result<UnverifiedJws<'_>, Error> {
+    let limits = Limits::new(MAX_TOKEN, MAX_TOKEN).map_err(refused)?;
+    let jws =
+        UnverifiedJws::parse_with(token, &HeaderRules::default(), &limits).map_err(refused)?;
+    let header = jws.unverified_header();
+    let algorithm = header.algorithm();
+    if !TOKEN_ALGORITHMS.contains(algorithm) {
+        return Err(refused(JoseError::AlgorithmNotAllowed { algorithm }));
+    }
+    if header.has_others() || header.cty().is_some() {
+        return Err(Error::HeaderParameter);
+    }
+    // Exactly these spellings, unlike media types elsewhere.
+    if header.typ().is_some_and(|typ| !TYPES.contains(&typ)) {
+        return Err(refused(JoseError::WrongType));
+    }
+    Ok(jws)
+}
+
+/// What `sub` has to be.
+pub(super) fn subject(sub: Option<&str>) -> Result<SpiffeId, Error> {
+    let sub = sub.ok_or(refused(JoseError::MissingClaim { claim: "sub" }))?;
+    any_id(sub, Credential::Jwt)
 }
 
 pub(super) const fn refused(source: JoseError) -> Error {

@@ -11,7 +11,7 @@ use pki_types::UnixTime;
 use spiffe_bundle::JwtBundleSource;
 use spiffe_id::SpiffeId;
 
-use super::parse::{MAX_TOKEN, UnverifiedJwtSvid, refused};
+use super::parse::{MAX_TOKEN, form, refused, subject};
 use crate::error::{Credential, Error};
 use crate::identity::TOKEN_ALGORITHMS;
 
@@ -116,7 +116,8 @@ impl JwtSvidVerifier {
         bundles: &(impl JwtBundleSource + ?Sized),
         now: UnixTime,
     ) -> Result<JwtSvid, Error> {
-        let UnverifiedJwtSvid { jws, spiffe_id } = UnverifiedJwtSvid::parse(token)?;
+        let unverified = self.validator.read(form(token)?).map_err(refused)?;
+        let spiffe_id = subject(unverified.unverified_subject())?;
         let credential = Credential::Jwt;
         if spiffe_id.is_trust_domain_id() && !self.trust_domain_subjects {
             return Err(Error::NoPath { credential });
@@ -127,8 +128,8 @@ impl JwtSvidVerifier {
         if keys.keys().is_empty() {
             return Err(Error::NoAuthorities { credential });
         }
-        let jwt = match jws.unverified_header().kid() {
-            Some(_) => self.validator.validate_jws(jws, &*keys, now),
+        let jwt = match unverified.unverified_header().kid() {
+            Some(_) => unverified.validate(&*keys, now),
             None => self.try_keys(token, &keys, now),
         }
         .map_err(refused)?;
@@ -156,19 +157,15 @@ impl JwtSvidVerifier {
 
     /// A token without `kid`: every key of its algorithm, one after the other.
     fn try_keys(&self, token: &str, keys: &KeySet, now: UnixTime) -> Result<Jwt, JoseError> {
-        let parse = || UnverifiedJwtSvid::parse(token).map(|svid| svid.jws);
-        let algorithm = parse()
-            .map_err(|_| JoseError::UnknownKey)?
-            .unverified_header()
-            .algorithm();
+        let parse = || form(token).map_err(|_| JoseError::UnknownKey);
+        let algorithm = parse()?.unverified_header().algorithm();
         let fits = |key: &&VerifyingKey| key.algorithms().contains(algorithm);
         if keys.keys().iter().filter(fits).count() > MAX_KEYS_TRIED {
             return Err(JoseError::AmbiguousKey);
         }
         let mut refusal = JoseError::UnknownKey;
         for key in keys.keys().iter().filter(fits) {
-            let jws = parse().map_err(|_| JoseError::UnknownKey)?;
-            match self.validator.validate_jws(jws, key, now) {
+            match self.validator.validate_jws(parse()?, key, now) {
                 Err(error @ JoseError::InvalidSignature) => refusal = error,
                 decided => return decided,
             }

@@ -5,13 +5,13 @@ use std::fmt;
 use jose_x509::Error as JoseError;
 use jose_x509::json;
 use jose_x509::jws::{Header, HeaderRules, Limits, UnverifiedJws};
+use jose_x509::jwt::peek_claims;
 use serde_json::{Map, Value};
 use spiffe_id::SpiffeId;
 use wimse::wit::WIT_TYPE;
 
 use crate::error::{Credential, Error};
 use crate::identity::{TOKEN_ALGORITHMS, workload_id};
-use crate::peek::Peeked;
 
 /// Longest token.
 const MAX_TOKEN: usize = 8 * 1024;
@@ -19,9 +19,8 @@ const MAX_TOKEN: usize = 8 * 1024;
 /// A token with the form of a WIT-SVID. Anybody can write one: neither its signature nor its times were
 /// looked at.
 pub struct UnverifiedWitSvid<'a> {
-    pub(super) jws: UnverifiedJws<'a>,
+    jws: UnverifiedJws<'a>,
     pub(super) spiffe_id: SpiffeId,
-    pub(super) has_audience: bool,
 }
 
 impl<'a> UnverifiedWitSvid<'a> {
@@ -35,27 +34,10 @@ impl<'a> UnverifiedWitSvid<'a> {
         let limits = Limits::new(MAX_TOKEN, MAX_TOKEN).map_err(refused)?;
         let jws =
             UnverifiedJws::parse_with(token, &HeaderRules::default(), &limits).map_err(refused)?;
-        let header = jws.unverified_header();
-        // A WIT may have other spellings and no `kid`; a WIT-SVID may not.
-        if header.typ() != Some(WIT_TYPE) {
-            return Err(refused(JoseError::WrongType));
-        }
-        if header.kid().is_none_or(str::is_empty) {
-            return Err(refused(JoseError::MissingHeader { name: "kid" }));
-        }
-        let algorithm = header.algorithm();
-        if !TOKEN_ALGORITHMS.contains(algorithm) {
-            return Err(refused(JoseError::AlgorithmNotAllowed { algorithm }));
-        }
-        let peeked = Peeked::read(jws.unverified_payload()).map_err(refused)?;
-        let subject = peeked.require_subject().map_err(refused)?;
-        let spiffe_id = workload_id(subject, Credential::Wit)?;
-        let has_audience = peeked.has_audience;
-        Ok(Self {
-            jws,
-            spiffe_id,
-            has_audience,
-        })
+        check_header(&jws.unverified_header())?;
+        let claims = peek_claims(&jws).map_err(refused)?;
+        let spiffe_id = subject(claims.unverified_subject.as_deref())?;
+        Ok(Self { jws, spiffe_id })
     }
 
     /// Whom the token claims to name.
@@ -88,6 +70,28 @@ impl fmt::Debug for UnverifiedWitSvid<'_> {
             .field("unverified_spiffe_id", &self.spiffe_id)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a header is one of a WIT-SVID.
+pub(super) fn check_header(header: &Header<'_>) -> Result<(), Error> {
+    // A WIT may have other spellings and no `kid`; a WIT-SVID may not.
+    if header.typ() != Some(WIT_TYPE) {
+        return Err(refused(JoseError::WrongType));
+    }
+    if header.kid().is_none_or(str::is_empty) {
+        return Err(refused(JoseError::MissingHeader { name: "kid" }));
+    }
+    let algorithm = header.algorithm();
+    if !TOKEN_ALGORITHMS.contains(algorithm) {
+        return Err(refused(JoseError::AlgorithmNotAllowed { algorithm }));
+    }
+    Ok(())
+}
+
+/// What `sub` has to be.
+pub(super) fn subject(sub: Option<&str>) -> Result<SpiffeId, Error> {
+    let sub = sub.ok_or(refused(JoseError::MissingClaim { claim: "sub" }))?;
+    workload_id(sub, Credential::Wit)
 }
 
 pub(super) const fn refused(source: JoseError) -> Error {

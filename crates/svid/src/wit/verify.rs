@@ -12,7 +12,7 @@ use spiffe_id::SpiffeId;
 use wimse::httpsig::{RequestVerifier, VerifiedRequest};
 use wimse::{RequestTokens, UnprovenWit, WireForm, WitVerifier, WptVerifier};
 
-use super::parse::{UnverifiedWitSvid, refused};
+use super::parse::{check_header, refused, subject};
 use crate::error::{Credential, Error};
 use crate::identity::TOKEN_ALGORITHMS;
 
@@ -142,11 +142,9 @@ impl WitSvidVerifier {
         bundles: &(impl WitBundleSource + ?Sized),
         now: UnixTime,
     ) -> Result<UnprovenWitSvid, Error> {
-        let UnverifiedWitSvid {
-            jws,
-            spiffe_id,
-            has_audience,
-        } = UnverifiedWitSvid::parse(token)?;
+        let unverified = self.wit.read(token).map_err(Error::Wimse)?;
+        check_header(&unverified.unverified_header())?;
+        let spiffe_id = subject(unverified.unverified_subject())?;
         let credential = Credential::Wit;
         let keys = bundles
             .wit_authorities(spiffe_id.trust_domain())
@@ -154,14 +152,11 @@ impl WitSvidVerifier {
         if keys.keys().is_empty() {
             return Err(Error::NoAuthorities { credential });
         }
-        let wit = self
-            .wit
-            .verify_with_keys(token, jws, &keys, now)
-            .map_err(Error::Wimse)?;
+        let wit = unverified.verify(&keys, now).map_err(Error::Wimse)?;
         if wit.unproven_identifier().as_str() != spiffe_id.as_str() {
             return Err(refused(JoseError::ClaimType { claim: "sub" }));
         }
-        if has_audience {
+        if wit.jwt().audience().next().is_some() {
             return Err(refused(JoseError::ForbiddenClaim { claim: "aud" }));
         }
         if !TOKEN_ALGORITHMS.contains(wit.proof_algorithm()) {

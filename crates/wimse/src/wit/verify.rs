@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jose_x509::jws::{Header, Limits, UnverifiedJws};
-use jose_x509::jwt::{Audience, ConfirmationRule, Issuer, Jwt, Type, Validator, peek_claims};
+use jose_x509::jwt::{Audience, ConfirmationRule, Issuer, Jwt, Type, UnverifiedJwt, Validator};
 use jose_x509::key::Candidates;
 use jose_x509::{Algorithm, Algorithms, Error as JoseError, KeySet, KeySource, VerifyingKey, json};
 use pki_types::UnixTime;
@@ -122,25 +122,12 @@ impl WitVerifier {
         anchors: &(impl WitAnchors + ?Sized),
         now: UnixTime,
     ) -> Result<UnprovenWit, Error> {
-        let refused = |source| Error::Token {
-            token: Token::Wit,
-            source,
-        };
-        let jws =
-            UnverifiedJws::parse_with(wit, &Default::default(), &self.limits).map_err(refused)?;
-        let peeked = peek_claims(&jws).map_err(refused)?;
-        let subject = peeked.unverified_subject.ok_or(Error::Token {
-            token: Token::Wit,
-            source: JoseError::MissingClaim { claim: "sub" },
-        })?;
-        let identifier = WorkloadIdentifier::parse(&subject)?;
+        let unverified = self.read(wit)?;
+        let identifier = unverified.identifier()?;
         let anchors = anchors
             .anchors(&identifier)
             .ok_or(Error::UnknownTrustDomain)?;
-        let verified = self.verify_with_keys(wit, jws, &anchors.keys, now)?;
-        if *verified.unproven_identifier() != identifier {
-            return Err(refused(JoseError::ClaimType { claim: "sub" }));
-        }
+        let verified = unverified.verify_as(identifier, &anchors.keys, now)?;
         if verified.jwt().issuer().is_some_and(|iss| {
             !anchors.issuers.is_empty() && !anchors.issuers.iter().any(|one| one == iss)
         }) {
@@ -149,48 +136,87 @@ impl WitVerifier {
         Ok(verified)
     }
 
-    /// As [`WitVerifier::verify`], for a token whose keys the caller has chosen by its subject, such as those
-    /// of a SPIFFE bundle. `jws` is `wit`, parsed, and what [`WitVerifier::verify`] says of `iss` does not
-    /// apply.
+    /// Reads a WIT, for those who choose its keys by other means than [`WitAnchors`], such as a SPIFFE bundle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Token`] for anything but a token of at most 8 KiB with the type of a WIT and a strict claims set;
+    /// [`Error::Compressed`].
+    pub fn read<'v, 'w>(&'v self, wit: &'w str) -> Result<UnverifiedWit<'v, 'w>, Error> {
+        let jws =
+            UnverifiedJws::parse_with(wit, &Default::default(), &self.limits).map_err(refused)?;
+        let header = jws.unverified_header();
+        if header.has_others() && header.members().map_err(refused)?.contains_key("zip") {
+            return Err(Error::Compressed { token: Token::Wit });
+        }
+        Ok(UnverifiedWit {
+            verifier: self,
+            jwt: self.validator.read(jws).map_err(refused)?,
+            wit,
+        })
+    }
+}
+
+const fn refused(source: JoseError) -> Error {
+    Error::Token {
+        token: Token::Wit,
+        source,
+    }
+}
+
+/// A WIT that a [`WitVerifier`] has read and not verified: anybody can write one.
+#[derive(Debug)]
+pub struct UnverifiedWit<'v, 'w> {
+    verifier: &'v WitVerifier,
+    jwt: UnverifiedJwt<'v, 'w>,
+    wit: &'w str,
+}
+
+impl UnverifiedWit<'_, '_> {
+    /// The header.
+    #[must_use]
+    pub fn unverified_header(&self) -> Header<'_> {
+        self.jwt.unverified_header()
+    }
+
+    /// `sub`: whom it claims to name.
+    #[must_use]
+    pub fn unverified_subject(&self) -> Option<&str> {
+        self.jwt.unverified_subject()
+    }
+
+    fn identifier(&self) -> Result<WorkloadIdentifier, Error> {
+        let subject = self
+            .unverified_subject()
+            .ok_or(refused(JoseError::MissingClaim { claim: "sub" }))?;
+        WorkloadIdentifier::parse(subject)
+    }
+
+    /// As [`WitVerifier::verify`], with the keys of the trust domain of its subject, and nothing about `iss`.
     ///
     /// # Errors
     ///
     /// [`Error`], as [`WitVerifier::verify`].
-    pub fn verify_with_keys(
-        &self,
-        wit: &str,
-        jws: UnverifiedJws<'_>,
+    pub fn verify(self, keys: &KeySet, now: UnixTime) -> Result<UnprovenWit, Error> {
+        let identifier = self.identifier()?;
+        self.verify_as(identifier, keys, now)
+    }
+
+    fn verify_as(
+        self,
+        identifier: WorkloadIdentifier,
         keys: &KeySet,
         now: UnixTime,
     ) -> Result<UnprovenWit, Error> {
-        let refused = |source| Error::Token {
-            token: Token::Wit,
-            source,
-        };
-        if wit.len() > self.limits.token {
-            return Err(refused(JoseError::TooLarge {
-                what: "token",
-                limit: self.limits.token,
-            }));
-        }
-        let header = jws.unverified_header();
-        if header.raw().contains("\"zip\"")
-            && header.members().map_err(refused)?.contains_key("zip")
-        {
-            return Err(Error::Compressed { token: Token::Wit });
-        }
-        let jwt = self
-            .validator
-            .validate_jws(jws, &OneKey(keys), now)
-            .map_err(refused)?;
-        let identifier = WorkloadIdentifier::parse(jwt.subject().unwrap_or_default())?;
+        let jwt = self.jwt.validate(&OneKey(keys), now).map_err(refused)?;
+        let max_ahead = self.verifier.max_ahead;
         if jwt
             .expires()
-            .is_some_and(|exp| exp > now.as_secs().saturating_add(self.max_ahead))
+            .is_some_and(|exp| exp > now.as_secs().saturating_add(max_ahead))
         {
             return Err(Error::LivesTooLong {
                 token: Token::Wit,
-                limit: self.max_ahead,
+                limit: max_ahead,
             });
         }
         let jwk = jwt
@@ -200,7 +226,7 @@ impl WitVerifier {
         let proof_algorithm = jwk.algorithm().ok_or(Error::ConfirmationKey)?;
         let provider = *jwt.key().provider();
         let proof_key = VerifyingKey::from_jwk(&provider, jwk).map_err(refused)?;
-        let hash = provider.sha256(wit.as_bytes());
+        let hash = provider.sha256(self.wit.as_bytes());
         Ok(UnprovenWit(Arc::new(Verified {
             identifier,
             jwt,
