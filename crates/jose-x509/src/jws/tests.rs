@@ -25,6 +25,13 @@ fn code(compact: &str) -> &'static str {
     UnverifiedJws::parse(compact).unwrap_err().code()
 }
 
+#[test]
+fn what_is_signed_are_the_first_two_segments() {
+    let compact = token(r#"{"alg":"ES256"}"#, "{}");
+    let jws = UnverifiedJws::parse(&compact).unwrap();
+    assert_eq!(format!("{}.AAAA", jws.signing_input()), compact);
+}
+
 /// Covers: JWS-3.1-1, JWS-A20, JWS-A23, JWS-A17
 #[test]
 fn exactly_three_segments() {
@@ -51,6 +58,7 @@ fn nothing_but_the_bare_compact_form() {
         "json_serialization"
     );
     assert_eq!(code(" \n{\"payload\":\"e30\"}"), "json_serialization");
+    assert_eq!(code(r#"{"payload":"a.b.c"}"#), "json_serialization");
     let good = token(r#"{"alg":"ES256"}"#, "{}");
     for bad in [
         format!(" {good}"),

@@ -12,6 +12,9 @@ use crate::jwt::*;
 use crate::key::KeySet;
 use crate::sign::SigningKey;
 
+#[path = "tests/reading.rs"]
+mod reading;
+
 const NOW: u64 = 1_800_000_000;
 
 fn at(seconds: u64) -> UnixTime {
@@ -438,88 +441,6 @@ fn a_peek_is_unverified_by_name() {
         Some("https://as.example")
     );
     assert_eq!(peeked.unverified_subject.as_deref(), Some("u"));
-}
-
-/// Covers: JWS-A29
-#[test]
-fn what_is_read_first_is_validated_by_the_same_rules() {
-    let key = key();
-    let other = SigningKey::generate(&PROVIDER, Algorithm::Es256)
-        .unwrap()
-        .with_kid("k");
-    let strict = validator().with_required_claim("purpose");
-    for (validator, change) in [
-        (validator(), json!({})),
-        (validator(), json!({"exp": NOW})),
-        (validator(), json!({"exp": "soon"})),
-        (validator(), json!({"aud": "https://other.example"})),
-        (validator(), json!({"cnf": {"jkt": "x"}})),
-        (strict.clone(), json!({})),
-        (strict.clone(), json!({"purpose": 1})),
-        (strict.with_kid_required(), json!({"purpose": 1})),
-    ] {
-        let mut claims = claims();
-        for (name, value) in change.as_object().unwrap() {
-            claims[name] = value.clone();
-        }
-        let compact = sign(&key, &ProtectedHeader::new("at+jwt"), &claims).unwrap();
-        let keys = key.verifying_key().unwrap();
-        let read = || validator.read(jws::UnverifiedJws::parse(&compact).unwrap());
-        let outcome = |result: Result<Jwt, Error>| result.map(|jwt| jwt.claims_map().unwrap());
-        assert_eq!(
-            outcome(read().and_then(|jwt| jwt.validate(&keys, at(NOW)))),
-            outcome(validator.validate(&compact, &keys, at(NOW)))
-        );
-        if let Ok(jwt) = read() {
-            assert_eq!(jwt.unverified_issuer(), Some("https://as.example"));
-            assert_eq!(jwt.unverified_subject(), Some("u"));
-            assert_eq!(jwt.unverified_header().kid(), Some("k"));
-            let refused = jwt.validate(&other.verifying_key().unwrap(), at(NOW));
-            assert_eq!(refused.unwrap_err(), Error::InvalidSignature);
-        }
-    }
-    let compact = sign(&key, &ProtectedHeader::new("other"), &claims()).unwrap();
-    let validator = validator();
-    let read = validator.read(jws::UnverifiedJws::parse(&compact).unwrap());
-    assert_eq!(read.unwrap_err(), Error::WrongType);
-}
-
-/// A value of `cnf`: what is near to right, and anything else.
-fn any_confirmation() -> impl Strategy<Value = Value> {
-    let hash = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    let key = key().public_jwk().to_value();
-    let value = prop_oneof![
-        Just(key),
-        Just(json!(hash)),
-        Just(json!("a name")),
-        Just(json!("")),
-        Just(json!([hash])),
-        Just(json!({"kty": "oct", "k": "AA"})),
-        Just(json!({"kty": "EC"})),
-        Just(Value::Null),
-        Just(json!(true)),
-        Just(json!(-1)),
-        Just(json!(7)),
-        Just(json!(0.5)),
-    ];
-    let name = prop::sample::select(vec!["jwk", "jwe", "jku", "jkt", "x5t#S256", "kid", "x"]);
-    prop_oneof![
-        4 => prop::collection::btree_map(name, value.clone(), 0..4).prop_map(|members| json!(members)),
-        1 => value,
-    ]
-}
-
-proptest! {
-    /// `cnf` is read on the way through the claims set; a value that was parsed before reads the same.
-    ///
-    /// Covers: JWT-7800.3.1-1
-    #[test]
-    fn a_confirmation_is_read_alike_from_text_and_value(cnf in any_confirmation()) {
-        let validator = validator().with_confirmation(ConfirmationRule::Required);
-        let read = run(&validator, json!({"cnf": cnf}));
-        let read = read.map(|jwt| jwt.confirmation().cloned().unwrap());
-        prop_assert_eq!(read, Confirmation::from_value(&cnf));
-    }
 }
 
 /// Covers: JWT-7519.2-2, JWT-7519.4.1.1-1, JWT-A25
