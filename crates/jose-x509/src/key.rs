@@ -20,15 +20,19 @@ pub const MAX_CANDIDATES: usize = 4;
 /// It is valid from the beginning; the provider parses it once, when it is first used.
 #[derive(Clone)]
 pub struct VerifyingKey {
-    /// The keys that were read together lie together: one allocation for a whole set.
-    batch: Arc<Vec<Inner>>,
+    batch: Arc<Batch>,
     at: usize,
+}
+
+/// The keys that were read together lie together, so that a whole set takes few allocations.
+struct Batch {
+    provider: CryptoProvider,
+    keys: Vec<Inner>,
 }
 
 struct Inner {
     jwk: Jwk,
     algorithm: Algorithm,
-    provider: CryptoProvider,
     prepared: OnceLock<Result<Box<dyn PreparedKey>, KeyProblem>>,
 }
 
@@ -53,7 +57,6 @@ impl Inner {
         Ok(Self {
             jwk,
             algorithm,
-            provider: *provider,
             prepared: OnceLock::new(),
         })
     }
@@ -71,9 +74,12 @@ impl VerifyingKey {
     /// [`Error::InvalidKey`], for example for a point that is not on its curve or for `key_ops`
     /// without `verify`.
     pub fn from_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, Error> {
-        let key = Inner::of_jwk(provider, jwk)?;
+        let keys = vec![Inner::of_jwk(provider, jwk)?];
         Ok(Self {
-            batch: Arc::new(vec![key]),
+            batch: Arc::new(Batch {
+                provider: *provider,
+                keys,
+            }),
             at: 0,
         })
     }
@@ -83,12 +89,15 @@ impl VerifyingKey {
         reason = "the position is set where the batch is made"
     )]
     fn inner(&self) -> &Inner {
-        &self.batch[self.at]
+        &self.batch.keys[self.at]
     }
 
-    fn of_batch(batch: Vec<Inner>) -> Vec<Self> {
-        let batch = Arc::new(batch);
-        (0..batch.len())
+    fn of_batch(provider: &CryptoProvider, keys: Vec<Inner>) -> Vec<Self> {
+        let batch = Arc::new(Batch {
+            provider: *provider,
+            keys,
+        });
+        (0..batch.keys.len())
             .map(|at| Self {
                 batch: Arc::clone(&batch),
                 at,
@@ -151,7 +160,7 @@ impl VerifyingKey {
         let inner = self.inner();
         let prepared = inner.prepared.get_or_init(|| {
             let key = inner.jwk.key().material();
-            inner.provider.verification.prepare(inner.algorithm, key)
+            self.provider().verification.prepare(inner.algorithm, key)
         });
         match prepared {
             Ok(prepared) => Ok(prepared.as_ref()),
@@ -189,13 +198,13 @@ impl VerifyingKey {
     /// The SHA-256 thumbprint (RFC 7638): 32 bytes.
     #[must_use]
     pub fn thumbprint(&self) -> [u8; 32] {
-        self.inner().jwk.thumbprint(&self.inner().provider)
+        self.inner().jwk.thumbprint(self.provider())
     }
 
     /// The provider that prepared the key.
     #[must_use]
     pub fn provider(&self) -> &CryptoProvider {
-        &self.inner().provider
+        &self.batch.provider
     }
 }
 
@@ -371,7 +380,7 @@ impl KeySet {
         }
         Ok(Self {
             skipped,
-            ..Self::new(VerifyingKey::of_batch(keys))?
+            ..Self::new(VerifyingKey::of_batch(provider, keys))?
         })
     }
 
@@ -404,7 +413,7 @@ impl KeySet {
         })?;
         Ok(Self {
             skipped,
-            ..Self::new(VerifyingKey::of_batch(keys))?
+            ..Self::new(VerifyingKey::of_batch(provider, keys))?
         })
     }
 
