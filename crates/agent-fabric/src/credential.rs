@@ -130,7 +130,7 @@ impl AgentCredential {
                     now,
                 )?;
                 AgentIdentity {
-                    spiffe_id: identity.spiffe_id().clone(),
+                    spiffe_id: identity.unproven_spiffe_id().clone(),
                     expires: identity.not_after().as_secs(),
                 }
             }

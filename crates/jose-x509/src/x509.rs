@@ -41,4 +41,4 @@ pub use extensions::{BasicConstraints, ExtendedKeyUsages, KeyUsage, eku};
 pub use key::CertificateKey;
 pub use names::{GeneralName, GeneralNames, MAX_NAMES, NameCounts};
 pub use options::{PathOptions, Purpose};
-pub use path::{VerifiedPath, verify_path};
+pub use path::{VerifiedPath, verify_parsed_path, verify_path};

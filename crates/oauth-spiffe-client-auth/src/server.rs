@@ -171,7 +171,8 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
                 let algorithms = self.provider.certificate_algorithms;
                 let identity =
                     svid::x509::verify(request.peer, &self.bundles, &options, algorithms, now)
-                        .map_err(Error::X509Svid)?;
+                        .map_err(Error::X509Svid)?
+                        .proven_by_tls();
                 let id = identity.spiffe_id().clone();
                 // Section 3.2: `client_id` is required, and it is the SPIFFE ID of the certificate.
                 if client_id != Some(id.as_str()) {

@@ -96,8 +96,8 @@ impl Epoch {
         let State::Live { not_after, anchors } = &mut *state else {
             return;
         };
-        *not_after = (*not_after).min(peer.identity.not_after());
-        let trust_domain = peer.identity.spiffe_id().trust_domain();
+        *not_after = (*not_after).min(peer.svid.not_after());
+        let trust_domain = peer.svid.unproven_spiffe_id().trust_domain();
         let fits = match anchors.get(trust_domain.as_ref()) {
             Some(known) => same(known, &peer.anchors),
             None if anchors.len() < MAX_TRUST_DOMAINS => {

@@ -16,7 +16,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CommonState, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use spiffe_id::{SpiffeId, TrustDomainRef};
 use svid::X509BundleSource;
-use svid::x509::{KeyUsagePolicy, PeerRole, VerifyOptions, X509Identity, verify};
+use svid::x509::{KeyUsagePolicy, PeerRole, UnprovenX509Svid, VerifyOptions, X509Identity, verify};
 
 use crate::authorize::Authorizer;
 use crate::error::Error;
@@ -62,7 +62,7 @@ pub struct Refusal<'a> {
 
 /// A peer that passed, with the anchors that vouch for it.
 pub(crate) struct Admitted {
-    pub(crate) identity: X509Identity,
+    pub(crate) svid: UnprovenX509Svid,
     pub(crate) anchors: Arc<TrustAnchors>,
 }
 
@@ -146,7 +146,11 @@ impl SvidVerifier {
         now: UnixTime,
     ) -> Result<X509Identity, Error> {
         let (leaf, intermediates) = peer_chain(connection)?.split_first().ok_or(Error::NoPeer)?;
-        Ok(self.check(leaf, intermediates, role, now)?.identity)
+        // A handshake that is complete has proven the key.
+        Ok(self
+            .check(leaf, intermediates, role, now)?
+            .svid
+            .proven_by_tls())
     }
 
     /// The anchors of a trust domain, as they are now.
@@ -166,7 +170,7 @@ impl SvidVerifier {
             let named = ParsedCertificate::try_from(leaf)
                 .and_then(|leaf| verify_server_name(&leaf, server_name));
             if named.is_err() {
-                let peer = admitted.identity.spiffe_id();
+                let peer = admitted.svid.unproven_spiffe_id();
                 return Err(self.refuse(Error::ServerName, Some(peer), PeerRole::Server));
             }
         }
@@ -192,7 +196,7 @@ impl SvidVerifier {
         let admitted = self
             .authenticate(leaf, intermediates, role, now)
             .map_err(|error| self.refuse(error, None, role))?;
-        let peer = admitted.identity.spiffe_id();
+        let peer = admitted.svid.unproven_spiffe_id();
         if self.authorizer.allows(peer) {
             Ok(admitted)
         } else {
@@ -225,9 +229,9 @@ impl SvidVerifier {
             anchors: OnceCell::new(),
         };
         let options = VerifyOptions::new(role).with_key_usage(self.key_usage);
-        let identity = verify(&chain, &source, &options, self.algorithms.all, now)?;
+        let svid = verify(&chain, &source, &options, self.algorithms.all, now)?;
         Ok(Admitted {
-            identity,
+            svid,
             anchors: source.anchors.into_inner().unwrap_or_default(),
         })
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod assertion;
 pub mod cache;
 mod error;
 mod identity;

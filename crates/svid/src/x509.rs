@@ -16,5 +16,6 @@ pub use parse::UnverifiedX509Svid;
 pub use profile::{CaProfile, LeafProfile};
 pub use request::{CertificateRequest, MAX_REQUEST_SIZE, RequestProblem};
 pub use verify::{
-    KeyUsagePolicy, PeerRole, VerifyOptions, X509Identity, X509SvidVerifier, spiffe_id_of, verify,
+    KeyUsagePolicy, PeerRole, UnprovenX509Svid, VerifyOptions, X509Identity, X509SvidVerifier,
+    spiffe_id_of, verify,
 };

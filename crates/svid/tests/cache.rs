@@ -391,13 +391,15 @@ fn chains() {
     let verify = |chain: &[CertificateDer<'_>], now: u64| cache.verify(chain, &shared, at(now));
     let root = ca.certificate().clone();
     assert_eq!(
-        verify(std::slice::from_ref(&one), NOW).unwrap().spiffe_id(),
+        verify(std::slice::from_ref(&one), NOW)
+            .unwrap()
+            .unproven_spiffe_id(),
         &id()
     );
     assert_eq!(
         verify(std::slice::from_ref(&one), NOW + 3600)
             .unwrap()
-            .spiffe_id(),
+            .unproven_spiffe_id(),
         &id()
     );
     assert_eq!((cache.hits(), cache.len()), (1, 1));
@@ -408,7 +410,10 @@ fn chains() {
         "spiffe_id_without_path"
     );
     let identity = verify(&[two, one.clone()], NOW).unwrap();
-    assert_eq!(identity.spiffe_id().as_str(), "spiffe://a.test/two");
+    assert_eq!(
+        identity.unproven_spiffe_id().as_str(),
+        "spiffe://a.test/two"
+    );
     assert_eq!((cache.hits(), cache.len()), (1, 3));
     cache.forget(std::slice::from_ref(&one));
     assert_eq!(cache.len(), 2);

@@ -56,7 +56,7 @@ fn an_x509_svid_of_openssl_verifies() {
     )
     .unwrap();
     assert_eq!(
-        identity.spiffe_id().as_str(),
+        identity.unproven_spiffe_id().as_str(),
         "spiffe://example.org/billing"
     );
 }

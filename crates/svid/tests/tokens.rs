@@ -36,7 +36,7 @@ use svid::wit::{
     BoundWorkload, UnprovenWitSvid, UnverifiedWitSvid, WitSvidIssuer, WitSvidRequest,
     WitSvidVerifier,
 };
-use svid::x509::{UnverifiedX509Svid, X509Identity};
+use svid::x509::{UnprovenX509Svid, UnverifiedX509Svid, X509Identity};
 use wimse::{TrustAnchors, WitVerifier};
 
 const PROVIDER: CryptoProvider = ring::provider();
@@ -491,7 +491,7 @@ fn bearer_tokens() {
 
 /// What was only parsed is no identity: not by its type, and not by the names of its methods.
 ///
-/// Covers: JWT-SVID-4-9, WIT-SVID-4-3
+/// Covers: JWT-SVID-4-9, WIT-SVID-4-3, SPIFFE-ID-3.2-2
 #[test]
 fn parsed_is_not_authenticated() {
     // A type that is authenticated would have `is` twice, and the call below would be ambiguous.
@@ -505,6 +505,7 @@ fn parsed_is_not_authenticated() {
     <UnverifiedWitSvid<'_> as Not<_>>::is();
     <UnverifiedX509Svid as Not<_>>::is();
     <UnprovenWitSvid as Not<_>>::is();
+    <UnprovenX509Svid as Not<_>>::is();
 
     fn authenticated<T: AuthenticatedWorkload>() {}
     authenticated::<JwtSvid>();

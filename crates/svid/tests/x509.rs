@@ -20,7 +20,8 @@ use rcgen::{
 use spiffe_bundle::{Bundle, BundleSet};
 use spiffe_id::{SpiffeId, TrustDomain};
 use svid::x509::{
-    CertificateAuthority, KeyUsagePolicy, PeerRole, VerifyOptions, X509Identity, X509Svid, verify,
+    CertificateAuthority, KeyUsagePolicy, PeerRole, UnprovenX509Svid, VerifyOptions, X509Svid,
+    verify,
 };
 
 const PROVIDER: CryptoProvider = ring::provider();
@@ -111,7 +112,7 @@ fn check(
     chain: &[CertificateDer<'_>],
     set: &BundleSet,
     options: &VerifyOptions,
-) -> Result<X509Identity, svid::Error> {
+) -> Result<UnprovenX509Svid, svid::Error> {
     verify(
         chain,
         set,
@@ -223,7 +224,7 @@ fn leaf_rules() {
         );
         if expected == "valid" {
             let peer = check(&[leaf], &set, &VerifyOptions::default()).unwrap();
-            assert_eq!(peer.spiffe_id().as_str(), ID, "case {at}");
+            assert_eq!(peer.unproven_spiffe_id().as_str(), ID, "case {at}");
         }
     }
     assert_eq!(code(&[], &set), "empty_chain");
@@ -443,7 +444,7 @@ fn issued_certificates_verify() {
                 &VerifyOptions::new(PeerRole::Client),
             )
             .unwrap();
-            assert_eq!(peer.spiffe_id(), &id);
+            assert_eq!(peer.unproven_spiffe_id(), &id);
             assert_eq!(peer.chain(), std::slice::from_ref(&leaf));
             assert_eq!(
                 peer.spki().as_ref(),

@@ -167,20 +167,24 @@ fn names_and_keys_have_one_holder() {
             assert_eq!(code(act(&mut ledger)), expected);
         };
     // Names: one workload each, however many instances, and none that the policy refuses.
-    check("valid", &mut |ledger| ledger.register(shop.clone(), "shop"));
-    check("valid", &mut |ledger| ledger.register(shop.clone(), "shop"));
-    check("name_taken", &mut |ledger| {
-        ledger.register(shop.clone(), "another")
+    check("valid", &mut |ledger| {
+        ledger.register(shop.clone(), "shop", at(NOW))
     });
     check("valid", &mut |ledger| {
-        ledger.register(books.clone(), "books")
+        ledger.register(shop.clone(), "shop", at(NOW))
+    });
+    check("name_taken", &mut |ledger| {
+        ledger.register(shop.clone(), "another", at(NOW))
+    });
+    check("valid", &mut |ledger| {
+        ledger.register(books.clone(), "books", at(NOW))
     });
     for secret in [
         "wimse://example.com/jane@example.com",
         &format!("wimse://example.com/{}", "x".repeat(64)),
     ] {
         check("name_refused", &mut |ledger| {
-            ledger.register(name(secret), "x")
+            ledger.register(name(secret), "x", at(NOW))
         });
     }
 
@@ -230,18 +234,57 @@ fn names_and_keys_have_one_holder() {
         issue(ledger, &books, 0, "1", NOW + 3610)
     });
     check("valid", &mut |ledger| {
-        ledger.register(name("wimse://example.com/third"), "third")
+        ledger.register(name("wimse://example.com/third"), "third", at(NOW))
     });
     check("ledger_full", &mut |ledger| {
-        ledger.register(stranger.clone(), "x")
+        ledger.register(stranger.clone(), "x", at(NOW))
     });
-    check("valid", &mut |ledger| {
+    check("ledger_full", &mut |ledger| {
         ledger.remove(&shop);
-        ledger.register(stranger.clone(), "x")
+        ledger.register(stranger.clone(), "x", at(NOW))
+    });
+    // The last WIT of the shop ends 3610 seconds later, and somebody may accept it for 300 more.
+    check("valid", &mut |ledger| {
+        ledger.register(stranger.clone(), "x", at(NOW + 3610 + 301))
     });
     check("not_registered", &mut |ledger| {
         issue(ledger, &shop, 4, "1", NOW)
     });
+}
+
+/// Two issuers of a trust domain that share a ledger cannot give one name to two workloads, and a name gets a new
+/// workload only when nothing is valid any more that the old one holds.
+///
+/// Covers: SPIFFE-ID-A9, SPIFFE-ID-A10
+#[test]
+fn a_name_outlives_its_workload() {
+    let payments = name("spiffe://example.org/service/payments");
+    let mut ledger = IssuanceLedger::new(PROVIDER, 8);
+    let register = |ledger: &mut IssuanceLedger, workload: &str, now: u64| {
+        code(ledger.register(payments.clone(), workload, at(now)))
+    };
+    assert_eq!(register(&mut ledger, "first", NOW), "valid");
+    assert_eq!(register(&mut ledger, "second", NOW), "name_taken");
+    let key = pending().public_jwk();
+    let bound = ledger.bind(&key, &payments, "1", at(NOW + 3600), at(NOW));
+    assert_eq!(code(bound), "valid");
+    // A token without a key counts, too, and a shorter one shortens nothing.
+    assert_eq!(code(ledger.note(&payments, at(NOW + 4000))), "valid");
+    assert_eq!(code(ledger.note(&payments, at(NOW + 10))), "valid");
+
+    ledger.remove(&payments);
+    assert_eq!(
+        code(ledger.note(&payments, at(NOW + 5000))),
+        "not_registered"
+    );
+    let bound = ledger.bind(&key, &payments, "1", at(NOW + 5000), at(NOW));
+    assert_eq!(code(bound), "not_registered");
+    assert_eq!(register(&mut ledger, "second", NOW + 4300), "name_taken");
+    // The same workload comes back whenever it likes.
+    assert_eq!(register(&mut ledger, "first", NOW + 1), "valid");
+    ledger.remove(&payments);
+    assert_eq!(register(&mut ledger, "second", NOW + 4301), "valid");
+    assert_eq!(register(&mut ledger, "first", NOW + 9000), "name_taken");
 }
 
 /// The keys come from the configured trust domain of the subject, whatever `iss` says: an https URL there is

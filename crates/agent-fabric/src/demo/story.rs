@@ -220,7 +220,7 @@ async fn registered(world: &World, report: &mut Report) -> Result<(), Failure> {
             let options = VerifyOptions::default();
             let identity =
                 svid::x509::verify(chain, &world.bundles, &options, algorithms, net::now())?;
-            if identity.spiffe_id() == &workload.id {
+            if identity.unproven_spiffe_id() == &workload.id {
                 Ok(())
             } else {
                 Err("another name".into())

@@ -61,6 +61,7 @@ impl Workload {
     ) -> Result<Self, Failure> {
         let id = id(path)?;
         let key = SigningKey::generate(provider, Algorithm::Es256)?;
+        issuer.register(&id, path, net::now())?;
         let leaf = issuer.x509_svid(&id, key.public_key(), net::now())?;
         Ok(Self {
             svid: X509Svid::new(vec![leaf], key)?,

@@ -255,7 +255,7 @@ fn x509_svid(input: &[u8], bundles: &BundleSet, now: UnixTime) -> Verdict {
     let algorithms = ring::provider().certificate_algorithms;
     let identity = svid::x509::verify(&chain, bundles, &VerifyOptions::default(), algorithms, now)
         .map_err(refused)?;
-    Ok(Passed::of(identity.spiffe_id().as_str())
+    Ok(Passed::of(identity.unproven_spiffe_id().as_str())
         .with_note("a certificate identifies its presenter only with a proof of its key, as in a TLS handshake"))
 }
 

@@ -93,8 +93,25 @@ pub fn verify_path<'a>(
     now: UnixTime,
 ) -> Result<VerifiedPath<'a>, X509Error> {
     check_input(leaf, intermediates, options)?;
+    let leaf = Certificate::parse(leaf)?;
+    verify_parsed_path(leaf, intermediates, anchors, options, algorithms, now)
+}
+
+/// As [`verify_path`], for a leaf that was parsed before, for example to choose the anchors by its names.
+///
+/// # Errors
+///
+/// As [`verify_path`].
+pub fn verify_parsed_path<'a>(
+    parsed_leaf: Certificate<'a>,
+    intermediates: &'a [CertificateDer<'_>],
+    anchors: &'a TrustAnchors,
+    options: &PathOptions,
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+    now: UnixTime,
+) -> Result<VerifiedPath<'a>, X509Error> {
+    check_input(parsed_leaf.der(), intermediates, options)?;
     let leaf_problem = |problem| X509Error::Certificate { index: 0, problem };
-    let parsed_leaf = Certificate::from_der(leaf).map_err(leaf_problem)?;
     check_leaf(&parsed_leaf, options, now).map_err(leaf_problem)?;
     if anchors.is_empty() {
         return Err(X509Error::NoTrustAnchors);
@@ -152,7 +169,7 @@ pub fn verify_path<'a>(
 }
 
 fn check_input(
-    leaf: &CertificateDer<'_>,
+    leaf: &[u8],
     intermediates: &[CertificateDer<'_>],
     options: &PathOptions,
 ) -> Result<(), X509Error> {

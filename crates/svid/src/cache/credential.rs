@@ -16,7 +16,7 @@ use super::store::{Found, Key, Store};
 use crate::error::Error;
 use crate::jwt::{JwtSvid, JwtSvidVerifier};
 use crate::wit::{BoundWorkload, UnprovenWitSvid, WitSvidVerifier};
-use crate::x509::{X509Identity, X509SvidVerifier};
+use crate::x509::{UnprovenX509Svid, X509SvidVerifier};
 
 /// A verifier that remembers what it has verified. Threads share it.
 pub struct Cached<V: Verifier> {
@@ -63,7 +63,7 @@ macro_rules! verifiers {
 verifiers! {
     JwtSvidVerifier, JwtSvid, KeySet, spiffe_id;
     WitSvidVerifier, UnprovenWitSvid, KeySet, unproven_spiffe_id;
-    X509SvidVerifier, X509Identity, TrustAnchors, spiffe_id;
+    X509SvidVerifier, UnprovenX509Svid, TrustAnchors, unproven_spiffe_id;
 }
 
 impl<V: Verifier> Cached<V> {
@@ -261,7 +261,7 @@ impl Cached<X509SvidVerifier> {
         chain: &[CertificateDer<'_>],
         bundles: &(impl X509BundleSource + ?Sized),
         now: UnixTime,
-    ) -> Result<Arc<X509Identity>, Error> {
+    ) -> Result<Arc<UnprovenX509Svid>, Error> {
         self.get_or_verify(
             self.key_of_chain(chain),
             now,
@@ -283,7 +283,7 @@ impl Cached<X509SvidVerifier> {
     pub fn purge(&self, bundles: &(impl X509BundleSource + ?Sized), now: UnixTime) {
         let now = now.as_secs();
         self.store.retain(|found, last_second| {
-            let current = bundles.x509_authorities(found.value.spiffe_id().trust_domain());
+            let current = bundles.x509_authorities(found.value.unproven_spiffe_id().trust_domain());
             now <= last_second && current.is_some_and(|one| Arc::ptr_eq(&one, &found.authorities))
         });
     }

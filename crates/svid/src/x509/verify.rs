@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use jose_x509::CryptoProvider;
 use jose_x509::x509::{
-    Certificate, PathOptions, Purpose, TrustAnchors, VerifiedPath, X509Error, verify_path,
+    Certificate, PathOptions, Purpose, TrustAnchors, VerifiedPath, X509Error, verify_parsed_path,
 };
 use pki_types::{
     CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, UnixTime,
@@ -77,12 +77,10 @@ impl VerifyOptions {
     }
 }
 
-/// A workload that is named by a valid X509-SVID.
-///
-/// The certificate alone proves nothing about who sent it: that its key is the peer's has to be shown by TLS
-/// or another signature.
+/// A valid X509-SVID, shown by somebody who has not yet proven to hold its key. Certificates are public: anybody
+/// can show one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct X509Identity {
+pub struct UnprovenX509Svid {
     spiffe_id: SpiffeId,
     chain: Vec<CertificateDer<'static>>,
     /// Where the key is in the leaf.
@@ -90,11 +88,18 @@ pub struct X509Identity {
     not_after: UnixTime,
 }
 
-impl X509Identity {
-    /// The workload.
+impl UnprovenX509Svid {
+    /// Whom it names. Whoever shows it may be somebody else.
     #[must_use]
-    pub const fn spiffe_id(&self) -> &SpiffeId {
+    pub const fn unproven_spiffe_id(&self) -> &SpiffeId {
         &self.spiffe_id
+    }
+
+    /// The workload, for the chain of a TLS connection whose handshake is complete, which has shown that the peer
+    /// holds the leaf's key. Of a chain from anywhere else, a header field for example, this must not be said.
+    #[must_use]
+    pub const fn proven_by_tls(self) -> X509Identity {
+        X509Identity(self)
     }
 
     /// The certificates of the path from the leaf upwards, without the anchor.
@@ -132,6 +137,36 @@ impl X509Identity {
     }
 }
 
+/// A workload that has proven to hold the key of its X509-SVID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct X509Identity(UnprovenX509Svid);
+
+impl X509Identity {
+    /// The workload.
+    #[must_use]
+    pub const fn spiffe_id(&self) -> &SpiffeId {
+        &self.0.spiffe_id
+    }
+
+    /// The certificates of the path from the leaf upwards, without the anchor.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        self.0.chain()
+    }
+
+    /// The leaf's public key.
+    #[must_use]
+    pub fn spki(&self) -> SubjectPublicKeyInfoDer<'_> {
+        self.0.spki()
+    }
+
+    /// The last second in which the whole path is valid.
+    #[must_use]
+    pub const fn not_after(&self) -> UnixTime {
+        self.0.not_after
+    }
+}
+
 /// Where `part` is in `whole`, of which it is a slice.
 fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr().addr()).saturating_sub(whole.as_ptr().addr());
@@ -145,7 +180,7 @@ fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
 /// accepted in certificates, such as `CryptoProvider::certificate_algorithms`. Names of hosts are never
 /// compared, and nothing but the URI name is an identity.
 ///
-/// What it returns is authenticated and not yet authorized.
+/// What it returns is neither proven to be the peer's nor authorized.
 ///
 /// # Errors
 ///
@@ -156,7 +191,7 @@ pub fn verify(
     options: &VerifyOptions,
     algorithms: &[&dyn SignatureVerificationAlgorithm],
     now: UnixTime,
-) -> Result<X509Identity, Error> {
+) -> Result<UnprovenX509Svid, Error> {
     let (leaf, intermediates) = chain.split_first().ok_or(Error::EmptyChain)?;
     let parsed = Certificate::parse(leaf).map_err(Error::X509)?;
     let spiffe_id = id_in(&parsed)?;
@@ -174,8 +209,8 @@ pub fn verify(
     };
     // An empty group lets the leaf's own faults come first and then refuses everything.
     let none = TrustAnchors::default();
-    let path = verify_path(
-        leaf,
+    let path = verify_parsed_path(
+        parsed,
         intermediates,
         anchors.as_deref().unwrap_or(&none),
         &options.path_options(),
@@ -192,7 +227,7 @@ pub fn verify(
             return Err(Error::IntermediateId { index });
         }
     }
-    Ok(X509Identity::new(spiffe_id, &path))
+    Ok(UnprovenX509Svid::new(spiffe_id, &path))
 }
 
 /// [`verify`] with its options and algorithms. Immutable; threads share it.
@@ -222,7 +257,7 @@ impl X509SvidVerifier {
         chain: &[CertificateDer<'_>],
         bundles: &(impl X509BundleSource + ?Sized),
         now: UnixTime,
-    ) -> Result<X509Identity, Error> {
+    ) -> Result<UnprovenX509Svid, Error> {
         verify(chain, bundles, &self.options, self.algorithms, now)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jose_x509::{CryptoProvider, Jwk};
 use pki_types::UnixTime;
@@ -20,11 +21,24 @@ type Naming = dyn Fn(&WorkloadIdentifier) -> bool + Send + Sync;
 #[derive(Clone)]
 pub struct IssuanceLedger {
     provider: CryptoProvider,
-    names: BTreeMap<WorkloadIdentifier, String>,
+    names: BTreeMap<WorkloadIdentifier, Holder>,
     keys: BTreeMap<[u8; 32], Binding>,
     naming: Option<Arc<Naming>>,
     capacity: usize,
 }
+
+/// Who has a name.
+#[derive(Clone, Debug)]
+struct Holder {
+    workload: String,
+    /// When the last credential under this name ends, in seconds since the epoch.
+    until: u64,
+    /// Whether the workload is gone and the name waits for that end.
+    removed: bool,
+}
+
+/// How much longer than its `exp` a credential may be accepted somewhere.
+const MAX_LEEWAY: u64 = 300;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Binding {
@@ -57,7 +71,9 @@ impl IssuanceLedger {
         self
     }
 
-    /// Gives a name to a workload, of which there may be many instances. The same workload may ask again.
+    /// Gives a name to a workload, of which there may be many instances. The same workload may ask again. The name
+    /// of a workload that was removed is free when everything that was issued under it has expired: until then
+    /// another one would inherit what the old one was granted, or the old one what the new one is.
     ///
     /// # Errors
     ///
@@ -66,6 +82,7 @@ impl IssuanceLedger {
         &mut self,
         identifier: WorkloadIdentifier,
         workload: &str,
+        now: UnixTime,
     ) -> Result<(), Error> {
         if self
             .naming
@@ -74,20 +91,55 @@ impl IssuanceLedger {
         {
             return Err(Error::NameRefused);
         }
-        match self.names.get(&identifier) {
-            Some(holder) if holder == workload => Ok(()),
-            Some(_) => Err(Error::NameTaken),
-            None if self.names.len() >= self.capacity => Err(Error::LedgerFull),
-            None => {
-                self.names.insert(identifier, workload.to_owned());
-                Ok(())
+        let free = |holder: &Holder| {
+            holder.removed && holder.until.saturating_add(MAX_LEEWAY) < now.as_secs()
+        };
+        match self.names.get_mut(&identifier) {
+            Some(holder) if holder.workload == workload => {
+                holder.removed = false;
+                return Ok(());
             }
+            Some(holder) if !free(holder) => return Err(Error::NameTaken),
+            Some(_) => {}
+            None => {
+                if self.names.len() >= self.capacity {
+                    self.names.retain(|_, holder| !free(holder));
+                }
+                if self.names.len() >= self.capacity {
+                    return Err(Error::LedgerFull);
+                }
+            }
+        }
+        let holder = Holder {
+            workload: workload.to_owned(),
+            until: 0,
+            removed: false,
+        };
+        self.names.insert(identifier, holder);
+        Ok(())
+    }
+
+    /// Takes a name from its workload: nothing more is issued under it. Keys that are bound to it stay so until
+    /// they expire, and so long no other workload gets it.
+    pub fn remove(&mut self, identifier: &WorkloadIdentifier) {
+        if let Some(holder) = self.names.get_mut(identifier) {
+            holder.removed = true;
         }
     }
 
-    /// Frees a name. Keys that are bound to it stay so until they expire.
-    pub fn remove(&mut self, identifier: &WorkloadIdentifier) {
-        self.names.remove(identifier);
+    /// Notes that a credential under a registered name, valid until then, is about to be issued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRegistered`].
+    pub fn note(&mut self, identifier: &WorkloadIdentifier, until: UnixTime) -> Result<(), Error> {
+        let holder = self
+            .names
+            .get_mut(identifier)
+            .filter(|holder| !holder.removed)
+            .ok_or(Error::NotRegistered)?;
+        holder.until = holder.until.max(until.as_secs());
+        Ok(())
     }
 
     /// Binds a public key to one instance of a registered workload until its credential has expired. The same
@@ -104,7 +156,11 @@ impl IssuanceLedger {
         until: UnixTime,
         now: UnixTime,
     ) -> Result<(), Error> {
-        if !self.names.contains_key(identifier) {
+        if self
+            .names
+            .get(identifier)
+            .is_none_or(|holder| holder.removed)
+        {
             return Err(Error::NotRegistered);
         }
         let thumbprint = key.thumbprint(&self.provider);
@@ -130,7 +186,10 @@ impl IssuanceLedger {
             until,
         };
         self.keys.insert(thumbprint, binding);
-        Ok(())
+        self.note(
+            identifier,
+            UnixTime::since_unix_epoch(Duration::from_secs(until)),
+        )
     }
 }
 
