@@ -1,7 +1,11 @@
 //! What is compared. One file a topic.
 
 use crate::backend::Backend;
+#[cfg(feature = "peers")]
+use crate::bar::YARDSTICK;
 use crate::harness::Case;
+#[cfg(feature = "peers")]
+use crate::{backend, fixtures, peers};
 
 mod bundle;
 mod json;
@@ -31,6 +35,21 @@ impl Planned {
     pub fn make(self) -> Case {
         (self.make)(&self.name)
     }
+}
+
+/// Adds what tells the speed of the machine, for limits in nanoseconds.
+fn with_yardstick(case: Case) -> Case {
+    #[cfg(feature = "peers")]
+    let case = {
+        let (others, signer) = fixtures::four_keys(jose_x509::Algorithm::Es256);
+        let token = signer.token();
+        case.peer_over(
+            YARDSTICK,
+            peers::jsonwebtoken::verify(&others, &signer, &token),
+            backend::aws_lc_verify(&signer, &token),
+        )
+    };
+    case
 }
 
 /// The peers of a run: the two backends of one of them exclude each other within a process.

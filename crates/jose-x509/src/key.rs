@@ -84,6 +84,37 @@ impl VerifyingKey {
         })
     }
 
+    /// Prepares several JWKs at once, with a few allocations for all of them. The results have the order of the keys,
+    /// and each fails as [`from_jwk`](Self::from_jwk) does.
+    #[must_use]
+    pub fn from_jwks(
+        provider: &CryptoProvider,
+        jwks: impl IntoIterator<Item = Jwk>,
+    ) -> Vec<Result<Self, Error>> {
+        let jwks = jwks.into_iter();
+        let (at_least, _) = jwks.size_hint();
+        let mut keys = Vec::with_capacity(at_least);
+        let places: Vec<_> = jwks
+            .map(|jwk| {
+                keys.push(Inner::of_jwk(provider, jwk)?);
+                Ok(keys.len() - 1)
+            })
+            .collect();
+        let batch = Arc::new(Batch {
+            provider: *provider,
+            keys,
+        });
+        places
+            .into_iter()
+            .map(|place: Result<usize, KeyProblem>| {
+                place.map_err(Error::from).map(|at| Self {
+                    batch: Arc::clone(&batch),
+                    at,
+                })
+            })
+            .collect()
+    }
+
     #[expect(
         clippy::indexing_slicing,
         reason = "the position is set where the batch is made"

@@ -82,6 +82,10 @@ impl<'a> Document<'a> {
 
 /// An entry of `keys`.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost all entries are keys, and a box for each would take more than it saves"
+)]
 pub(crate) enum Entry<'a> {
     /// This refuses the document.
     NotAnObject,
@@ -91,9 +95,8 @@ pub(crate) enum Entry<'a> {
     Problem(EntryProblem),
     /// The key of an anchor, and its `x5c`.
     Anchor(Box<PublicKey>, Option<Field<'a>>),
-    /// A key of this use, with what is published of it again and nothing else. In a box, because an entry is moved more
-    /// often than it is made.
-    Token(Use, Box<Jwk>),
+    /// A key of this use, with what is published of it again and nothing else.
+    Token(Use, Jwk),
 }
 
 /// The value of a member of an entry.
@@ -181,12 +184,12 @@ impl<'a> Members<'a> {
                 .general()
                 .map_err(EntryProblem::Key)
                 .map(|jwk| self.anchor(&jwk)),
-            (token, Some(jwk)) => Ok(Entry::Token(token, Box::new(jwk))),
+            (token, Some(jwk)) => Ok(Entry::Token(token, jwk)),
             (token, None) => self
                 .general()
                 .map_err(EntryProblem::Key)
                 .and_then(|jwk| token_jwk(&jwk, token))
-                .map(|jwk| Entry::Token(token, Box::new(jwk))),
+                .map(|jwk| Entry::Token(token, jwk)),
         };
         read.unwrap_or_else(Entry::Problem)
     }

@@ -61,6 +61,7 @@ impl Bundle {
             .filter(|seconds| *seconds > 0)
             .map(Duration::from_secs);
         let mut keys = Keys::default();
+        let (mut tokens, mut jwks) = (Vec::new(), Vec::new());
         for (index, entry) in content.entries.into_iter().enumerate() {
             let read = match entry {
                 Entry::NotAnObject => return Err(Error::NotAnObject { index }),
@@ -68,11 +69,23 @@ impl Bundle {
                 Entry::Problem(problem) => Err(problem),
                 Entry::Anchor(key, x5c) => keys.add_anchor(index, x5c.as_ref(), &key),
                 Entry::Token(key_use, jwk) => {
-                    verifying_key(provider, *jwk).map(|key| keys.of_use(key_use).push((index, key)))
+                    tokens.push((index, key_use));
+                    jwks.push(jwk);
+                    Ok(())
                 }
             };
             if let Err(problem) = read {
                 keys.diagnostics.push(Diagnostic { index, problem });
+            }
+        }
+        let read = VerifyingKey::from_jwks(provider, jwks);
+        for ((index, key_use), key) in tokens.into_iter().zip(read) {
+            match key {
+                Ok(key) => keys.of_use(key_use).push((index, key)),
+                Err(error) => keys.diagnostics.push(Diagnostic {
+                    index,
+                    problem: EntryProblem::Key(document::problem(error)),
+                }),
             }
         }
         keys.finish(trust_domain, content.sequence, refresh_hint)

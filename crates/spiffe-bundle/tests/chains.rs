@@ -81,7 +81,7 @@ fn set(bundles: impl IntoIterator<Item = Bundle>) -> BundleSet {
 fn identity(chain: &[CertificateDer<'_>], bundles: &BundleSet) -> Option<SpiffeId> {
     let options = VerifyOptions::new(PeerRole::Client);
     let verified = verify(chain, bundles, &options, ALGORITHMS, UnixTime::now()).ok()?;
-    Some(verified.spiffe_id().clone())
+    Some(verified.unproven_spiffe_id().clone())
 }
 
 fn id(text: &str) -> SpiffeId {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use jose_x509::jws::ProtectedHeader;
 use jose_x509::{Algorithm, jwt};
 
-use super::{Peers, Planned};
+use super::{Peers, Planned, with_yardstick};
 use crate::backend::Backend;
 use crate::bar::Bar;
 use crate::fixtures::{CLAIMS, Key, kids};
@@ -38,7 +38,7 @@ fn case(name: &str, algorithm: Algorithm, backend: Backend, peers: Peers) -> Cas
     if peers == Peers::RustCrypto {
         return case;
     }
-    let case = case
+    let case = with_yardstick(case)
         .bar(Bar::OverFloor { at_most: 600.0 })
         .bar(Bar::Allocations { at_most: 1 });
     if backend == Backend::Ring {

@@ -14,7 +14,7 @@ use svid::wit::{WitSvidHolder, WitSvidIssuer, WitSvidVerifier};
 use svid::x509::{PeerRole, UnverifiedX509Svid, VerifyOptions, X509SvidVerifier};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::Planned;
+use super::{Planned, with_yardstick};
 use crate::backend::Backend;
 use crate::bar::Bar;
 use crate::fixtures::{AUDIENCE, Chain, Key, SUBJECT, chain_time, four_keys};
@@ -75,9 +75,10 @@ fn jwt_svid(name: &str, backend: Backend, algorithm: Algorithm, share: f64) -> C
         name,
         jwt_verification(backend, &others, &signer, token.clone()),
     )
-    .floor("the signature alone", backend.bare_verify(&signer, &token))
-    .bar(Bar::OverFloor { at_most: 1500.0 })
-    .bar(Bar::Allocations { at_most: 2 });
+    .floor("the signature alone", backend.bare_verify(&signer, &token));
+    let case = with_yardstick(case)
+        .bar(Bar::OverFloor { at_most: 1500.0 })
+        .bar(Bar::Allocations { at_most: 2 });
     #[cfg(feature = "peers")]
     let case = case.peer("spiffe", peers::spiffe::verify(&others, &signer, &token));
     match backend {
@@ -205,8 +206,7 @@ fn wit_svid_wpt(name: &str, backend: Backend) -> Case {
         let workload = verifier.verify(black_box(&headers), &target, &bundles, &Forgetful, now);
         workload.expect("token and proof are good")
     });
-    Case::new(name, ours)
-        .floor("two signatures alone", floor)
+    with_yardstick(Case::new(name, ours).floor("two signatures alone", floor))
         .bar(Bar::OverFloor { at_most: 3000.0 })
 }
 
@@ -273,12 +273,13 @@ fn x509_svid_chain(name: &str, backend: Backend) -> Case {
         .map(|_| ())
         .expect("the path is good");
     });
-    Case::new(name, x509_verification(backend, &chain))
-        .peer("rustls-webpki", webpki)
-        .bar(Bar::OverPeer {
-            peer: "rustls-webpki",
-            at_most: 800.0,
-        })
+    with_yardstick(
+        Case::new(name, x509_verification(backend, &chain)).peer("rustls-webpki", webpki),
+    )
+    .bar(Bar::OverPeer {
+        peer: "rustls-webpki",
+        at_most: 800.0,
+    })
 }
 
 fn x509_svid_again(name: &str, backend: Backend) -> Case {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use jose_x509::x509::{Certificate, PathOptions, Purpose, TrustAnchors, verify_path};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::Planned;
+use super::{Planned, with_yardstick};
 use crate::backend::Backend;
 use crate::bar::Bar;
 use crate::fixtures::{Chain, SUBJECT, chain_time};
@@ -102,10 +102,8 @@ fn chain(name: &str, backend: Backend) -> Case {
             .expect("the path is good");
         })
     };
-    Case::new(name, ours)
-        .peer("rustls-webpki", webpki)
-        .bar(Bar::OverPeer {
-            peer: "rustls-webpki",
-            at_most: 500.0,
-        })
+    with_yardstick(Case::new(name, ours).peer("rustls-webpki", webpki)).bar(Bar::OverPeer {
+        peer: "rustls-webpki",
+        at_most: 500.0,
+    })
 }

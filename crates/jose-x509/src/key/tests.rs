@@ -19,6 +19,23 @@ fn set(keys: &[Value]) -> Vec<u8> {
     serde_json::to_vec(&json!({ "keys": keys })).unwrap()
 }
 
+#[test]
+fn keys_that_are_prepared_together_are_as_those_prepared_alone() {
+    let good = [key("a"), key("b")];
+    let encrypts = good[0].public_jwk().with_use("enc");
+    let jwks = [good[0].public_jwk(), encrypts, good[1].public_jwk()];
+    let together = VerifyingKey::from_jwks(&PROVIDER, jwks.clone());
+    assert_eq!(together.len(), jwks.len());
+    for (jwk, key) in jwks.into_iter().zip(together) {
+        match (VerifyingKey::from_jwk(&PROVIDER, jwk), key) {
+            (Ok(alone), Ok(together)) => assert_eq!(alone.jwk(), together.jwk()),
+            (Err(alone), Err(together)) => assert_eq!(alone, together),
+            (alone, together) => panic!("{alone:?}, but {together:?}"),
+        }
+    }
+    assert!(VerifyingKey::from_jwks(&PROVIDER, []).is_empty());
+}
+
 /// However a set comes in: the same keys, the same entries skipped for the same reasons.
 ///
 /// Covers: JWKA-7517.5-1
