@@ -26,6 +26,23 @@ fn code(compact: &str) -> &'static str {
 }
 
 #[test]
+fn other_parameters_are_noticed() {
+    for (header, others) in [
+        (r#"{"alg":"ES256"}"#, false),
+        (
+            r#"{"alg":"ES256","kid":"k","typ":"JWT","cty":"JWT"}"#,
+            false,
+        ),
+        (r#"{"alg":"ES256","zip":"DEF"}"#, true),
+        (r#"{"alg":"ES256","z\u0069p":null}"#, true),
+    ] {
+        let compact = token(header, "{}");
+        let jws = UnverifiedJws::parse(&compact).unwrap();
+        assert_eq!(jws.unverified_header().has_others(), others, "{header}");
+    }
+}
+
+#[test]
 fn what_is_signed_are_the_first_two_segments() {
     let compact = token(r#"{"alg":"ES256"}"#, "{}");
     let jws = UnverifiedJws::parse(&compact).unwrap();
