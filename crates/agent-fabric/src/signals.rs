@@ -14,7 +14,7 @@ use ssf_set::{
 use ssf_stream::policy::{Action, ResponsePolicy, Trigger};
 use ssf_stream::poll::{self, PollRequest, PollResponse, PollTransmitter, Step};
 use ssf_stream::push::{self, Receipt, Transmitter as PushedBy};
-use ssf_stream::queue::{EventQueue, MemoryEventQueue};
+use ssf_stream::queue::{EventQueue, Gate, MemoryEventQueue, Place};
 use svid::x509::spiffe_id_of;
 
 use crate::audit::{AuditLog, Decision, Event};
@@ -279,7 +279,10 @@ impl Transmitter {
     ///
     /// [`SignalsError::Queue`].
     pub async fn enqueue(&self, workload: &SpiffeId, set: SignedSet) -> Result<(), SignalsError> {
-        Ok(self.queue.push(workload.as_str(), set.into()).await?)
+        self.queue
+            .push(workload.as_str(), set.into(), Place::Back, net::now())
+            .await?;
+        Ok(())
     }
 }
 
@@ -304,7 +307,13 @@ impl Handler for Transmitter {
             };
             match self
                 .poll
-                .step(&self.queue, workload.as_str(), &request, net::now())
+                .step(
+                    &self.queue,
+                    workload.as_str(),
+                    Gate::Open,
+                    &request,
+                    net::now(),
+                )
                 .await
             {
                 Ok(Step::Respond(response)) => poll::response(&response),

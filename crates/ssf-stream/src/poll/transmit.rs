@@ -6,7 +6,7 @@ use pki_types::UnixTime;
 
 use crate::error::{Error, is_media_type};
 use crate::poll::{PollRequest, PollResponse};
-use crate::queue::{BatchLimit, EventQueue};
+use crate::queue::{BatchLimit, Consumer, EventQueue, Gate};
 
 /// Answers polls out of an event queue.
 ///
@@ -80,27 +80,29 @@ impl PollTransmitter {
         &self,
         queue: &(impl EventQueue + ?Sized),
         stream: &str,
+        gate: Gate,
         request: &PollRequest,
         now: UnixTime,
     ) -> Result<Step, Error> {
+        let shared = Consumer::Shared;
         // A SET that is acknowledged and reported at once is reported.
         for (id, report) in &request.set_errs {
-            queue.fail(stream, id, &report.code).await?;
+            queue.fail(stream, shared, id, &report.code).await?;
         }
         if !request.ack.is_empty() {
-            queue.finish(stream, &request.ack).await?;
+            queue.finish(stream, shared, &request.ack).await?;
         }
         let wanted = request.max_events.map_or(self.limit.sets, |max| {
             usize::try_from(max).unwrap_or(usize::MAX)
         });
         let response = if wanted == 0 {
-            PollResponse::new(Vec::new(), queue.pending(stream).await? > 0)
+            PollResponse::new(Vec::new(), queue.passable(stream, gate).await? > 0)
         } else {
             let limit = BatchLimit {
                 sets: wanted.min(self.limit.sets),
                 ..self.limit
             };
-            let batch = queue.lease(stream, limit, now).await?;
+            let batch = queue.lease(stream, shared, gate, limit, now).await?;
             let sets = batch.sets.into_iter().map(|set| (set.id, set.compact));
             PollResponse::new(sets.collect(), batch.more)
         };
