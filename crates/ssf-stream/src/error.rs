@@ -5,6 +5,7 @@ use jose_x509::json::JsonError;
 use ssf_set::Problem;
 
 use crate::queue::QueueError;
+use crate::transmitter::StoreError;
 
 /// Every way in which this crate refuses something, except for a SET that is pushed: that one has a
 /// [`Rejection`](crate::push::Rejection).
@@ -55,9 +56,51 @@ pub enum Error {
         /// Which message.
         what: &'static str,
     },
+    /// The transmitter's metadata have no endpoint for this.
+    #[error("the transmitter does not offer {what}")]
+    NotOffered {
+        /// What was to be done.
+        what: &'static str,
+    },
+    /// A response is about another stream than the request.
+    #[error("{what}: it is about another stream than the one that was asked for")]
+    StreamMismatch {
+        /// Which response.
+        what: &'static str,
+    },
+    /// The stream has another audience than the receiver expects.
+    #[error("the stream's audience is not the expected one")]
+    AudienceMismatch,
+    /// None of the transmitter's authorization schemes is one that the receiver has credentials for.
+    #[error("the transmitter has no authorization scheme for which there are credentials")]
+    NoCommonScheme,
+    /// There is no such stream.
+    #[error("there is no such stream, or it is not enabled")]
+    NoStream,
+    /// A SET cannot be issued, or is refused.
+    #[error(transparent)]
+    Set(#[from] ssf_set::Error),
+    /// The store of streams.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The event queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The peer could not be reached, or did not answer in time or in HTTP.
+    #[error("the peer could not be reached ({problem})")]
+    Unreachable {
+        /// What went wrong.
+        problem: &'static str,
+    },
+    /// A name resolves to an address to which no connection is allowed.
+    #[error("the peer's address is not one that may be connected to")]
+    AddressRefused,
+    /// A response is larger than it may be.
+    #[error("the response is larger than {limit} bytes")]
+    ResponseTooLarge {
+        /// The limit.
+        limit: usize,
+    },
 }
 
 impl Error {
@@ -71,7 +114,19 @@ impl Error {
             Self::Endpoint { .. } => "endpoint",
             Self::Status { .. } => "status",
             Self::ContentType { .. } => "content_type",
+            Self::NotOffered { .. } => "not_offered",
+            Self::StreamMismatch { .. } => "stream_mismatch",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::NoCommonScheme => "no_common_scheme",
+            Self::NoStream => "no_stream",
+            Self::Set(source) => source.code(),
+            Self::Store(StoreError::TooMany) => "store_full",
+            Self::Store(StoreError::Conflict) => "store_conflict",
+            Self::Store(StoreError::Unavailable) => "store_unavailable",
             Self::Queue(source) => source.code(),
+            Self::Unreachable { .. } => "unreachable",
+            Self::AddressRefused => "address_refused",
+            Self::ResponseTooLarge { .. } => "response_too_large",
         }
     }
 
@@ -79,7 +134,10 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Queue(_) => Fault::Transient,
+            Self::Queue(_) | Self::Store(_) | Self::Unreachable { .. } => Fault::Transient,
+            Self::Set(source) => source.fault(),
+            Self::NoStream | Self::AddressRefused => Fault::Policy,
+            Self::NotOffered { .. } | Self::NoCommonScheme => Fault::Configuration,
             Self::Status { status, .. } if *status >= 500 || *status == 429 => Fault::Transient,
             Self::Endpoint { .. } => Fault::Configuration,
             _ => Fault::Peer,
@@ -96,15 +154,46 @@ impl Error {
     #[must_use]
     pub fn requirement(&self) -> Option<&'static str> {
         Some(match self {
+            Self::IssuerMismatch {
+                what: "stream configuration",
+            } => "SSF-8.1.1.2-4",
             Self::IssuerMismatch { .. } => "SSF-7.2.4-2",
+            Self::Endpoint {
+                what: "endpoint_url",
+            } => "SSF-6.1.1-1",
             Self::Endpoint { .. } => "SSF-7.1-2",
-            Self::ContentType { .. } => "SET-POLL-2-2",
-            Self::Member {
-                member: "maxEvents",
+            Self::ContentType {
+                what: "poll request",
+            } => "SET-POLL-2-2",
+            Self::ContentType { .. } => "SSF-7.2-3",
+            Self::NotOffered { .. } => "SSF-7.1-5",
+            Self::StreamMismatch { .. } => "SSF-8.1.2.1-4",
+            Self::AudienceMismatch => "SSF-8.1.1.1.1-1",
+            Self::NoCommonScheme => "SSF-7.1.1-2",
+            Self::NoStream => "SSF-8.1.1.2-6",
+            Self::AddressRefused => "SSF-A2",
+            Self::ResponseTooLarge { .. } => "SET-POLL-A7",
+            Self::Set(source) => return source.requirement(),
+            Self::Member { what, member, .. } => match (*what, *member) {
+                ("poll request", "maxEvents") => "SET-POLL-2.2-5",
+                ("poll response", "sets") => "SET-POLL-2.3-1",
+                (_, "stream_id") => "SSF-8.1.1-1",
+                (_, "aud") => "SSF-8.1.1-4",
+                (_, "iss") => "SSF-8.1.1-3",
+                (_, "events_requested") => "SSF-8.1.1-7",
+                (_, "events_delivered") => "SSF-8.1.1-9",
+                (_, "delivery" | "endpoint_url" | "method") => "SSF-8.1.1-11",
+                (_, "authorization_header") => "SSF-A12",
+                (_, "status") => "SSF-8.1.2.1-2",
+                (_, "subject" | "verified") => "SSF-8.1.3.2-1",
+                (_, "state") => "SSF-8.1.4.2-1",
+                _ => return None,
+            },
+            Self::Json {
+                what: "poll request" | "poll response",
                 ..
-            } => "SET-POLL-2.2-5",
-            Self::Member { member: "sets", .. } => "SET-POLL-2.3-1",
-            Self::Json { .. } => "SET-POLL-2.5.1-1",
+            } => "SET-POLL-2.5.1-1",
+            Self::Json { .. } => "SSF-A18",
             _ => return None,
         })
     }

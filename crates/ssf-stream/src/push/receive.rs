@@ -148,7 +148,7 @@ impl Rejection {
         }
     }
 
-    fn set(code: SetErrorCode) -> Self {
+    pub(crate) fn set(code: SetErrorCode) -> Self {
         Self {
             code: Some(code),
             ..Self::http(StatusCode::BAD_REQUEST)

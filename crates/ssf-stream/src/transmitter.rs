@@ -1,0 +1,163 @@
+//! The transmitter: the management API, the events that it sends into its streams, and their delivery.
+//!
+//! [`Transmitter::handle`] answers requests, [`Transmitter::emit`] sends an event to every stream that should have it,
+//! [`Transmitter::next_push`] and [`Transmitter::pushed`] are the two halves of a pusher, and [`Transmitter::tick`] does what time
+//! demands. None of them opens a socket or reads a clock.
+//!
+//! # What is never lost in silence
+//!
+//! Events wait in order until the receiver has them. A stream that reaches the bounds of its queue is paused, with a
+//! `stream-updated` before everything else whose reason is [`EVENTS_DROPPED`]; from then on the oldest events go first, and
+//! [`StreamRecord::dropped`] counts them. The same holds for events that become too old.
+
+mod access;
+mod answer;
+mod api;
+mod events;
+mod manage;
+mod policy;
+mod polling;
+mod pushing;
+mod settings;
+mod status;
+mod store;
+mod subjects;
+
+use std::fmt;
+use std::sync::Arc;
+
+use jose_x509::{CryptoProvider, Signer};
+use ssf_set::SetIssuer;
+
+use crate::error::Error;
+use crate::metadata::TransmitterMetadata;
+use crate::poll::PollTransmitter;
+use crate::queue::EventQueue;
+
+pub use access::{
+    AccessTokens, Authorizer, Authorizing, Client, Denied, MANAGE, Operation, PeerName, Peers, READ,
+    Revoked, bearer_token,
+};
+pub use api::{Reply, Waiting};
+pub use events::{Emitted, Occurrence};
+pub use policy::{Decision, DefaultPolicy, Policy, SubjectDecision};
+pub use pushing::{Backoff, PushResult, PushStep};
+pub use settings::{InactivityAction, Settings, Subjects};
+pub use store::{
+    MemoryStreamStore, StoreError, Storing, StreamRecord, StreamStore, SubjectEntry,
+};
+
+/// The reason of a stream that was paused because it lost events.
+pub const EVENTS_DROPPED: &str = "events_dropped";
+/// The reason of a stream that was stopped because its receiver did not use it.
+pub const INACTIVE: &str = "inactive";
+/// The reason of a stream that was stopped because its receiver refused the verification event.
+pub const VERIFICATION_FAILED: &str = "verification_failed";
+
+/// Told which stream has something new.
+pub type Wake = dyn Fn(&str) + Send + Sync;
+
+/// A transmitter.
+pub struct Transmitter<S> {
+    issuer: SetIssuer<S>,
+    provider: CryptoProvider,
+    settings: Settings,
+    metadata: TransmitterMetadata,
+    routes: api::Routes,
+    store: Arc<dyn StreamStore>,
+    queue: Arc<dyn EventQueue>,
+    authorizer: Arc<dyn Authorizer>,
+    policy: Arc<dyn Policy>,
+    poll: PollTransmitter,
+    polls: polling::LongPolls,
+    wake: Option<Box<Wake>>,
+}
+
+impl<S: Signer> Transmitter<S> {
+    /// A transmitter that signs with `issuer`, whose name has to be that of the settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::IssuerMismatch`] when it is not.
+    pub fn new(
+        issuer: SetIssuer<S>,
+        provider: CryptoProvider,
+        settings: Settings,
+        store: Arc<dyn StreamStore>,
+        queue: Arc<dyn EventQueue>,
+        authorizer: Arc<dyn Authorizer>,
+    ) -> Result<Self, Error> {
+        let metadata = settings.metadata();
+        if issuer.issuer() != metadata.issuer {
+            return Err(Error::IssuerMismatch {
+                what: "the signing issuer",
+            });
+        }
+        Ok(Self {
+            routes: api::Routes::new(&settings)?,
+            issuer,
+            provider,
+            metadata,
+            settings,
+            store,
+            queue,
+            authorizer,
+            policy: Arc::new(DefaultPolicy),
+            poll: PollTransmitter::new(),
+            polls: polling::LongPolls::default(),
+            wake: None,
+        })
+    }
+
+    /// Sets the policy.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Arc<dyn Policy>) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Calls `wake` when a stream has something new, or changes: for those who wait.
+    #[must_use]
+    pub fn with_wake(mut self, wake: Box<Wake>) -> Self {
+        self.wake = Some(wake);
+        self
+    }
+
+    /// The metadata document.
+    #[must_use]
+    pub fn metadata(&self) -> &TransmitterMetadata {
+        &self.metadata
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The store of streams.
+    #[must_use]
+    pub fn store(&self) -> &dyn StreamStore {
+        self.store.as_ref()
+    }
+
+    /// The queue of events.
+    #[must_use]
+    pub fn queue(&self) -> &dyn EventQueue {
+        self.queue.as_ref()
+    }
+
+    fn wake(&self, stream_id: &str) {
+        if let Some(wake) = &self.wake {
+            wake(stream_id);
+        }
+    }
+}
+
+impl<S> fmt::Debug for Transmitter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transmitter")
+            .field("issuer", &self.metadata.issuer)
+            .finish_non_exhaustive()
+    }
+}
