@@ -35,17 +35,15 @@ use crate::poll::PollTransmitter;
 use crate::queue::EventQueue;
 
 pub use access::{
-    AccessTokens, Authorizer, Authorizing, Client, Denied, MANAGE, Operation, PeerName, Peers, READ,
-    Revoked, bearer_token,
+    AccessTokens, Authorizer, Authorizing, Client, Denied, MANAGE, Operation, PeerName, Peers,
+    READ, Revoked, bearer_token,
 };
 pub use api::{Reply, Waiting};
 pub use events::{Emitted, Occurrence};
 pub use policy::{Decision, DefaultPolicy, Policy, SubjectDecision};
 pub use pushing::{Backoff, PushResult, PushStep};
 pub use settings::{InactivityAction, Settings, Subjects};
-pub use store::{
-    MemoryStreamStore, StoreError, Storing, StreamRecord, StreamStore, SubjectEntry,
-};
+pub use store::{MemoryStreamStore, StoreError, Storing, StreamRecord, StreamStore, SubjectEntry};
 
 /// The reason of a stream that was paused because it lost events.
 pub const EVENTS_DROPPED: &str = "events_dropped";

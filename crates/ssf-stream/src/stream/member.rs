@@ -81,9 +81,7 @@ impl Document {
         max: usize,
     ) -> Result<Option<String>, Error> {
         let value = self.object.get(member);
-        value
-            .map(|value| self.text(member, value, max))
-            .transpose()
+        value.map(|value| self.text(member, value, max)).transpose()
     }
 
     /// A text for people. Control characters have no use in it, and much in a log.
@@ -128,7 +126,9 @@ impl Document {
             Some(Value::Array(elements)) => elements,
             Some(_) => return Err(self.wrong(member, Problem::Type)),
         };
-        let events = elements.iter().map(|event| self.text(member, event, MAX_EVENT_URI));
+        let events = elements
+            .iter()
+            .map(|event| self.text(member, event, MAX_EVENT_URI));
         events.collect::<Result<_, _>>().map(Some)
     }
 

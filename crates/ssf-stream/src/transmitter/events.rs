@@ -7,9 +7,7 @@ use ssf_set::{Event, SetRequest, Subject};
 
 use crate::error::Error;
 use crate::queue::{Addressed, Place, QueueError, QueuedSet};
-use crate::transmitter::{
-    EVENTS_DROPPED, INACTIVE, InactivityAction, StreamRecord, Transmitter,
-};
+use crate::transmitter::{EVENTS_DROPPED, INACTIVE, InactivityAction, StreamRecord, Transmitter};
 
 /// How many streams are looked at together.
 const PAGE: usize = 256;
@@ -118,7 +116,9 @@ impl<S: Signer> Transmitter<S> {
         let configuration = &stream.configuration;
         let delivered = configuration.events_delivered.iter();
         if stream.status == StreamStatus::Disabled
-            || !delivered.into_iter().any(|uri| uri == occurrence.event.uri())
+            || !delivered
+                .into_iter()
+                .any(|uri| uri == occurrence.event.uri())
         {
             return Ok(None);
         }
@@ -135,7 +135,8 @@ impl<S: Signer> Transmitter<S> {
         let Some(first) = audience.next() else {
             return Ok(None);
         };
-        let mut request = SetRequest::new(first.as_str(), subject, event).with_transaction(transaction);
+        let mut request =
+            SetRequest::new(first.as_str(), subject, event).with_transaction(transaction);
         for aud in audience {
             request = request.with_audience(aud.as_str());
         }
@@ -146,12 +147,7 @@ impl<S: Signer> Transmitter<S> {
     }
 
     /// Makes room for a SET in a full stream: the oldest goes, which is counted and told.
-    async fn make_room(
-        &self,
-        stream_id: &str,
-        set: QueuedSet,
-        now: UnixTime,
-    ) -> Result<(), Error> {
+    async fn make_room(&self, stream_id: &str, set: QueuedSet, now: UnixTime) -> Result<(), Error> {
         // A new SET may be larger than the one that goes.
         const TRIES: usize = 64;
         let mut dropped = 0_usize;

@@ -6,9 +6,7 @@ use pki_types::UnixTime;
 use serde_json::Value;
 use ssf_set::ssf::StreamStatus;
 
-use crate::stream::{
-    ConfigurationRequest, Delivery, DeliveryRequest, Member, StreamConfiguration,
-};
+use crate::stream::{ConfigurationRequest, Delivery, DeliveryRequest, Member, StreamConfiguration};
 use crate::transmitter::answer::{Answered, Refusal, empty, ok};
 use crate::transmitter::api::{required_stream_id, stream_id_of};
 use crate::transmitter::{Client, StoreError, StreamRecord, Transmitter};

@@ -45,7 +45,9 @@ impl Backoff {
     /// the whole, and at least what the peer asked for.
     #[must_use]
     pub fn after(&self, attempts: u32, random: u64, retry_after: Option<Duration>) -> Duration {
-        let factor = 1_u64.checked_shl(attempts.saturating_sub(1)).unwrap_or(u64::MAX);
+        let factor = 1_u64
+            .checked_shl(attempts.saturating_sub(1))
+            .unwrap_or(u64::MAX);
         let whole = self.first.saturating_mul(factor).min(self.limit);
         let half = whole.div_ceil(2);
         let span = whole.saturating_sub(half).saturating_add(1);

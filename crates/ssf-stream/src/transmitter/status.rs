@@ -51,9 +51,7 @@ impl<S: Signer> Transmitter<S> {
             }
             Ok(true)
         };
-        let (changed, stream) = self
-            .change(client, &request.stream_id, now, change)
-            .await?;
+        let (changed, stream) = self.change(client, &request.stream_id, now, change).await?;
         if changed {
             if request.status == StreamStatus::Disabled {
                 self.queue
@@ -90,8 +88,7 @@ impl<S: Signer> Transmitter<S> {
             stream.verification = Some(set.id.clone());
             Ok(())
         };
-        self.change(client, &request.stream_id, now, change)
-            .await?;
+        self.change(client, &request.stream_id, now, change).await?;
         self.enqueue(&request.stream_id, set.clone(), Place::Back, now)
             .await?;
         Ok(empty(StatusCode::NO_CONTENT))

@@ -86,7 +86,9 @@ impl<S: Signer> Transmitter<S> {
         let entries = self.store.matching(stream_id, subject).await?;
         let kept = |entry: &SubjectEntry| {
             let grace = self.settings.removal_grace;
-            let end = entry.removed_at.map(|removed| removed.saturating_add(grace));
+            let end = entry
+                .removed_at
+                .map(|removed| removed.saturating_add(grace));
             end.is_none_or(|end| now.as_secs() < end)
         };
         if let Some(entry) = entries.iter().find(|entry| entry.subject == *subject) {
