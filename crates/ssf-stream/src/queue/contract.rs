@@ -254,6 +254,15 @@ async fn gates(queue: &dyn EventQueue) -> Result<(), Violation> {
         open.sets == [front, set("b")],
         "what is put in front does not come first",
     )?;
+    // An empty stream goes on where it was.
+    let all = ["a", "b", "front", "stopped"].map(str::to_owned);
+    queue.finish("gate", SHARED, &all).await?;
+    let later = push("c", Place::Back).await?;
+    demand(later > last, "a sequence comes twice")?;
+    demand(
+        queue.passable("gate", Gate::UpTo(last)).await? == 0,
+        "a gate lets through what came after it was closed",
+    )?;
     queue.remove("gate").await?;
     Ok(())
 }

@@ -27,6 +27,8 @@ struct Stream {
     waiting: VecDeque<Entry>,
     ids: HashMap<String, Sequence>,
     bytes: usize,
+    /// The next sequence at the end: it never comes back, also when the queue was empty.
+    next: u64,
     leases: Leases,
     claim: Claim,
     aside: VecDeque<(QueuedSet, Option<SetErrorCode>)>,
@@ -81,15 +83,13 @@ impl Stream {
         if !room {
             return Err(QueueError::Full);
         }
-        let sequence = match place {
-            Place::Back => self
-                .waiting
-                .back()
-                .map_or(FIRST, |last| last.sequence.0.saturating_add(1)),
-            Place::Front => self
-                .waiting
-                .front()
-                .map_or(FIRST, |first| first.sequence.0.saturating_sub(1)),
+        let sequence = match (place, self.waiting.front()) {
+            (Place::Front, Some(first)) => first.sequence.0.saturating_sub(1),
+            _ => {
+                let next = self.next.max(FIRST);
+                self.next = next.saturating_add(1);
+                next
+            }
         };
         let sequence = Sequence(sequence);
         self.ids.insert(set.id.clone(), sequence);

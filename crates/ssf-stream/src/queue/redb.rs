@@ -19,8 +19,8 @@ use crate::queue::{
 const SETS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("sets");
 /// Where a `jti` is.
 const IDS: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("ids");
-/// SETs and bytes of a stream.
-const TOTALS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("totals");
+/// SETs and bytes of a stream, and the next sequence at its end.
+const TOTALS: TableDefinition<'_, &str, (u64, u64, u64)> = TableDefinition::new("totals");
 /// Fence and end of a claim.
 const CLAIMS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("claims");
 /// SETs that were set aside, as [`Record`] with a code.
@@ -212,7 +212,7 @@ impl RedbEventQueue {
 struct Tables<'t> {
     sets: Table<'t, (&'static str, u64), &'static [u8]>,
     ids: Table<'t, (&'static str, &'static str), u64>,
-    totals: Table<'t, &'static str, (u64, u64)>,
+    totals: Table<'t, &'static str, (u64, u64, u64)>,
     claims: Table<'t, &'static str, (u64, u64)>,
     aside: Table<'t, (&'static str, u64), &'static [u8]>,
 }
@@ -233,23 +233,17 @@ impl<'t> Tables<'t> {
         Ok(found.map(|sequence| Sequence(sequence.value())))
     }
 
-    fn totals(&self, stream: &str) -> Result<(u64, u64), QueueError> {
+    fn totals(&self, stream: &str) -> Result<(u64, u64, u64), QueueError> {
         let found = self.totals.get(stream).map_err(lost)?;
         Ok(found.map(|totals| totals.value()).unwrap_or_default())
     }
 
-    /// The sequence of the first or the last SET.
-    fn end(&self, stream: &str, place: Place) -> Result<Option<u64>, QueueError> {
-        let mut range = self
-            .sets
-            .range((stream, 0)..=(stream, u64::MAX))
-            .map_err(lost)?;
-        let end = match place {
-            Place::Front => range.next(),
-            Place::Back => range.next_back(),
-        };
-        let end = end.transpose().map_err(lost)?;
-        Ok(end.map(|(key, _)| key.value().1))
+    /// The sequence of the first SET.
+    fn first(&self, stream: &str) -> Result<Option<u64>, QueueError> {
+        let all = (stream, 0)..=(stream, u64::MAX);
+        let mut range = self.sets.range(all).map_err(lost)?;
+        let first = range.next().transpose().map_err(lost)?;
+        Ok(first.map(|(key, _)| key.value().1))
     }
 
     fn push(
@@ -263,7 +257,7 @@ impl<'t> Tables<'t> {
         if let Some(sequence) = self.find(stream, &set.id)? {
             return Ok(sequence);
         }
-        let (count, held) = self.totals(stream)?;
+        let (count, held, next) = self.totals(stream)?;
         let held = held.saturating_add(len(&set.compact));
         let room = if set.control {
             count < capacity.saturating_add(u64::try_from(CONTROL_ROOM).unwrap_or(u64::MAX))
@@ -273,10 +267,12 @@ impl<'t> Tables<'t> {
         if !room {
             return Err(QueueError::Full);
         }
-        let sequence = match (place, self.end(stream, place)?) {
-            (_, None) => FIRST,
-            (Place::Back, Some(last)) => last.saturating_add(1),
-            (Place::Front, Some(first)) => first.saturating_sub(1),
+        let (sequence, next) = match (place, self.first(stream)?) {
+            (Place::Front, Some(first)) => (first.saturating_sub(1), next),
+            _ => {
+                let next = next.max(FIRST);
+                (next, next.saturating_add(1))
+            }
         };
         let record = Record {
             control: set.control,
@@ -292,7 +288,7 @@ impl<'t> Tables<'t> {
         self.ids
             .insert((stream, set.id.as_str()), sequence)
             .map_err(lost)?;
-        let totals = (count.saturating_add(1), held);
+        let totals = (count.saturating_add(1), held, next);
         self.totals.insert(stream, totals).map_err(lost)?;
         Ok(Sequence(sequence))
     }
@@ -305,10 +301,11 @@ impl<'t> Tables<'t> {
         };
         let record = Record::read(&bytes).ok_or(QueueError::Unavailable)?;
         self.ids.remove((stream, record.id)).map_err(lost)?;
-        let (count, held) = self.totals(stream)?;
+        let (count, held, next) = self.totals(stream)?;
         let totals = (
             count.saturating_sub(1),
             held.saturating_sub(len(record.compact)),
+            next,
         );
         self.totals.insert(stream, totals).map_err(lost)?;
         Ok(Some(bytes))
