@@ -6,9 +6,10 @@
 //!
 //! # What is never lost in silence
 //!
-//! Events wait in order until the receiver has them. A stream that reaches the bounds of its queue is paused, with a
-//! `stream-updated` before everything else whose reason is [`EVENTS_DROPPED`]; from then on the oldest events go first, and
-//! [`StreamRecord::dropped`] counts them. The same holds for events that become too old.
+//! Events wait in order until the receiver has them. When a stream reaches the bounds of its queue, its oldest event goes, and the
+//! stream is paused: what waits is still delivered, followed by a `stream-updated` with the reason [`EVENTS_DROPPED`]. What comes
+//! later is held until the receiver enables the stream, again up to the bounds. [`StreamRecord::dropped`] counts what went. The same
+//! holds for events that become too old.
 
 mod access;
 mod answer;

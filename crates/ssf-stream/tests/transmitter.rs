@@ -508,6 +508,7 @@ fn what_is_not_allowed_or_not_named_is_not_done() {
         transmitter,
         keys,
         queue: Arc::new(ssf_stream::queue::MemoryEventQueue::new(1)),
+        pkcs8: Vec::new(),
     };
     let id = limited.stream("rx");
     let before = run(limited.transmitter.store().read(&id)).unwrap();

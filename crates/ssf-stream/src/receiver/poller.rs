@@ -41,6 +41,8 @@ pub struct Poller {
     progress: bool,
     waited: bool,
     failing: bool,
+    /// Whether this rest had its report: a transmitter that answers it with more SETs gets no other.
+    reported: bool,
 }
 
 impl Default for Poller {
@@ -66,6 +68,7 @@ impl Poller {
             progress: false,
             waited: false,
             failing: false,
+            reported: false,
         }
     }
 
@@ -97,7 +100,8 @@ impl Poller {
         let resting = self.not_before > now.as_secs();
         let reports = self.reports();
         // What was stored is acknowledged promptly, except to a transmitter that does not answer.
-        if resting && (self.failing || (reports.ack.is_empty() && reports.set_errs.is_empty())) {
+        let nothing = reports.ack.is_empty() && reports.set_errs.is_empty();
+        if resting && (self.failing || self.reported || nothing) {
             let until = Duration::from_secs(self.not_before);
             return PollerStep::WaitUntil(UnixTime::since_unix_epoch(until));
         }
@@ -112,6 +116,7 @@ impl Poller {
         };
         self.note(&request, now);
         self.over = !resting;
+        self.reported = resting;
         self.waited = false;
         self.progress = false;
         PollerStep::Poll(request)

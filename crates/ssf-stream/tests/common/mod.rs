@@ -75,6 +75,7 @@ pub mod plane {
         pub transmitter: Transmitter<SigningKey>,
         pub keys: Arc<KeySet>,
         pub queue: Arc<MemoryEventQueue>,
+        pub pkcs8: Vec<u8>,
     }
 
     pub fn settings() -> Settings {
@@ -101,6 +102,7 @@ pub mod plane {
             .unwrap()
             .with_kid("k");
         let keys = Arc::new(KeySet::new(vec![key.verifying_key().unwrap()]).unwrap());
+        let pkcs8 = key.expose_pkcs8_der().to_vec();
         let queue = Arc::new(MemoryEventQueue::new(capacity));
         let peers = Peers::new()
             .with_peer("rx", Client::new("rx", AUDIENCE))
@@ -127,6 +129,7 @@ pub mod plane {
             transmitter,
             keys,
             queue,
+            pkcs8,
         }
     }
 
@@ -151,6 +154,13 @@ pub mod plane {
     }
 
     impl Plane {
+        /// The transmitter's own key, for what it would never say.
+        pub fn key(&self) -> SigningKey {
+            SigningKey::from_pkcs8_der(&ring::provider(), Algorithm::Es256, &self.pkcs8)
+                .unwrap()
+                .with_kid("k")
+        }
+
         pub fn reply(&self, peer: &str, mut request: Request<Vec<u8>>, now: u64) -> Reply {
             if !peer.is_empty() {
                 request.extensions_mut().insert(PeerName(peer.to_owned()));
