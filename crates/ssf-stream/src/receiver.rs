@@ -5,7 +5,7 @@
 //! 3. A [`Poller`] is the loop of a polled stream without its I/O.
 
 pub mod discovery;
-mod management;
+pub(crate) mod management;
 mod poller;
 mod stream;
 mod verification;

@@ -1,0 +1,188 @@
+//! A ready HTTPS client for the requests of this crate: one connection a request, to an address that the policy allows, with no redirects,
+//! no proxy, and bounds on time and size.
+
+mod deliver;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HOST, HeaderValue};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_util::rt::TokioIo;
+use pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::address::AddressPolicy;
+use crate::error::Error;
+
+pub use deliver::{Pusher, ensure_stream};
+
+/// The largest response, in bytes.
+const MAX_RESPONSE: usize = 1024 * 1024;
+
+/// Name resolution. One call a request; what it returns is checked and connected to.
+pub trait Resolve: Send + Sync {
+    /// All addresses of `host`, with `port`.
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a>;
+}
+
+/// The answer of [`Resolve::resolve`] to come.
+pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
+
+/// The resolver of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+}
+
+/// Sends requests over TLS.
+///
+/// The TLS configuration is the caller's: roots, revocation checks, and a client certificate for mutual TLS. TLS 1.2 is the oldest
+/// version there is. The certificate is verified for the host of the URL, and nothing is sent before.
+#[derive(Clone)]
+pub struct Client {
+    tls: TlsConnector,
+    resolver: Arc<dyn Resolve>,
+    addresses: AddressPolicy,
+    connect: Duration,
+    total: Duration,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that connects to public addresses, with 5 seconds to connect and 15 in all.
+    #[must_use]
+    pub fn new(tls: Arc<ClientConfig>) -> Self {
+        Self {
+            tls: TlsConnector::from(tls),
+            resolver: Arc::new(SystemResolver),
+            addresses: AddressPolicy::public(),
+            connect: Duration::from_secs(5),
+            total: Duration::from_secs(15),
+        }
+    }
+
+    /// Sets where it may connect to.
+    #[must_use]
+    pub fn with_addresses(mut self, addresses: AddressPolicy) -> Self {
+        self.addresses = addresses;
+        self
+    }
+
+    /// Sets the resolver.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Sets the time to connect, and the time in all: for long polls, more than the transmitter waits.
+    #[must_use]
+    pub fn with_timeouts(mut self, connect: Duration, total: Duration) -> Self {
+        self.connect = connect;
+        self.total = total;
+        self
+    }
+
+    /// Sends a request of this crate, and reads the response.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`], [`Error::AddressRefused`], [`Error::ResponseTooLarge`]. A status is no error, and a redirect is
+    /// not followed.
+    pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
+        timeout(self.total, self.exchange(request))
+            .await
+            .unwrap_or(Err(unreachable("it took too long")))
+    }
+
+    async fn exchange(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
+        let uri = request.uri().clone();
+        let (Some(host), Some("https")) = (uri.host(), uri.scheme_str()) else {
+            return Err(Error::Endpoint {
+                what: "the endpoint",
+            });
+        };
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let stream = timeout(self.connect, self.open(bare, uri.port_u16().unwrap_or(443)))
+            .await
+            .unwrap_or(Err(unreachable("connecting took too long")))?;
+        let name = ServerName::try_from(bare.to_owned());
+        let name = name.map_err(|_| unreachable("the host has no valid name"))?;
+        let stream = self.tls.connect(name, stream).await;
+        let stream = stream.map_err(|_| unreachable("TLS failed"))?;
+        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+            .max_headers(64)
+            .max_buf_size(16 * 1024)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| unreachable("HTTP failed"))?;
+        let authority = uri.authority().map(http::uri::Authority::as_str);
+        let host = HeaderValue::try_from(authority.unwrap_or_default());
+        let host = host.map_err(|_| unreachable("the host has no valid name"))?;
+        request.headers_mut().insert(HOST, host);
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        *request.uri_mut() = target.parse().map_err(|_| unreachable("HTTP failed"))?;
+        let request = request.map(|body| Full::new(hyper::body::Bytes::from(body)));
+        let exchange = async {
+            let response = sender.send_request(request).await;
+            let (parts, body) = response
+                .map_err(|_| unreachable("HTTP failed"))?
+                .into_parts();
+            match Limited::new(body, MAX_RESPONSE).collect().await {
+                Ok(body) => Ok(Response::from_parts(parts, body.to_bytes().to_vec())),
+                Err(error) if error.is::<LengthLimitError>() => Err(Error::ResponseTooLarge {
+                    limit: MAX_RESPONSE,
+                }),
+                Err(_) => Err(unreachable("the response broke off")),
+            }
+        };
+        // The connection lives as long as the exchange: nothing goes on reading after a refusal.
+        let mut exchange = std::pin::pin!(exchange);
+        let connection = std::pin::pin!(connection);
+        tokio::select! {
+            biased;
+            outcome = &mut exchange => outcome,
+            _closed = connection => exchange.await,
+        }
+    }
+
+    /// Resolves once, checks every address, and connects to those very addresses.
+    async fn open(&self, host: &str, port: u16) -> Result<TcpStream, Error> {
+        let addresses = self.resolver.resolve(host, port).await;
+        let addresses = addresses.map_err(|_| unreachable("the name does not resolve"))?;
+        if !addresses.iter().all(|one| self.addresses.allows(one.ip())) {
+            return Err(Error::AddressRefused);
+        }
+        for address in addresses {
+            if let Ok(stream) = TcpStream::connect((address.ip(), port)).await {
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+        }
+        Err(unreachable("no address answers"))
+    }
+}
+
+const fn unreachable(problem: &'static str) -> Error {
+    Error::Unreachable { problem }
+}
