@@ -389,21 +389,19 @@ async fn a_long_poll_ends_as_soon_as_there_is_an_event() {
         Ok(0)
     );
 
+    let url = stream.delivery.endpoint_url();
+    let once = || ssf_stream::poll::request(&Default::default(), url, None).unwrap();
     let stranger = https(&tls("other.example.com", rustls::ALL_VERSIONS));
     assert_eq!(
-        stranger
-            .send(request(&mut poller))
-            .await
-            .unwrap_err()
-            .code(),
+        stranger.send(once()).await.unwrap_err().code(),
         "unreachable"
     );
     let strict = Https::new(side.tls.client.clone()).with_resolver(Arc::new(Loopback));
     assert_eq!(
-        strict.send(request(&mut poller)).await.unwrap_err(),
+        strict.send(once()).await.unwrap_err(),
         Error::AddressRefused
     );
-    let mut plain = request(&mut poller);
+    let mut plain = once();
     *plain.uri_mut() = "http://signals.example.com/".parse().unwrap();
     assert_eq!(
         side.client.send(plain).await.unwrap_err().code(),
@@ -480,7 +478,7 @@ async fn the_server_gives_up_on_bodies_without_end() {
     );
 }
 
-/// Covers: SET-PUSH-A7, SSF-A2, SET-PUSH-A8, SET-POLL-A7, SET-POLL-2.5.1-3
+/// Covers: CAEP-INTEROP-2.1-2, SET-PUSH-A7, SSF-A2, SET-PUSH-A8, SET-POLL-A7, SET-POLL-2.5.1-3
 #[tokio::test]
 async fn the_client_follows_nothing_and_reads_no_more_than_it_should() {
     let hits = Arc::new(AtomicUsize::new(0));
@@ -514,6 +512,15 @@ async fn the_client_follows_nothing_and_reads_no_more_than_it_should() {
             ssf_stream::push::request("x", &format!("https://{HOST}:{port}{path}"), None).unwrap();
         client.send(request)
     };
+    // Only suites with authenticated encryption and forward secrecy.
+    for suite in &tls.client.crypto_provider().cipher_suites {
+        let name = format!("{:?}", suite.suite());
+        assert!(
+            name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_"),
+            "{name}"
+        );
+        assert!(name.contains("GCM") || name.contains("POLY1305"), "{name}");
+    }
     let redirect = send("/redirect").await.unwrap();
     assert_eq!(redirect.status(), 307);
     let outcome =

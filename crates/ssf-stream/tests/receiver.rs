@@ -708,7 +708,7 @@ fn control(end: &End, stream: &str, event: impl Into<Event>) -> (String, String)
     (set.id, set.compact)
 }
 
-/// Covers: SSF-8.1.5-5, SSF-8.1.5-6, SSF-A5, SSF-A16, SSF-8.1.4.1-2, SSF-8.1.4-1, SSF-8.1.5-4
+/// Covers: SET-POLL-2.6-1, SSF-8.1.5-5, SSF-8.1.5-6, SSF-A5, SSF-A16, SSF-8.1.4.1-2, SSF-8.1.4-1, SSF-8.1.5-4
 #[test]
 fn only_the_own_transmitter_speaks_about_the_own_stream() {
     let end = end(&[]);
@@ -805,7 +805,7 @@ fn critical_members_that_are_not_understood_stop_the_event_and_not_the_delivery(
     }
 }
 
-/// Covers: SSF-4.1.4-1, SET-PUSH-2-8, SET-PUSH-2-9, SET-PUSH-2-12, SET-PUSH-3-3, SET-PUSH-5.5-1, SET-POLL-3-3, SET-POLL-2.4-3
+/// Covers: SET-PUSH-2-8, SET-PUSH-2-9, SET-PUSH-2-12, SET-PUSH-3-3, SET-PUSH-5.5-1, SET-POLL-3-3, SET-POLL-2.4-3
 #[test]
 fn a_set_is_stored_before_it_is_answered_and_acted_upon_after() {
     let end = end(&[]);
@@ -1126,4 +1126,55 @@ fn both_roles_work_together_for_push_and_poll() {
             Ok(())
         );
     }
+}
+
+/// Subjects in other places than `sub_id`, each of one principal.
+///
+/// Covers: SSF-3.1.3-1, SSF-3.1.4-1
+#[test]
+fn a_subject_is_one_object_wherever_it_is() {
+    let end = end(&[]);
+    let event = |transferee: Value| {
+        let payload = json!({"transferee": transferee})
+            .as_object()
+            .unwrap()
+            .clone();
+        let event = ssf_set::UnknownEvent::new("urn:example:transfer", payload).unwrap();
+        let compact = control(&end, "x", Event::Unknown(event)).1;
+        let Ok(Taken::Event(set)) = end.push(&compact) else {
+            panic!()
+        };
+        let Event::Unknown(event) = set.event() else {
+            panic!()
+        };
+        Subject::from_value(&event.payload()["transferee"], ssf_set::Strictness::Strict)
+    };
+    let email = json!({"format": "email", "email": "a@example.com"});
+    assert_eq!(
+        event(email.clone()),
+        Ok(SubjectIdentifier::email("a@example.com").unwrap().into())
+    );
+    assert!(matches!(
+        event(json!({"format": "complex", "user": email.clone()})),
+        Ok(Subject::Complex(_))
+    ));
+    for bad in [
+        json!([email]),
+        json!("a@example.com"),
+        json!({}),
+        json!(null),
+    ] {
+        assert!(event(bad).is_err());
+    }
+    let sub_id = |sub_id: Value| {
+        let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "jti": "j", "sub_id": sub_id, "events": {REVOKED: {}}});
+        let header = jose_x509::jws::ProtectedHeader::new("secevent+jwt");
+        end.push(&jose_x509::jwt::sign(&end.plane.key(), &header, &claims).unwrap())
+            .map(|_| ())
+            .err()
+    };
+    for bad in [json!([email]), json!("a@example.com"), json!(1)] {
+        assert_eq!(sub_id(bad), refusal(SetErrorCode::InvalidRequest));
+    }
+    assert_eq!(sub_id(email), None);
 }
