@@ -56,6 +56,7 @@ pub struct SetVerifier {
     issuers: BTreeMap<String, Arc<dyn KeySource + Send + Sync>>,
     authorities: BTreeMap<String, Authority>,
     legacy: BTreeSet<String>,
+    alternatives: Vec<(String, String)>,
     validator: Validator,
     audiences: Vec<String>,
     audience_optional: bool,
@@ -113,6 +114,7 @@ impl SetVerifier {
             issuers: BTreeMap::new(),
             authorities: BTreeMap::new(),
             legacy: BTreeSet::new(),
+            alternatives: Vec::new(),
             validator: Validator::new(
                 TYPES,
                 Issuer::NotApplicable { reason: "" },
@@ -162,6 +164,15 @@ impl SetVerifier {
     #[must_use]
     pub fn with_legacy_subjects(mut self, issuer: &str) -> Self {
         self.legacy.insert(issuer.to_owned());
+        self
+    }
+
+    /// Knows two URIs as names of one event type: a SET may have its event under both, with the same payload, and it counts once,
+    /// under `name`.
+    #[must_use]
+    pub fn with_alternative_name(mut self, name: &str, alternative: &str) -> Self {
+        self.alternatives
+            .push((name.to_owned(), alternative.to_owned()));
         self
     }
 
@@ -411,6 +422,20 @@ impl SetVerifier {
         }
     }
 
+    /// The event of a SET that has it under two names.
+    fn one_of_two<'m>(
+        &self,
+        members: &'m Map<String, Value>,
+    ) -> Option<(usize, &'m str, &'m Value)> {
+        let pair = |(name, alternative): &(String, String)| {
+            let same = members.get(name)? == members.get(alternative)?;
+            let mut entries = members.iter().enumerate();
+            let (index, (name, payload)) = entries.find(|(_, (own, _))| *own == name)?;
+            (same && members.len() == 2).then_some((index, name.as_str(), payload))
+        };
+        self.alternatives.iter().find_map(pair)
+    }
+
     fn events(&self, claims: &Map<String, Value>) -> Result<Vec<Event>, Error> {
         let members = match claims.get("events") {
             None => return Err(wrong("events", Problem::Missing)),
@@ -424,6 +449,9 @@ impl SetVerifier {
             Profile::Ssf | Profile::Rfc8417(EventPolicy::Single) => 1,
             Profile::Rfc8417(_) => MAX_EVENTS,
         };
+        if let Some((index, name, payload)) = self.one_of_two(members) {
+            return Ok(vec![Event::read(index, name, payload)?]);
+        }
         if members.len() > limit {
             return Err(Error::EventCount { limit });
         }

@@ -5,11 +5,13 @@
 //! 3. A [`Poller`] is the loop of a polled stream without its I/O.
 
 pub mod discovery;
+mod flood;
 pub(crate) mod management;
 mod poller;
 mod stream;
 mod verification;
 
+pub use flood::{KeyRefresh, PeerRate};
 pub use management::{Created, Credentials, Management, Updated};
 pub use poller::{Poller, PollerStep};
 pub use stream::{StreamReceiver, Taken};

@@ -714,3 +714,191 @@ fn sets_are_held_against_the_profile() {
     assert_eq!(receiver.verify(&response(&rsa), at(NOW)).sets.len(), 1);
     assert_eq!(receiver.verify(&response(&ec), at(NOW)).refused.len(), 1);
 }
+
+/// Events under two names, and subjects in two places.
+///
+/// Covers: SSF-4.2.1-2, SSF-3.1.1-1
+#[test]
+fn what_is_said_twice_counts_once_and_contradictions_not_at_all() {
+    let key = rs256();
+    let keys = Arc::new(KeySet::new(vec![key.verifying_key().unwrap()]).unwrap());
+    let verifier = SetVerifier::ssf(ISSUER, keys, [AUDIENCE]).unwrap();
+    let alias = "urn:example:session-revoked";
+    let aliased = verifier.clone().with_alternative_name(REVOKED, alias);
+    let email = json!({"format": "email", "email": "a@example.com"});
+    let sign = |events: Value| {
+        let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "jti": "j", "sub_id": email, "events": events});
+        jwt::sign(&key, &ProtectedHeader::new("secevent+jwt"), &claims).unwrap()
+    };
+    let both = sign(json!({REVOKED: {"event_timestamp": NOW}, alias: {"event_timestamp": NOW}}));
+    let set = aliased.verify(&both, at(NOW)).unwrap();
+    assert_eq!((set.events().len(), set.event().uri()), (1, REVOKED));
+    assert_eq!(
+        verifier.verify(&both, at(NOW)).unwrap_err().code(),
+        "event_count"
+    );
+    for wrong in [
+        json!({REVOKED: {}, CREDENTIAL: {}}),
+        json!({REVOKED: {}, "urn:example:other": {}}),
+        json!({REVOKED: {}, alias: {"event_timestamp": NOW}}),
+        json!({REVOKED: {}, alias: {}, "urn:example:other": {}}),
+    ] {
+        let error = aliased.verify(&sign(wrong), at(NOW)).unwrap_err();
+        assert_eq!(
+            (error.code(), error.set_error_code().unwrap().as_str()),
+            ("event_count", "invalid_request")
+        );
+    }
+    assert!(aliased.verify(&sign(json!({alias: {}})), at(NOW)).is_ok());
+
+    // A subject in the payload may repeat `sub_id`, which is the one that counts.
+    let strict = verifier.clone().with_legacy_subjects(ISSUER);
+    let same = sign(json!({REVOKED: {"subject": email}}));
+    let other = sign(json!({REVOKED: {"subject": {"format": "email", "email": "b@example.com"}}}));
+    let subject = Subject::from(SubjectIdentifier::email("a@example.com").unwrap());
+    assert_eq!(
+        strict.verify(&same, at(NOW)).unwrap().subject(),
+        Some(&subject)
+    );
+    assert!(strict.verify(&other, at(NOW)).is_err());
+    for set in [same, other] {
+        assert_eq!(
+            verifier.verify(&set, at(NOW)).unwrap().subject(),
+            Some(&subject)
+        );
+    }
+}
+
+/// Covers: SSF-A15, SET-PUSH-A1
+#[test]
+fn strangers_cause_no_fetch_and_little_work() {
+    use jose_x509::{Algorithm, KeySet};
+    use ssf_stream::push::{Transmitter as PushedBy, receive};
+    use ssf_stream::receiver::{KeyRefresh, PeerRate};
+    let provider = ring::provider();
+    // What a key set may have: large ones are refused, keys of other uses and kinds verify nothing.
+    let own = SigningKey::generate(&provider, Algorithm::Es256)
+        .unwrap()
+        .with_kid("k");
+    let read = |keys: Value| {
+        KeySet::from_jwks_slice(&provider, json!({"keys": keys}).to_string().as_bytes())
+    };
+    let mut for_encryption = own.public_jwk().to_value();
+    for_encryption["use"] = json!("enc");
+    let symmetric = json!({"kty": "oct", "kid": "k", "alg": "HS256", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"});
+    let issuer = SetIssuer::new(own, provider, ISSUER).unwrap();
+    let subject = SubjectIdentifier::email("a@example.com").unwrap();
+    let set = issuer
+        .issue(
+            &SetRequest::new(AUDIENCE, subject.clone(), SessionRevoked::default()),
+            at(NOW),
+        )
+        .unwrap();
+    let verifier = |keys: KeySet| SetVerifier::ssf(ISSUER, Arc::new(keys), [AUDIENCE]).unwrap();
+    for keys in [json!([symmetric]), json!([for_encryption]), json!([])] {
+        if let Ok(keys) = read(keys) {
+            assert!(verifier(keys).verify(&set.compact, at(NOW)).is_err());
+        }
+    }
+    assert!(read(json!([{"kty": "oct", "k": "x".repeat(4_000_000)}])).is_err());
+    let mut metadata = api().transmitter.metadata().to_value();
+    metadata["jwks_uri"] = json!("http://signals.example.com/jwks");
+    assert!(TransmitterMetadata::parse(metadata.to_string().as_bytes(), ISSUER).is_err());
+
+    // A thousand SETs with keys that are not there are one fetch; those of strangers are none.
+    let empty = verifier(KeySet::new(vec![]).unwrap());
+    let unknown_key = empty.verify(&set.compact, at(NOW)).unwrap_err();
+    let other = SigningKey::generate(&provider, Algorithm::Es256)
+        .unwrap()
+        .with_kid("k");
+    let stranger = SetIssuer::new(other, provider, "https://stranger.example").unwrap();
+    let stranger = stranger
+        .issue(
+            &SetRequest::new(AUDIENCE, subject, SessionRevoked::default()),
+            at(NOW),
+        )
+        .unwrap();
+    let unknown_issuer = empty.verify(&stranger.compact, at(NOW)).unwrap_err();
+    let refresh = KeyRefresh::new(Duration::from_secs(300));
+    let count = |error, now| (0..1000).filter(|_| refresh.wanted(error, at(now))).count();
+    assert_eq!(count(&unknown_issuer, NOW), 0);
+    assert_eq!(count(&unknown_key, NOW), 1);
+    assert_eq!(
+        (
+            count(&unknown_key, NOW + 299),
+            count(&unknown_key, NOW + 300)
+        ),
+        (0, 1)
+    );
+
+    // Before any signature: method, size, type, credentials.
+    let refused = |change: fn(&mut Request<Vec<u8>>), by: PushedBy<'_>| {
+        let mut request = Request::new(set.compact.clone().into_bytes());
+        *request.method_mut() = http::Method::POST;
+        request
+            .headers_mut()
+            .insert("content-type", "application/secevent+jwt".parse().unwrap());
+        change(&mut request);
+        let (parts, body) = request.into_parts();
+        let rejection = receive(&parts, &body, &empty, by, at(NOW)).unwrap_err();
+        (rejection.status().as_u16(), rejection.error().is_some())
+    };
+    assert_eq!(
+        refused(|_| {}, PushedBy::NotAuthenticated),
+        (400, true),
+        "this one was verified"
+    );
+    assert_eq!(
+        refused(
+            |request| *request.body_mut() = vec![b'x'; 200_000],
+            PushedBy::NotAuthenticated
+        ),
+        (413, false)
+    );
+    assert_eq!(
+        refused(
+            |request| *request.method_mut() = http::Method::PUT,
+            PushedBy::NotAuthenticated
+        ),
+        (405, false)
+    );
+    assert_eq!(
+        refused(
+            |request| request.headers_mut().clear(),
+            PushedBy::NotAuthenticated
+        ),
+        (400, false)
+    );
+    assert_eq!(refused(|_| {}, PushedBy::WrongCredentials), (400, false));
+
+    let rate = PeerRate::new(5, 2);
+    let allowed = |peer: &str, now| {
+        (0..10)
+            .filter(|_| rate.check(peer, at(now)).is_ok())
+            .count()
+    };
+    assert_eq!(
+        (allowed("a", NOW), allowed("b", NOW), allowed("a", NOW)),
+        (5, 5, 0)
+    );
+    assert_eq!((allowed("a", NOW + 1), allowed("a", NOW + 100)), (2, 5));
+    let response = (0..10)
+        .find_map(|_| rate.check("a", at(NOW + 100)).err())
+        .unwrap()
+        .response();
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            response.headers()["retry-after"].as_bytes()
+        ),
+        (429, &b"1"[..])
+    );
+    for peer in 0..20_000 {
+        let _ = rate.check(&peer.to_string(), at(NOW + 100));
+    }
+    assert!(
+        rate.check("one more", at(NOW + 100)).is_err(),
+        "what is remembered is bounded"
+    );
+    assert!(rate.check("one more", at(NOW + 200)).is_ok());
+}

@@ -442,7 +442,7 @@ fn responses_are_believed_only_about_what_was_asked() {
     );
     assert_eq!(
         management.updated("s", &json_response(200, &good)),
-        Ok(Updated::Done(created.clone()))
+        Ok(Updated::Done(created))
     );
     assert_eq!(
         management.updated("s", &json_response(202, &json!({}))),
@@ -474,7 +474,7 @@ fn responses_are_believed_only_about_what_was_asked() {
     assert!(management.listed(&json_response(200, &good)).is_err());
     assert!(
         management
-            .listed(&json_response(200, &Value::Array(vec![good.clone(); 257])))
+            .listed(&json_response(200, &Value::Array(vec![good; 257])))
             .is_err()
     );
 
@@ -555,7 +555,7 @@ fn end(critical: &[&'static str]) -> End {
         plane.keys.clone(),
     )
     .unwrap();
-    let mut other = configuration.clone();
+    let mut other = configuration;
     other.iss = "https://evil.example.com".to_owned();
     assert_eq!(
         StreamReceiver::new(plane.transmitter.metadata(), &other, plane.keys.clone())
@@ -914,7 +914,7 @@ fn the_poller_acknowledges_what_is_stored_and_nothing_else() {
     poller.stored("b", true);
     let last = poller.last(at(now)).unwrap();
     assert_eq!(
-        (last.max_events, last.return_immediately, last.ack.clone()),
+        (last.max_events, last.return_immediately, last.ack),
         (Some(0), true, vec!["a".to_owned(), "b".to_owned()])
     );
     poller.answered(&sets(&[], false), at(now)).unwrap();
@@ -934,8 +934,9 @@ fn a_transmitter_cannot_keep_the_poller_busy() {
     let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(64));
     let huge = "x".repeat(100_000);
     let oversize = json!({"sets": {}, "x": "x".repeat(1_100_000)}).to_string();
-    let error = |status: u16| response(status, "text/html", huge.clone());
-    let answers: Vec<(&str, Box<dyn Fn(u64) -> Response<Vec<u8>>>)> = vec![
+    let error = move |status: u16| response(status, "text/html", huge.clone());
+    type Answer = Box<dyn Fn(u64) -> Response<Vec<u8>>>;
+    let answers: Vec<(&str, Answer)> = vec![
         ("nothing at once", Box::new(|_| sets(&[], false))),
         (
             "more, it says",
@@ -1069,7 +1070,7 @@ fn both_roles_work_together_for_push_and_poll() {
                 Taken::Verified(true) => "verified",
                 Taken::Event(_) => "event",
                 _ => "other",
-            })
+            });
         };
         if configuration.delivery.method() == POLL {
             let mut poller = Poller::new();
@@ -1155,7 +1156,7 @@ fn a_subject_is_one_object_wherever_it_is() {
         Ok(SubjectIdentifier::email("a@example.com").unwrap().into())
     );
     assert!(matches!(
-        event(json!({"format": "complex", "user": email.clone()})),
+        event(json!({"format": "complex", "user": email})),
         Ok(Subject::Complex(_))
     ));
     for bad in [

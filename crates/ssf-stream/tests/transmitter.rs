@@ -677,7 +677,7 @@ fn updates_change_what_they_say_and_replacements_everything() {
         }),
     );
     assert_eq!(status, 200);
-    let mut expected = created.clone();
+    let mut expected = created;
     expected["events_requested"] = json!([CREDENTIAL, REVOKED]);
     expected["events_delivered"] = json!([REVOKED, CREDENTIAL]);
     assert_eq!((&patched, &now()), (&expected, &expected));

@@ -1,6 +1,6 @@
 //! The receiver's side.
 
-use http::header::{ALLOW, CONTENT_LANGUAGE, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Response, StatusCode, request};
 use jose_x509::ReplayGuard;
 use pki_types::UnixTime;
@@ -135,7 +135,8 @@ pub struct Rejection {
     status: StatusCode,
     code: Option<SetErrorCode>,
     challenge: Option<HeaderValue>,
-    error: Option<ssf_set::Error>,
+    retry_after: Option<u64>,
+    error: Option<Box<ssf_set::Error>>,
 }
 
 impl Rejection {
@@ -144,6 +145,7 @@ impl Rejection {
             status,
             code: None,
             challenge: None,
+            retry_after: None,
             error: None,
         }
     }
@@ -162,7 +164,7 @@ impl Rejection {
             None => Self::http(StatusCode::SERVICE_UNAVAILABLE),
         };
         Self {
-            error: Some(error),
+            error: Some(Box::new(error)),
             ..rejection
         }
     }
@@ -177,6 +179,15 @@ impl Rejection {
     #[must_use]
     pub fn not_stored() -> Self {
         Self::http(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// The peer pushes too fast: 429, with the seconds after which it may go on.
+    #[must_use]
+    pub fn too_many(retry_after: u64) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::http(StatusCode::TOO_MANY_REQUESTS)
+        }
     }
 
     /// The status.
@@ -194,7 +205,7 @@ impl Rejection {
     /// What was wrong with the SET, for the receiver's own log.
     #[must_use]
     pub fn error(&self) -> Option<&ssf_set::Error> {
-        self.error.as_ref()
+        self.error.as_deref()
     }
 
     /// The response. Its text is fixed for each code, so that it tells nothing of the receiver's state
@@ -215,6 +226,9 @@ impl Rejection {
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(challenge) = &self.challenge {
             headers.insert(WWW_AUTHENTICATE, challenge.clone());

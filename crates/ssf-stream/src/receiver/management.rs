@@ -80,6 +80,10 @@ impl fmt::Debug for Credentials {
 
 /// What became of a creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 pub enum Created {
     /// A new stream. Its `events_delivered` is what the receiver can count on.
     New(StreamConfiguration),

@@ -62,6 +62,10 @@ impl Backoff {
 /// What a pusher does next.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 pub enum PushStep {
     /// Send this, without following redirects and only to addresses that the policy allows, and tell
     /// [`Transmitter::pushed`] the result.
