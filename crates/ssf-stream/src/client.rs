@@ -14,7 +14,7 @@ use http::header::{HOST, HeaderValue};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::rt::TokioIo;
-use pki_types::ServerName;
+use pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -47,6 +47,9 @@ impl Resolve for SystemResolver {
     }
 }
 
+/// Whether a certificate of the server's chain, the leaf first, is revoked.
+pub type Revoked = dyn Fn(&[CertificateDer<'_>]) -> bool + Send + Sync;
+
 /// Sends requests over TLS.
 ///
 /// The TLS configuration is the caller's: roots, revocation checks, and a client certificate for mutual TLS. TLS 1.2 is the oldest
@@ -56,6 +59,7 @@ pub struct Client {
     tls: TlsConnector,
     resolver: Arc<dyn Resolve>,
     addresses: AddressPolicy,
+    revoked: Option<Arc<Revoked>>,
     connect: Duration,
     total: Duration,
 }
@@ -76,6 +80,7 @@ impl Client {
             tls: TlsConnector::from(tls),
             resolver: Arc::new(SystemResolver),
             addresses: AddressPolicy::public(),
+            revoked: None,
             connect: Duration::from_secs(5),
             total: Duration::from_secs(15),
         }
@@ -92,6 +97,14 @@ impl Client {
     #[must_use]
     pub fn with_resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.resolver = resolver;
+        self
+    }
+
+    /// Asks about each chain that was verified, whether it was revoked since. Nothing is sent to a server with such a chain. What
+    /// cannot be told counts as not revoked, or as revoked: that is the function's decision.
+    #[must_use]
+    pub fn with_revoked(mut self, revoked: Arc<Revoked>) -> Self {
+        self.revoked = Some(revoked);
         self
     }
 
@@ -130,6 +143,10 @@ impl Client {
         let name = name.map_err(|_| unreachable("the host has no valid name"))?;
         let stream = self.tls.connect(name, stream).await;
         let stream = stream.map_err(|_| unreachable("TLS failed"))?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        if self.revoked.as_ref().is_some_and(|revoked| revoked(chain)) {
+            return Err(unreachable("the certificate is revoked"));
+        }
         let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
             .max_headers(64)
             .max_buf_size(16 * 1024)

@@ -51,12 +51,15 @@ pub struct TransmitterMetadata {
 /// [`Error::Endpoint`] when the issuer is not an https URL, or has a query, a fragment, user
 /// information, or a path that is not in its normal form.
 pub fn well_known_url(issuer: &str) -> Result<String, Error> {
+    well_known(issuer, "ssf-configuration")
+}
+
+/// The URL with a well-known name between host and path.
+pub(crate) fn well_known(issuer: &str, name: &str) -> Result<String, Error> {
     let url = check_issuer(issuer)?;
     let path = url.path().strip_suffix('/').unwrap_or(url.path());
-    Ok(format!(
-        "{}/.well-known/ssf-configuration{path}",
-        url.origin().ascii_serialization()
-    ))
+    let origin = url.origin().ascii_serialization();
+    Ok(format!("{origin}/.well-known/{name}{path}"))
 }
 
 fn check_issuer(issuer: &str) -> Result<url::Url, Error> {

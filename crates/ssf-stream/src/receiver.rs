@@ -7,6 +7,7 @@
 pub mod discovery;
 mod flood;
 pub(crate) mod management;
+pub mod oauth;
 mod poller;
 mod stream;
 mod verification;

@@ -673,7 +673,7 @@ fn sets_are_held_against_the_profile() {
         profile().check_keys(&jwks, &set(&ec)),
         [Finding::KeyNotPublished]
     );
-    let mut weak = jwks.clone();
+    let mut weak = jwks;
     for (bits, weak_one) in [
         (1024_usize, true),
         (2047, true),
@@ -901,4 +901,167 @@ fn strangers_cause_no_fetch_and_little_work() {
         "what is remembered is bounded"
     );
     assert!(rate.check("one more", at(NOW + 200)).is_ok());
+}
+
+/// Covers: CAEP-INTEROP-2.7.1-1, CAEP-INTEROP-2.7.1-2, CAEP-INTEROP-2.7.2-1, CAEP-INTEROP-2.7.2-2, CAEP-INTEROP-A8
+#[test]
+fn a_receiver_gets_tokens_for_the_scopes_that_the_resource_names() {
+    use ssf_stream::receiver::oauth::{self, AccessToken, ClientAuthentication, ResourceMetadata};
+    let reply = |status: u16, body: &Value| {
+        let mut response = Response::new(body.to_string().into_bytes());
+        *response.status_mut() = status.try_into().unwrap();
+        response
+            .headers_mut()
+            .insert("content-type", "application/json".parse().unwrap());
+        response
+    };
+    let asked = ResourceMetadata::request(BASE).unwrap();
+    assert_eq!(
+        (asked.method().as_str(), asked.uri().to_string()),
+        (
+            "GET",
+            "https://signals.example.com/.well-known/oauth-protected-resource/ssf".to_owned()
+        )
+    );
+    let good = json!({"resource": BASE, "authorization_servers": ["https://evil.example", AS], "scopes_supported": ["a", "b"]});
+    let parse = |status, body: &Value| ResourceMetadata::parse(&reply(status, body), BASE, &[AS]);
+    let found = parse(200, &good).unwrap().unwrap();
+    assert_eq!(
+        (
+            found.authorization_server.as_str(),
+            oauth::scope(Some(&found)).as_str()
+        ),
+        (AS, "a b")
+    );
+    assert_eq!(parse(404, &good), Ok(None));
+    assert_eq!(oauth::scope(None), "ssf.read ssf.manage");
+    for (member, value, code) in [
+        (
+            "resource",
+            json!("https://signals.example.com/"),
+            "issuer_mismatch",
+        ),
+        (
+            "resource",
+            json!("https://evil.example/ssf"),
+            "issuer_mismatch",
+        ),
+        (
+            "authorization_servers",
+            json!(["https://evil.example"]),
+            "issuer_mismatch",
+        ),
+        ("authorization_servers", json!([]), "issuer_mismatch"),
+        ("authorization_servers", json!(AS), "member"),
+        ("scopes_supported", json!([1]), "member"),
+    ] {
+        let mut bad = good.clone();
+        bad[member] = value;
+        assert_eq!(parse(200, &bad).unwrap_err().code(), code, "{member}");
+    }
+    // Our own transmitter's are such metadata.
+    let own = common::plane::plane(settings().with_authorization_servers([AS]));
+    let response = own.send("", asked, NOW);
+    assert_eq!(
+        ResourceMetadata::parse(&response, BASE, &[AS])
+            .unwrap()
+            .unwrap()
+            .authorization_server,
+        AS
+    );
+
+    let asked = oauth::server_request("https://as.example.com/t").unwrap();
+    assert_eq!(
+        asked.uri(),
+        "https://as.example.com/.well-known/oauth-authorization-server/t"
+    );
+    let server = |issuer: &str, endpoint: &str| {
+        oauth::token_endpoint(
+            &reply(200, &json!({"issuer": issuer, "token_endpoint": endpoint})),
+            AS,
+        )
+        .map_err(|error| error.code())
+    };
+    let endpoint = server(AS, "https://as.example.com/token").unwrap();
+    assert_eq!(
+        server("https://evil.example", "https://as.example.com/token"),
+        Err("issuer_mismatch")
+    );
+    assert_eq!(server(AS, "http://as.example.com/token"), Err("endpoint"));
+
+    for (authentication, last) in [
+        (ClientAuthentication::MutualTls, ""),
+        (
+            ClientAuthentication::Assertion("a.b.c".to_owned()),
+            "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=a.b.c",
+        ),
+        (
+            ClientAuthentication::Secret("s&s".to_owned()),
+            "&client_secret=s%26s",
+        ),
+    ] {
+        assert!(
+            !format!("{authentication:?}").contains("s&s")
+                && !format!("{authentication:?}").contains("a.b.c")
+        );
+        let request = oauth::token_request(&endpoint, "rx", &authentication, "a b", BASE).unwrap();
+        let body = String::from_utf8(request.body().clone()).unwrap();
+        assert_eq!(
+            body,
+            format!(
+                "grant_type=client_credentials&client_id=rx&scope=a+b&resource=https%3A%2F%2Fsignals.example.com%2Fssf{last}"
+            )
+        );
+        assert_eq!(
+            (
+                request.method().as_str(),
+                request.headers()["content-type"].as_bytes()
+            ),
+            ("POST", &b"application/x-www-form-urlencoded"[..])
+        );
+    }
+    let token = json!({"access_token": "t", "token_type": "bearer", "expires_in": 600});
+    let parsed = AccessToken::parse(&reply(200, &token), at(NOW)).unwrap();
+    assert!(!format!("{parsed:?}").contains("Bearer t"));
+    let value = |now| {
+        parsed
+            .credentials(at(now))
+            .and_then(|own| own.authorization())
+            .map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(
+        (value(NOW), value(NOW + 569), value(NOW + 570)),
+        (
+            Some("Bearer t".to_owned()),
+            Some("Bearer t".to_owned()),
+            None
+        )
+    );
+    assert!(
+        parsed.is_short_lived(Duration::from_secs(3600), at(NOW))
+            && !parsed.is_short_lived(Duration::from_secs(60), at(NOW))
+    );
+    for (status, bad) in [
+        (400, token),
+        (200, json!({"access_token": "t"})),
+        (200, json!({"access_token": "t", "token_type": "DPoP"})),
+        (
+            200,
+            json!({"access_token": "t\r\nx: y", "token_type": "Bearer"}),
+        ),
+        (
+            200,
+            json!({"access_token": "t", "token_type": "Bearer", "expires_in": "600"}),
+        ),
+        (
+            200,
+            json!({"access_token": "t", "token_type": "Bearer", "expires_in": -1}),
+        ),
+        (200, json!([])),
+    ] {
+        assert!(
+            AccessToken::parse(&reply(status, &bad), at(NOW)).is_err(),
+            "{bad}"
+        );
+    }
 }

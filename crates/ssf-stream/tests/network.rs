@@ -65,10 +65,20 @@ struct Tls {
 }
 
 fn tls(host: &str, versions: &[&'static rustls::SupportedProtocolVersion]) -> Tls {
+    tls_with(host, versions, |_| {})
+}
+
+fn tls_with(
+    host: &str,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    change: impl FnOnce(&mut rcgen::CertificateParams),
+) -> Tls {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let made = rcgen::generate_simple_self_signed(vec![host.to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let certificate = made.cert.der().clone();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
+    change(&mut params);
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let server = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions)
         .unwrap()
@@ -556,4 +566,48 @@ async fn the_client_follows_nothing_and_reads_no_more_than_it_should() {
         rebound.send(request).await.unwrap_err(),
         Error::AddressRefused
     );
+}
+
+/// Covers: CAEP-INTEROP-2.1-3, CAEP-INTEROP-A1, SET-POLL-3-1, SET-PUSH-3-1
+#[tokio::test]
+async fn nothing_is_sent_to_a_server_whose_certificate_is_wrong() {
+    let expired = |params: &mut rcgen::CertificateParams| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    };
+    let good = |_: &mut rcgen::CertificateParams| {};
+    type Change = fn(&mut rcgen::CertificateParams);
+    for (host, change, trusted, revoked, reached) in [
+        (HOST, good as Change, true, None, true),
+        (HOST, good, true, Some(false), true),
+        (HOST, good, true, Some(true), false),
+        (HOST, good, false, None, false),
+        (HOST, expired, true, None, false),
+        ("other.example.com", good, true, None, false),
+    ] {
+        let hits = Arc::new(AtomicUsize::new(0));
+        let (listener, port) = listen().await;
+        let counted = hits.clone();
+        let router = Router::new().fallback(move || async move {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        let tls = tls_with(host, rustls::ALL_VERSIONS, change);
+        serve(listener, &tls, router);
+        let mut client = match trusted {
+            true => https(&tls),
+            false => https(&tls_with(host, rustls::ALL_VERSIONS, change)),
+        };
+        if let Some(revoked) = revoked {
+            client = client.with_revoked(Arc::new(move |chain| {
+                assert_eq!(chain.len(), 1);
+                revoked
+            }));
+        }
+        let request = discovery::request(&format!("https://{HOST}:{port}")).unwrap();
+        let sent = client.send(request).await;
+        assert_eq!(
+            (sent.is_ok(), hits.load(Ordering::SeqCst)),
+            (reached, usize::from(reached)),
+            "{host} {trusted} {revoked:?}"
+        );
+    }
 }

@@ -80,6 +80,11 @@ fn discovery_asks_the_configured_issuer_and_believes_no_other() {
         legacy.uri(),
         "https://tr.example.com/.well-known/risc-configuration/i"
     );
+    let odd = discovery::legacy_request("https://ssf-configuration.example.com").unwrap();
+    assert_eq!(
+        odd.uri(),
+        "https://ssf-configuration.example.com/.well-known/risc-configuration"
+    );
     assert_eq!(
         discovery::request("http://tr.example.com")
             .unwrap_err()

@@ -4,7 +4,7 @@ use http::header::ACCEPT;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::error::{Error, is_media_type};
-use crate::metadata::{TransmitterMetadata, well_known_url};
+use crate::metadata::{TransmitterMetadata, well_known, well_known_url};
 
 const WHAT: &str = "transmitter metadata";
 
@@ -25,8 +25,7 @@ pub fn request(issuer: &str) -> Result<Request<Vec<u8>>, Error> {
 ///
 /// As [`request`].
 pub fn legacy_request(issuer: &str) -> Result<Request<Vec<u8>>, Error> {
-    let url = well_known_url(issuer)?;
-    get(&url.replacen("/ssf-configuration", "/risc-configuration", 1))
+    get(&well_known(issuer, "risc-configuration")?)
 }
 
 fn get(url: &str) -> Result<Request<Vec<u8>>, Error> {

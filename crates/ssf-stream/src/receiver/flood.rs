@@ -47,7 +47,14 @@ impl KeyRefresh {
 pub struct PeerRate {
     burst: u64,
     per_second: u64,
-    peers: Mutex<HashMap<String, Bucket>>,
+    peers: Mutex<Peers>,
+}
+
+#[derive(Default)]
+struct Peers {
+    buckets: HashMap<String, Bucket>,
+    /// When those who are full again were last forgotten: once in a second at most.
+    swept_at: u64,
 }
 
 /// The most peers that are remembered.
@@ -78,16 +85,22 @@ impl PeerRate {
     pub fn check(&self, peer: &str, now: UnixTime) -> Result<(), Rejection> {
         let now = now.as_secs();
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let peers = &mut *peers;
         let filled = |bucket: &Bucket| {
             let gained = now
                 .saturating_sub(bucket.at)
                 .saturating_mul(self.per_second);
             bucket.left.saturating_add(gained).min(self.burst)
         };
-        if peers.len() >= PEERS && !peers.contains_key(peer) {
-            // Who is full again is as if never seen.
-            peers.retain(|_, bucket| filled(bucket) < self.burst);
-            if peers.len() >= PEERS {
+        if peers.buckets.len() >= PEERS && !peers.buckets.contains_key(peer) {
+            if peers.swept_at < now {
+                peers.swept_at = now;
+                // Who is full again is as if never seen.
+                peers
+                    .buckets
+                    .retain(|_, bucket| filled(bucket) < self.burst);
+            }
+            if peers.buckets.len() >= PEERS {
                 return Err(Rejection::too_many(1));
             }
         }
@@ -95,7 +108,7 @@ impl PeerRate {
             left: self.burst,
             at: now,
         };
-        let bucket = peers.entry(peer.to_owned()).or_insert(fresh);
+        let bucket = peers.buckets.entry(peer.to_owned()).or_insert(fresh);
         *bucket = Bucket {
             left: filled(bucket),
             at: bucket.at.max(now),
