@@ -14,7 +14,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::plane::{BASE, CREDENTIAL, REVOKED, request, settings};
+use common::plane::{self, BASE, CREDENTIAL, REVOKED, request, settings};
 use common::*;
 use http::{Request, Response};
 use jose_x509::jws::ProtectedHeader;
@@ -960,7 +960,7 @@ fn a_receiver_gets_tokens_for_the_scopes_that_the_resource_names() {
         assert_eq!(parse(200, &bad).unwrap_err().code(), code, "{member}");
     }
     // Our own transmitter's are such metadata.
-    let own = common::plane::plane(settings().with_authorization_servers([AS]));
+    let own = plane::plane(settings().with_authorization_servers([AS]));
     let response = own.send("", asked, NOW);
     assert_eq!(
         ResourceMetadata::parse(&response, BASE, &[AS])
