@@ -162,7 +162,7 @@ impl Broker {
                 json!(true),
             ),
         ]);
-        method::advertise(&mut metadata, &Method::ALL);
+        method::advertise(&mut metadata, &Method::SPIFFE);
         Value::Object(metadata)
     }
 
@@ -282,6 +282,7 @@ impl Broker {
     ) -> Result<Response<Vec<u8>>, BrokerError> {
         form.check_repeats(&[])?;
         let client_id = &client.client.client_id;
+        let workload = delegate::workload(client)?;
         let consent = self
             .codes
             .redeem(
@@ -298,12 +299,12 @@ impl Broker {
             resource: consent.request.resource.as_str().to_owned(),
             scopes: consent.request.scopes.clone(),
             details: consent.details,
-            may_act: Party::new(client.spiffe_id.as_str()),
+            may_act: Party::new(workload.as_str()),
         };
         let token = self.access_tokens.issue(&delegated, now)?;
         let event = Event::new("broker", "access_token.issue", Decision::Allowed)
             .user(consent.user)
-            .actors([client.spiffe_id.as_str()])
+            .actors([workload.as_str()])
             .target(&delegated.resource)
             .credential(client.method.name());
         self.parts.audit.append(event, now);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A way to authenticate a client by an SVID.
+/// A way to authenticate a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Method {
@@ -12,11 +12,27 @@ pub enum Method {
     SpiffeWit,
     /// A JWT-SVID as client assertion.
     SpiffeJwt,
+    /// A client attestation with a proof JWT.
+    AttestJwt,
+    /// A client attestation whose proof is the request's DPoP proof.
+    AttestDpop,
+    /// A client assertion by a registered key (RFC 7523).
+    PrivateKeyJwt,
 }
 
 impl Method {
     /// All methods, the strongest first: possession of a key proven by the connection, by a token, and not at all.
-    pub const ALL: [Self; 3] = [Self::SpiffeX509, Self::SpiffeWit, Self::SpiffeJwt];
+    pub const ALL: [Self; 6] = [
+        Self::SpiffeX509,
+        Self::SpiffeWit,
+        Self::AttestDpop,
+        Self::AttestJwt,
+        Self::PrivateKeyJwt,
+        Self::SpiffeJwt,
+    ];
+
+    /// The methods that use SVIDs.
+    pub const SPIFFE: [Self; 3] = [Self::SpiffeX509, Self::SpiffeWit, Self::SpiffeJwt];
 
     /// The value in `token_endpoint_auth_methods_supported`.
     #[must_use]
@@ -25,6 +41,9 @@ impl Method {
             Self::SpiffeWit => "spiffe_wit",
             Self::SpiffeX509 => "spiffe_x509",
             Self::SpiffeJwt => "spiffe_jwt",
+            Self::AttestJwt => "attest_jwt_client_auth",
+            Self::AttestDpop => "attest_jwt_client_auth_dpop",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
@@ -45,13 +64,14 @@ impl Method {
     }
 }
 
-/// Adds what a server with these methods advertises to its metadata (RFC 8414).
+/// Adds what a server with these methods advertises to its metadata (RFC 8414), besides what is there already.
 pub fn advertise(metadata: &mut serde_json::Map<String, Value>, methods: &[Method]) {
-    let names: Value = Method::ALL
-        .into_iter()
-        .filter(|method| methods.contains(method))
-        .map(Method::name)
-        .collect();
+    let enabled = || {
+        Method::ALL
+            .into_iter()
+            .filter(|method| methods.contains(method))
+            .map(Method::name)
+    };
     for (endpoint, member) in [
         ("token_endpoint", "token_endpoint_auth_methods_supported"),
         (
@@ -64,7 +84,16 @@ pub fn advertise(metadata: &mut serde_json::Map<String, Value>, methods: &[Metho
         ),
     ] {
         if endpoint == "token_endpoint" || metadata.contains_key(endpoint) {
-            metadata.insert(member.to_owned(), names.clone());
+            let member = metadata
+                .entry(member)
+                .or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(names) = member {
+                for name in enabled() {
+                    if !names.iter().any(|other| other == name) {
+                        names.push(name.into());
+                    }
+                }
+            }
         }
     }
 }

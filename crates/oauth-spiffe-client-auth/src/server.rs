@@ -1,30 +1,40 @@
 //! The authorization server's side: who is this client?
 
+use std::sync::Arc;
+
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Response};
-use jose_x509::{CryptoProvider, ReplayGuard};
+use jose_x509::dpop::ProofTarget;
+use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
+use jose_x509::jwt::peek_claims;
+use jose_x509::{CryptoProvider, Error as JoseError, KeySet, ReplayGuard, VerifyingKey};
 use pki_types::{CertificateDer, UnixTime};
-use spiffe_bundle::{JwtBundleSource, WitBundleSource, X509BundleSource};
-use spiffe_id::SpiffeId;
+use serde_json::{Map, Value};
+use spiffe_bundle::{Bundle, JwtBundleSource, WitBundleSource, X509BundleSource};
+use spiffe_id::{SpiffeId, TrustDomainRef};
 use svid::jwt::JwtSvidVerifier;
 use svid::wit::WitSvidVerifier;
 use svid::x509::{PeerRole, VerifyOptions};
 
+use crate::assertion::JWT_BEARER;
+use crate::attestation::{
+    self, ATTESTATION_TYPE, AttestationVerifier, AttesterTrust, InstanceBinding, PopMethod,
+};
+use crate::decoy;
 use crate::error::Error;
-use crate::method::Method;
-use crate::pop;
+use crate::metadata::is_identifier;
+use crate::method::{self, Method};
+use crate::pop::{MAX_FIELD, PopVerifier, ProvenKey, field};
 use crate::registry::{ClientRegistry, RegisteredClient};
 
 /// `client_assertion_type` of a JWT-SVID.
 pub const JWT_SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
-/// The field of a WIT-SVID.
-pub const CLIENT_ATTESTATION: &str = "oauth-client-attestation";
-/// The field of its proof.
-pub const CLIENT_ATTESTATION_POP: &str = "oauth-client-attestation-pop";
+pub use crate::attestation::{CLIENT_ATTESTATION, CLIENT_ATTESTATION_POP};
 
 /// A token request, as far as client authentication is concerned.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct TokenRequest<'a> {
     /// The fields of the request.
     pub headers: &'a HeaderMap,
@@ -33,6 +43,8 @@ pub struct TokenRequest<'a> {
     /// The certificate chain of mutual TLS, leaf first, from the TLS layer; empty if there is none.
     /// Never from a field that a client could have written.
     pub peer: &'a [CertificateDer<'a>],
+    /// Method and target, for DPoP proofs.
+    pub target: Option<ProofTarget<'a>>,
 }
 
 impl<'a> TokenRequest<'a> {
@@ -43,39 +55,55 @@ impl<'a> TokenRequest<'a> {
         form: &'a [(String, String)],
         peer: &'a [CertificateDer<'a>],
     ) -> Self {
+        Self::of(&parts.headers, form, peer)
+    }
+
+    /// A request with these fields, form and TLS peer.
+    #[must_use]
+    pub fn of(
+        headers: &'a HeaderMap,
+        form: &'a [(String, String)],
+        peer: &'a [CertificateDer<'a>],
+    ) -> Self {
         Self {
-            headers: &parts.headers,
+            headers,
             form,
             peer,
+            target: None,
         }
     }
 
-    fn parameter(&self, name: &'static str) -> Result<Option<&'a str>, Error> {
-        let mut values = self.form.iter().filter(|(other, _)| other == name);
-        let value = values.next().map(|(_, value)| value.as_str());
-        match values.next() {
-            Some(_) => Err(Error::Malformed { name }),
-            None => Ok(value.filter(|value| !value.is_empty())),
-        }
+    /// The method and target of the request, for servers that verify DPoP proofs.
+    #[must_use]
+    pub fn with_target(mut self, target: ProofTarget<'a>) -> Self {
+        self.target = Some(target);
+        self
     }
 
-    fn field(&self, name: &'static str) -> Result<Option<&'a str>, Error> {
-        let mut values = self.headers.get_all(name).iter();
-        let value = values
-            .next()
-            .map(|value| value.to_str().map_err(|_| Error::Malformed { name }))
-            .transpose()?;
-        if values.next().is_some() || value.is_some_and(|value| value.contains(',')) {
-            return Err(Error::Malformed { name });
-        }
-        Ok(value)
+    pub(crate) fn parameter(&self, name: &'static str) -> Result<Option<&'a str>, Error> {
+        parameter(self.form, name)
+    }
+}
+
+/// The value of a parameter, which occurs once; an empty one is none.
+pub(crate) fn parameter<'a>(
+    form: &'a [(String, String)],
+    name: &'static str,
+) -> Result<Option<&'a str>, Error> {
+    let mut values = form.iter().filter(|(other, _)| other == name);
+    let value = values.next().map(|(_, value)| value.as_str());
+    match values.next() {
+        Some(_) => Err(Error::Malformed { name }),
+        None => Ok(value.filter(|value| !value.is_empty())),
     }
 }
 
 /// What was presented, not verified.
 enum Presented<'a> {
     Jwt(&'a str),
-    Wit(&'a str, &'a str),
+    Assertion(&'a str),
+    Wit(&'a str),
+    Attestation(&'a str),
     X509,
 }
 
@@ -85,24 +113,40 @@ enum Presented<'a> {
 pub struct AuthenticatedClient {
     /// The registration that fits.
     pub client: RegisteredClient,
-    /// The workload.
-    pub spiffe_id: SpiffeId,
+    /// The workload, for the methods of SVIDs.
+    pub spiffe_id: Option<SpiffeId>,
     /// How it authenticated.
     pub method: Method,
     /// When the credential ends, in seconds since the epoch.
     pub expires: u64,
     /// SHA-256 of the leaf certificate, to bind tokens to (RFC 8705), for [`Method::SpiffeX509`].
     pub certificate_thumbprint: Option<[u8; 32]>,
+    /// The proof of possession, for WIT-SVIDs and attestations.
+    pub proof: Option<Arc<ProvenKey>>,
 }
 
-/// Authenticates clients by their SVIDs. `B` finds bundles by trust domain.
-#[derive(Clone, Debug)]
+impl AuthenticatedClient {
+    /// The key that codes and refresh tokens of this request have to be bound to, for WIT-SVIDs and attestations.
+    #[must_use]
+    pub fn binding(&self) -> Option<InstanceBinding> {
+        self.proof
+            .as_ref()
+            .map(|proof| InstanceBinding::new(proof.jkt()))
+    }
+}
+
+/// Authenticates clients by all methods that are enabled. `B` finds bundles by trust domain.
+#[derive(Clone)]
 pub struct ClientAuthenticator<B> {
     issuer: String,
     bundles: B,
     provider: CryptoProvider,
     methods: Vec<Method>,
     max_jwt_lifetime: u64,
+    proofs: PopVerifier,
+    attestations: Option<(AttestationVerifier, Arc<dyn AttesterTrust>)>,
+    client_bundles: bool,
+    decoy: Option<VerifyingKey>,
 }
 
 /// No WPT is verified here: the proof of a client is one towards the issuer identifier.
@@ -111,33 +155,114 @@ const NO_AUTHORITY: &str = "https://client-authentication.invalid";
 const MAX_JWT_LIFETIME: u64 = 3600;
 
 impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticator<B> {
-    /// An authenticator for the server with this issuer identifier, with all three methods.
+    /// An authenticator for the server with this issuer identifier, with the three methods of SVIDs.
     #[must_use]
     pub fn new(issuer: impl Into<String>, bundles: B, provider: CryptoProvider) -> Self {
+        let issuer = issuer.into();
         Self {
-            issuer: issuer.into(),
+            proofs: PopVerifier::new(issuer.clone()),
+            issuer,
             bundles,
             provider,
-            methods: Method::ALL.to_vec(),
+            methods: Method::SPIFFE.to_vec(),
             max_jwt_lifetime: MAX_JWT_LIFETIME,
+            attestations: None,
+            client_bundles: false,
+            decoy: None,
         }
     }
 
-    /// Enables these methods only.
+    /// Enables these methods of SVIDs only.
     #[must_use]
     pub fn with_methods(mut self, methods: &[Method]) -> Self {
-        self.methods = methods.to_vec();
+        self.methods
+            .retain(|method| !Method::SPIFFE.contains(method));
+        let spiffe = |method: &&Method| Method::SPIFFE.contains(*method);
+        self.methods.extend(methods.iter().filter(spiffe));
         self
     }
 
-    /// Authenticates the client of a token request.
-    ///
-    /// A certificate of mutual TLS counts as the method `spiffe_x509` only if the request presents nothing
-    /// else: workloads use mutual TLS as transport too.
+    /// Changes the rules for the proofs of WIT-SVIDs and attestations, such as
+    /// `|proofs| Ok(proofs.with_challenges(source))`. With DPoP in combined mode a WIT-SVID may be proven that way too.
     ///
     /// # Errors
     ///
-    /// [`Error`]; [`Error::to_response`] is what the client may see of it.
+    /// What `change` says.
+    pub fn with_proofs(
+        mut self,
+        change: impl FnOnce(PopVerifier) -> Result<PopVerifier, Error>,
+    ) -> Result<Self, Error> {
+        self.proofs = change(self.proofs)?;
+        Ok(self)
+    }
+
+    /// Also authenticates clients by attestations of these attesters.
+    #[must_use]
+    pub fn with_attestations(
+        mut self,
+        attestations: AttestationVerifier,
+        trust: Arc<dyn AttesterTrust>,
+    ) -> Self {
+        self.attestations = Some((attestations, trust));
+        self
+    }
+
+    /// Also authenticates clients by assertions with registered keys (RFC 7523).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Metadata`] without an issuer identifier: an `https` URL without query and fragment.
+    pub fn with_assertions(mut self) -> Result<Self, Error> {
+        if !is_identifier(&self.issuer) {
+            return Err(Error::Metadata { member: "issuer" });
+        }
+        self.decoy = Some(decoy::key(&self.provider)?);
+        Ok(self)
+    }
+
+    /// Believes the bundle that a client's own `spiffe_bundle_endpoint` gave ([`RegisteredClient::bundle`]), for this
+    /// client alone, and only in trust domains that are not configured. A request has to name the client then.
+    /// Whoever can register a client can thereby name workloads of such a domain, which is why this is off by default.
+    #[must_use]
+    pub fn with_client_bundles(mut self) -> Self {
+        self.client_bundles = true;
+        self
+    }
+
+    /// The rules for proofs, for their challenges in responses.
+    #[must_use]
+    pub fn proofs(&self) -> &PopVerifier {
+        &self.proofs
+    }
+
+    /// Adds what this server advertises to its metadata.
+    pub fn advertise(&self, metadata: &mut Map<String, Value>, challenge_endpoint: Option<&str>) {
+        let mut methods = self.methods.clone();
+        if self.decoy.is_some() {
+            methods.push(Method::PrivateKeyJwt);
+        }
+        method::advertise(metadata, &methods);
+        if let Some((attestations, _)) = &self.attestations {
+            attestation::advertise(metadata, attestations, &self.proofs, challenge_endpoint);
+        } else if self.methods.contains(&Method::SpiffeWit) {
+            attestation::advertise_proofs(metadata, &self.proofs, challenge_endpoint);
+            let tokens = jose_x509::Algorithm::ALL
+                .into_iter()
+                .filter(|algorithm| jose_x509::Algorithms::ELLIPTIC.contains(*algorithm));
+            let names = tokens.map(jose_x509::Algorithm::name).collect();
+            let member = "client_attestation_signing_alg_values_supported";
+            metadata.insert(member.to_owned(), names);
+        }
+    }
+
+    /// Authenticates the client of a token request, by the one method that it presents.
+    ///
+    /// A certificate of mutual TLS counts as the method `spiffe_x509` only if the request presents nothing
+    /// else: workloads use mutual TLS as transport too. A JWT-SVID may be used again, proofs and assertions may not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; [`refuse`](Self::refuse) makes what the client may see of it.
     pub fn authenticate(
         &self,
         request: &TokenRequest<'_>,
@@ -147,24 +272,79 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
     ) -> Result<AuthenticatedClient, Error> {
         let presented = self.presented(request)?;
         let client_id = request.parameter("client_id")?;
-        let (spiffe_id, method, expires, certificate_thumbprint) = match presented {
+        let bundles = Bundles {
+            configured: &self.bundles,
+            own: client_id
+                .filter(|_| self.client_bundles)
+                .and_then(|client_id| clients.by_client_id(client_id)?.bundle),
+        };
+        let authenticated = |client, spiffe_id, method, expires| AuthenticatedClient {
+            client,
+            spiffe_id,
+            method,
+            expires,
+            certificate_thumbprint: None,
+            proof: None,
+        };
+        match presented {
             Presented::Jwt(assertion) => {
-                let (id, expires) = self.jwt_svid(assertion, now)?;
-                (id, Method::SpiffeJwt, expires, None)
+                let (id, expires) = self.jwt_svid(assertion, &bundles, now)?;
+                let method = Method::SpiffeJwt;
+                let client = registration(clients, &id, client_id, method)?;
+                Ok(authenticated(client, Some(id), method, expires))
             }
-            Presented::Wit(wit, proof) => {
+            Presented::Wit(wit) => {
                 let verifier = WitSvidVerifier::new(NO_AUTHORITY).map_err(Error::WitSvid)?;
                 let verified = verifier
-                    .verify_wit(wit, &self.bundles, now)
+                    .verify_wit(wit, &bundles, now)
                     .map_err(Error::WitSvid)?;
-                pop::verify(proof, verified.wit(), &self.issuer, replay, now)?;
-                let expires = verified.wit().jwt().expires().unwrap_or_default();
-                (
-                    verified.unproven_spiffe_id().clone(),
-                    Method::SpiffeWit,
-                    expires,
-                    None,
-                )
+                let id = verified.unproven_spiffe_id().clone();
+                let wit = verified.wit();
+                let proof = self.proofs.check_by(
+                    request.headers,
+                    wit.proof_key(),
+                    Some(wit.proof_algorithm()),
+                    request.target.as_ref(),
+                    now,
+                )?;
+                let method = Method::SpiffeWit;
+                let client = registration(clients, &id, client_id, method)?;
+                let proof = Some(Arc::new(proof.spend(replay, now)?));
+                let expires = wit.jwt().expires().unwrap_or_default();
+                Ok(AuthenticatedClient {
+                    proof,
+                    ..authenticated(client, Some(id), method, expires)
+                })
+            }
+            Presented::Attestation(token) => {
+                let (attestations, trust) = self.attestations.as_ref().ok_or(Error::NoMethod)?;
+                let attestation = attestations.verify(token, &**trust, now)?;
+                let name = attestation.unproven_client_id();
+                if client_id.is_some_and(|client_id| client_id != name) {
+                    return Err(Error::ClientIdMismatch);
+                }
+                let key = attestation.instance_key();
+                let target = request.target.as_ref();
+                let proof = self.proofs.check(request.headers, key, target, now)?;
+                let method = match proof.method() {
+                    PopMethod::DpopCombined => Method::AttestDpop,
+                    _ => Method::AttestJwt,
+                };
+                let client = clients
+                    .by_client_id(name)
+                    .filter(|client| client.methods.contains(&method))
+                    .ok_or(Error::UnknownClient)?;
+                let proof = Some(Arc::new(proof.spend(replay, now)?));
+                let expires = attestation.jwt().expires().unwrap_or_default();
+                Ok(AuthenticatedClient {
+                    proof,
+                    ..authenticated(client, None, method, expires)
+                })
+            }
+            Presented::Assertion(assertion) => {
+                let (client, expires) =
+                    self.assertion(assertion, client_id, clients, &replay, now)?;
+                Ok(authenticated(client, None, Method::PrivateKeyJwt, expires))
             }
             Presented::X509 => {
                 let options = VerifyOptions::new(PeerRole::Client);
@@ -178,80 +358,90 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
                 if client_id != Some(id.as_str()) {
                     return Err(Error::UnknownClient);
                 }
-                let thumbprint = request.peer.first().map(|leaf| self.provider.sha256(leaf));
-                (
-                    id,
-                    Method::SpiffeX509,
-                    identity.not_after().as_secs(),
-                    thumbprint,
-                )
+                let method = Method::SpiffeX509;
+                let client = registration(clients, &id, client_id, method)?;
+                Ok(AuthenticatedClient {
+                    certificate_thumbprint: request
+                        .peer
+                        .first()
+                        .map(|leaf| self.provider.sha256(leaf)),
+                    ..authenticated(client, Some(id), method, identity.not_after().as_secs())
+                })
             }
-        };
-        let client = registration(clients, &spiffe_id, client_id, method)?;
-        Ok(AuthenticatedClient {
-            client,
-            spiffe_id,
-            method,
-            expires,
-            certificate_thumbprint,
-        })
+        }
     }
 
-    /// Whether a refusal has to be answered with `WWW-Authenticate`, and the whole response.
+    /// The whole response to a request that was refused, with a fresh challenge where the error demands one.
     #[must_use]
-    pub fn refuse(&self, request: &TokenRequest<'_>, error: &Error) -> Response<Vec<u8>> {
-        error.to_response(request.headers.contains_key(AUTHORIZATION))
+    pub fn refuse(
+        &self,
+        request: &TokenRequest<'_>,
+        error: &Error,
+        now: UnixTime,
+    ) -> Response<Vec<u8>> {
+        let used_authorization = request.headers.contains_key(AUTHORIZATION);
+        self.proofs.refuse(error, used_authorization, now)
     }
 
     fn presented<'a>(&self, request: &TokenRequest<'a>) -> Result<Presented<'a>, Error> {
         let assertion = request.parameter("client_assertion")?;
         let assertion_type = request.parameter("client_assertion_type")?;
-        let wit = request.field(CLIENT_ATTESTATION)?;
-        let proof = request.field(CLIENT_ATTESTATION_POP)?;
+        let token = field(request.headers, CLIENT_ATTESTATION)?;
+        let proof = field(request.headers, CLIENT_ATTESTATION_POP)?;
         let secret = request.parameter("client_secret")?.is_some()
             || request.headers.contains_key(AUTHORIZATION);
-        let by_jwt = assertion.is_some() || assertion_type.is_some();
-        let by_wit = wit.is_some() || proof.is_some();
-        if secret && (by_jwt || by_wit || !request.peer.is_empty()) || (by_jwt && by_wit) {
+        let by_assertion = assertion.is_some() || assertion_type.is_some();
+        let by_token = token.is_some() || proof.is_some();
+        if secret && (by_assertion || by_token || !request.peer.is_empty())
+            || (by_assertion && by_token)
+        {
             return Err(Error::SeveralMethods);
         }
-        let (presented, method) = if by_jwt {
-            let assertion = assertion.ok_or(Error::Malformed {
-                name: "client_assertion",
-            })?;
-            if assertion_type.ok_or(Error::Malformed {
-                name: "client_assertion_type",
-            })? != JWT_SPIFFE
-            {
-                return Err(Error::AssertionType);
+        let (presented, enabled) = if by_assertion {
+            let name = "client_assertion";
+            let assertion = assertion.ok_or(Error::Malformed { name })?;
+            let name = "client_assertion_type";
+            match assertion_type.ok_or(Error::Malformed { name })? {
+                JWT_SPIFFE => (
+                    Presented::Jwt(assertion),
+                    self.methods.contains(&Method::SpiffeJwt),
+                ),
+                JWT_BEARER if self.decoy.is_some() => (Presented::Assertion(assertion), true),
+                _ => return Err(Error::AssertionType),
             }
-            (Presented::Jwt(assertion), Method::SpiffeJwt)
-        } else if by_wit {
-            let wit = wit.ok_or(Error::Malformed {
-                name: CLIENT_ATTESTATION,
-            })?;
-            let proof = proof.ok_or(Error::Malformed {
-                name: CLIENT_ATTESTATION_POP,
-            })?;
-            (Presented::Wit(wit, proof), Method::SpiffeWit)
+        } else if by_token {
+            let name = CLIENT_ATTESTATION;
+            let token = token.ok_or(Error::Malformed { name })?;
+            match token_type(token)? {
+                Token::Wit => (
+                    Presented::Wit(token),
+                    self.methods.contains(&Method::SpiffeWit),
+                ),
+                Token::Attestation => (Presented::Attestation(token), self.attestations.is_some()),
+            }
         } else if !request.peer.is_empty() {
-            (Presented::X509, Method::SpiffeX509)
+            (Presented::X509, self.methods.contains(&Method::SpiffeX509))
         } else {
             return Err(Error::NoMethod);
         };
-        if self.methods.contains(&method) {
+        if enabled {
             Ok(presented)
         } else {
             Err(Error::NoMethod)
         }
     }
 
-    fn jwt_svid(&self, assertion: &str, now: UnixTime) -> Result<(SpiffeId, u64), Error> {
+    fn jwt_svid(
+        &self,
+        assertion: &str,
+        bundles: &Bundles<'_, B>,
+        now: UnixTime,
+    ) -> Result<(SpiffeId, u64), Error> {
         let verifier = JwtSvidVerifier::new(self.issuer.clone())
             .map_err(Error::JwtSvid)?
             .requiring_single_audience();
         let svid = verifier
-            .verify(assertion, &self.bundles, now)
+            .verify(assertion, bundles, now)
             .map_err(Error::JwtSvid)?;
         let expires = svid.expires().as_secs();
         if expires > now.as_secs().saturating_add(self.max_jwt_lifetime) {
@@ -260,6 +450,107 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
             });
         }
         Ok((svid.spiffe_id().clone(), expires))
+    }
+
+    fn assertion(
+        &self,
+        assertion: &str,
+        client_id: Option<&str>,
+        clients: &(impl ClientRegistry + ?Sized),
+        replay: &dyn ReplayGuard,
+        now: UnixTime,
+    ) -> Result<(RegisteredClient, u64), Error> {
+        let jws = UnverifiedJws::parse(assertion).map_err(Error::Assertion)?;
+        let claims = peek_claims(&jws).map_err(Error::Assertion)?;
+        let missing = |claim| Error::Assertion(JoseError::MissingClaim { claim });
+        let issuer = claims.unverified_issuer.ok_or(missing("iss"))?;
+        let subject = claims.unverified_subject.ok_or(missing("sub"))?;
+        let found = clients
+            .by_assertion(&issuer, &subject)
+            .filter(|client| client.methods.contains(&Method::PrivateKeyJwt))
+            .filter(|client| client_id.is_none_or(|client_id| client_id == client.client_id));
+        let registered = found
+            .as_ref()
+            .and_then(|client| Some((client, client.assertion_keys.as_ref()?)));
+        let Some((client, keys)) = registered else {
+            // As much work as for a client that there is.
+            decoy::verify(self.decoy.as_ref(), &jws);
+            return Err(Error::UnknownClient);
+        };
+        let jwt = keys.verify(
+            assertion,
+            &client.client_id,
+            &self.issuer,
+            Some(replay),
+            now,
+        )?;
+        let expires = jwt.expires().unwrap_or_default();
+        Ok((client.clone(), expires))
+    }
+}
+
+impl<B> std::fmt::Debug for ClientAuthenticator<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientAuthenticator")
+            .field("issuer", &self.issuer)
+            .field("methods", &self.methods)
+            .finish_non_exhaustive()
+    }
+}
+
+enum Token {
+    Wit,
+    Attestation,
+}
+
+/// `typ` decides which rules a token is under: those of attestations, or of SPIFFE's profile of them.
+fn token_type(token: &str) -> Result<Token, Error> {
+    let mut rules = HeaderRules::default();
+    rules.allow_x5c = true;
+    let limits = Limits::new(2 * MAX_FIELD, MAX_FIELD).map_err(Error::Attestation)?;
+    let jws = UnverifiedJws::parse_with(token, &rules, &limits).map_err(Error::Attestation)?;
+    let header = jws.unverified_header();
+    if header.is_type("wit+jwt") {
+        Ok(Token::Wit)
+    } else if header.is_type(ATTESTATION_TYPE) {
+        Ok(Token::Attestation)
+    } else {
+        Err(Error::Attestation(JoseError::WrongType))
+    }
+}
+
+/// The configured bundles, and behind them the one that this client brought.
+struct Bundles<'a, B> {
+    configured: &'a B,
+    own: Option<Arc<Bundle>>,
+}
+
+impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> Bundles<'_, B> {
+    /// The client's own, unless the trust domain is configured in whatever way.
+    fn own(&self, trust_domain: TrustDomainRef<'_>) -> Option<&Arc<Bundle>> {
+        let configured = self.configured;
+        let known = configured.x509_authorities(trust_domain).is_some()
+            || configured.jwt_authorities(trust_domain).is_some()
+            || configured.wit_authorities(trust_domain).is_some();
+        self.own.as_ref().filter(|_| !known)
+    }
+}
+
+impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> JwtBundleSource for Bundles<'_, B> {
+    fn jwt_authorities(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<KeySet>> {
+        match self.own(trust_domain) {
+            Some(bundle) => bundle.jwt_authorities(trust_domain),
+            None => self.configured.jwt_authorities(trust_domain),
+        }
+    }
+}
+
+impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> WitBundleSource for Bundles<'_, B> {
+    fn wit_authorities(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<KeySet>> {
+        match self.own(trust_domain) {
+            Some(bundle) => bundle.wit_authorities(trust_domain),
+            None => self.configured.wit_authorities(trust_domain),
+        }
     }
 }
 

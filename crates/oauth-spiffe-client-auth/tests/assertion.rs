@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{AGENT, ISSUER, NOW, PROVIDER, at, code, key, sign};
 use jose_x509::jws::ProtectedHeader;
 use jose_x509::{Algorithm, KeySet, MemoryReplayGuard, SigningKey, jwt};
-use oauth_spiffe_client_auth::Error;
 use oauth_spiffe_client_auth::assertion::{
     CLIENT_ASSERTION_TYPE, sign_client_assertion, verify_client_assertion,
 };
+use oauth_spiffe_client_auth::{Error, Method, ServerMetadata};
 use serde_json::{Value, json};
 
 const CLIENT: &str = "https://agents.example/client";
@@ -37,6 +37,11 @@ fn keys(list: &[&SigningKey]) -> KeySet {
     .unwrap()
 }
 
+fn server() -> ServerMetadata {
+    let methods = [Method::PrivateKeyJwt];
+    ServerMetadata::configured(ISSUER, "https://as.example.com/token", &methods).unwrap()
+}
+
 fn verify(assertion: &str, keys: &KeySet) -> Result<(), Error> {
     verify_client_assertion(assertion, CLIENT, ISSUER, keys, None, at(NOW)).map(drop)
 }
@@ -47,7 +52,7 @@ fn verify(assertion: &str, keys: &KeySet) -> Result<(), Error> {
 fn what_is_signed_verifies_once() {
     let key = key("k");
     let (keys, replay) = (keys(&[&key]), MemoryReplayGuard::new(10));
-    let assertion = sign_client_assertion(&key, &PROVIDER, CLIENT, ISSUER, at(NOW)).unwrap();
+    let assertion = sign_client_assertion(&key, &PROVIDER, CLIENT, &server(), at(NOW)).unwrap();
     let verify =
         |now| verify_client_assertion(&assertion, CLIENT, ISSUER, &keys, Some(&replay), at(now));
     let jwt = verify(NOW).unwrap();
@@ -58,7 +63,7 @@ fn what_is_signed_verifies_once() {
     // As long as it could be accepted, it is remembered.
     assert_eq!(code(verify(NOW + 89)), "replayed");
     assert_eq!(code(verify(NOW + 90)), "expired");
-    let again = sign_client_assertion(&key, &PROVIDER, CLIENT, ISSUER, at(NOW)).unwrap();
+    let again = sign_client_assertion(&key, &PROVIDER, CLIENT, &server(), at(NOW)).unwrap();
     assert_ne!(again, assertion);
     // The guard takes no assertion without `jti`.
     let mut nameless = claims();

@@ -42,7 +42,7 @@ fn jwt_svid_authenticates() {
     for _ in 0..2 {
         let client = server.at(&HeaderMap::new(), &form, &[], NOW).unwrap();
         assert_eq!(client.client.client_id, CLIENT);
-        assert_eq!(client.spiffe_id, id(AGENT));
+        assert_eq!(client.spiffe_id, Some(id(AGENT)));
         assert_eq!(client.method, Method::SpiffeJwt);
         assert_eq!(client.expires, NOW + 300);
         assert_eq!(client.certificate_thumbprint, None);

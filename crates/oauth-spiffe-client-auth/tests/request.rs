@@ -33,7 +33,7 @@ fn one_method_a_request() {
     let claims =
         json!({"sub": AGENT, "exp": NOW + 60, "cnf": {"jwk": workload.public_jwk().to_value()}});
     let wit = sign(&domain.wit, "wit+jwt", &claims);
-    let proof = pop::sign(&workload, &PROVIDER, ISSUER, at(NOW)).unwrap();
+    let proof = pop::sign(&workload, &PROVIDER, ISSUER, None, at(NOW)).unwrap();
     let wit_fields = headers(&[(CLIENT_ATTESTATION, &wit), (CLIENT_ATTESTATION_POP, &proof)]);
     let basic = headers(&[("authorization", "Basic YWdlbnRzOnNlY3JldA==")]);
     let with_secret = |pairs: &[(String, String)]| {
@@ -78,7 +78,7 @@ fn disabled_methods_do_not_authenticate() {
     let server = Server::new(&[&domain]);
     let jwt = jwt_form(&sign(&domain.jwt, "JWT", &svid_claims()));
     let (own, tls) = (form(&[("client_id", AGENT)]), [domain.leaf(AGENT)]);
-    for enabled in Method::ALL {
+    for enabled in Method::SPIFFE {
         let authenticator = ClientAuthenticator::new(ISSUER, server.bundles.clone(), PROVIDER)
             .with_methods(&[enabled]);
         for (method, form, peer) in [
@@ -86,11 +86,7 @@ fn disabled_methods_do_not_authenticate() {
             (Method::SpiffeX509, &own, &tls[..]),
         ] {
             let none = HeaderMap::new();
-            let request = TokenRequest {
-                headers: &none,
-                form,
-                peer,
-            };
+            let request = TokenRequest::of(&none, form, peer);
             let expected = if method == enabled {
                 "valid"
             } else {
@@ -135,16 +131,12 @@ fn refusals_tell_nothing() {
             (HeaderMap::new(), false),
             (headers(&[("authorization", "Basic eDp5")]), true),
         ] {
-            let request = TokenRequest {
-                headers: &headers,
-                form,
-                peer: &[],
-            };
+            let request = TokenRequest::of(&headers, form, &[]);
             let error = server
                 .authenticator
                 .authenticate(&request, &server.clients, &server.replay, at(NOW))
                 .unwrap_err();
-            let response = server.authenticator.refuse(&request, &error);
+            let response = server.authenticator.refuse(&request, &error, at(NOW));
             assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{error}");
             assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
             let challenge = response.headers().get(header::WWW_AUTHENTICATE);
@@ -160,13 +152,9 @@ fn refusals_tell_nothing() {
 
     let half = form(&[("client_assertion", "x")]);
     let none = HeaderMap::new();
-    let request = TokenRequest {
-        headers: &none,
-        form: &half,
-        peer: &[],
-    };
+    let request = TokenRequest::of(&none, &half, &[]);
     let error = server.at(&none, &half, &[], NOW).unwrap_err();
-    let response = server.authenticator.refuse(&request, &error);
+    let response = server.authenticator.refuse(&request, &error, at(NOW));
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let body: Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(body["error"], "invalid_request");
@@ -217,7 +205,7 @@ fn metadata_and_choice() {
         7
     ]);
     let choose = |supported: &Value, available: &[Method]| Method::choose(supported, available);
-    assert_eq!(choose(&all, &Method::ALL), Ok(Method::SpiffeX509));
+    assert_eq!(choose(&all, &Method::SPIFFE), Ok(Method::SpiffeX509));
     assert_eq!(
         choose(&all, &[Method::SpiffeJwt, Method::SpiffeWit]),
         Ok(Method::SpiffeWit)
@@ -234,7 +222,7 @@ fn metadata_and_choice() {
         json!("spiffe_jwt"),
     ] {
         assert_eq!(
-            choose(&stripped, &Method::ALL),
+            choose(&stripped, &Method::SPIFFE),
             Err(Error::NoCommonMethod),
             "{stripped}"
         );

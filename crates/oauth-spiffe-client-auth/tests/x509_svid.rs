@@ -42,7 +42,10 @@ fn client_id_is_the_spiffe_id() {
         (found.method, &*found.client.client_id),
         (Method::SpiffeX509, "agents")
     );
-    assert_eq!((found.spiffe_id, found.expires), (id(AGENT), NOW + 3600));
+    assert_eq!(
+        (found.spiffe_id, found.expires),
+        (Some(id(AGENT)), NOW + 3600)
+    );
     assert_eq!(
         found.certificate_thumbprint,
         Some(PROVIDER.sha256(&chain[0]))

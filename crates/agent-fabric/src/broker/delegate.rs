@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Response;
 use oauth_spiffe_client_auth::AuthenticatedClient;
 use pki_types::UnixTime;
-use spiffe_id::SpiffeIdRef;
+use spiffe_id::{SpiffeId, SpiffeIdRef};
 use token_exchange::{
     Authority, Error as ExchangeError, ExchangePolicy, Form, Party, PartyKind,
     TokenExchangeResponse, TokenType, TokenUse, VerifiedActor, VerifiedSubject,
@@ -64,7 +64,7 @@ impl Broker {
         client: &AuthenticatedClient,
         now: UnixTime,
     ) -> Result<IssuedTxnToken, BrokerError> {
-        let gateway = client.spiffe_id.as_str();
+        let gateway = workload(client)?.as_str();
         if !self.parts.gateways.iter().any(|one| one == gateway) {
             return Err(BrokerError::NotAGateway);
         }
@@ -147,7 +147,7 @@ impl Broker {
             &self.txn_token_keys,
             now,
         )?;
-        let current = client.spiffe_id.as_str();
+        let current = workload(client)?.as_str();
         if token
             .actor()
             .is_none_or(|actor| actor.party().subject() != current)
@@ -166,9 +166,7 @@ impl Broker {
         let next = SpiffeIdRef::parse(&next).map_err(|_| ExchangeError::InvalidParameter {
             name: "request_details",
         })?;
-        self.parts
-            .registry
-            .active_agent((&client.spiffe_id).into())?;
+        self.parts.registry.active_agent(workload(client)?.into())?;
         let active = self.parts.registry.active_agent(next)?;
         self.parts
             .registry
@@ -223,4 +221,13 @@ fn limits(details: &Context, class: &str) -> AgenticContext {
     context.intent = text("intent");
     context.allowed_actions = Some(text("tool").into_iter().collect());
     context
+}
+
+/// The workload that a client is. Only methods of SVIDs are enabled, so there is one.
+pub(super) fn workload(client: &AuthenticatedClient) -> Result<&SpiffeId, BrokerError> {
+    let no_workload = oauth_spiffe_client_auth::Error::NoMethod;
+    client
+        .spiffe_id
+        .as_ref()
+        .ok_or_else(|| BrokerError::Client(Box::new(no_workload)))
 }

@@ -145,11 +145,7 @@ impl Server {
         peer: &[CertificateDer<'_>],
         now: u64,
     ) -> Result<AuthenticatedClient, Error> {
-        let request = TokenRequest {
-            headers,
-            form,
-            peer,
-        };
+        let request = TokenRequest::of(headers, form, peer);
         self.authenticator
             .authenticate(&request, &self.clients, &self.replay, at(now))
     }
