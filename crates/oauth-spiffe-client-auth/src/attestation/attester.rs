@@ -116,9 +116,12 @@ pub(super) fn find(
     provider: &CryptoProvider,
     now: UnixTime,
 ) -> Result<(Arc<str>, AttesterKeys), JoseError> {
+    let by_certificate = header.certificates()?.is_some();
     let mut refusal = JoseError::UnknownKey;
     let mut found = None;
-    for attester in attesters {
+    // A token that names its key by a certificate alone means none of the configured keys.
+    let named = header.kid().is_some() || !by_certificate;
+    for attester in attesters.iter().filter(|_| named) {
         match attester.keys.candidates(header) {
             Ok(_) if found.is_some() => return Err(JoseError::AmbiguousKey),
             Ok(_) => found = Some(attester),
@@ -130,7 +133,7 @@ pub(super) fn find(
         let keys = AttesterKeys::Set(Arc::clone(&attester.keys));
         return Ok((Arc::clone(&attester.name), keys));
     }
-    if header.certificates()?.is_none() {
+    if !by_certificate {
         return Err(refusal);
     }
     refusal = JoseError::HeaderKeyMaterial { name: "x5c" };
