@@ -548,6 +548,7 @@ fn spiffe_ids_match_whole_segments() {
 /// Every URL of the document is listed, so that none escapes the guard.
 ///
 /// Covers: CIMD-A5
+/// Covers: OAUTH-SPIFFE-A11
 #[test]
 fn urls_inside_are_listed_and_guarded() {
     let client = parse(

@@ -17,7 +17,7 @@
 //! // The server takes it.
 //! let request = GrantRequest::from_form(&form)?;
 //! let issuers = [GrantIssuer::new("https://sts.example", keys)];
-//! let validator = GrantValidator::new("https://as.example.com")?;
+//! let validator = GrantValidator::new("https://as.example.com", "https://as.example.com/token")?;
 //! let grant = validator.validate(&request, &issuers[..], &MemoryReplayGuard::new(1000), now)?;
 //! assert_eq!((grant.issuer(), grant.subject()), ("https://sts.example", "user-7"));
 //! assert_eq!(grant.scope(["orders.read", "orders.write"])?, ["orders.read"]);
@@ -235,29 +235,34 @@ pub struct GrantValidator {
 }
 
 impl GrantValidator {
-    /// A validator for the server with this issuer identifier. An assertion is for the server alone, ends within an
-    /// hour, and comes from a client that has authenticated.
+    /// A validator for the server with this issuer identifier and this token endpoint, either of which an assertion may
+    /// have as its sole audience. It ends within an hour, and comes from a client that has authenticated.
     ///
     /// # Errors
     ///
-    /// [`Error::Metadata`] for anything but an `https` URL without query and fragment.
-    pub fn new(issuer: impl Into<String>) -> Result<Self, Error> {
-        let issuer = issuer.into();
-        if !is_identifier(&issuer) {
-            return Err(Error::Metadata { member: "issuer" });
+    /// [`Error::Metadata`] for anything but `https` URLs without query and fragment.
+    pub fn new(
+        issuer: impl Into<String>,
+        token_endpoint: impl Into<String>,
+    ) -> Result<Self, Error> {
+        let (issuer, token_endpoint) = (issuer.into(), token_endpoint.into());
+        for (member, url) in [("issuer", &issuer), ("token_endpoint", &token_endpoint)] {
+            if !is_identifier(url) {
+                return Err(Error::Metadata { member });
+            }
         }
         Ok(Self {
-            audiences: vec![issuer],
+            audiences: vec![issuer, token_endpoint],
             several_audiences: false,
             max_lifetime: MAX_LIFETIME,
             unauthenticated_clients: false,
         })
     }
 
-    /// Also takes assertions for the token endpoint's URL, which RFC 7523 leaves to the issuers.
+    /// Takes no assertions for the token endpoint's URL.
     #[must_use]
-    pub fn with_token_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.audiences.push(url.into());
+    pub fn with_issuer_only(mut self) -> Self {
+        self.audiences.truncate(1);
         self
     }
 

@@ -153,6 +153,7 @@ fn document_faults() {
 
 /// Covers: SPIFFE-BUNDLE-4.1-2, SPIFFE-BUNDLE-4.1-3, SPIFFE-BUNDLE-4.1.1-3, SPIFFE-BUNDLE-4.1.1-4
 /// Covers: SPIFFE-BUNDLE-4.1.2-3, SPIFFE-BUNDLE-A5
+/// Covers: OAUTH-SPIFFE-6.1-4
 #[test]
 fn numbers_are_exact_and_optional() {
     let bundle = parse_text(r#"{"keys":[],"foo":{}}"#).unwrap();
@@ -175,6 +176,7 @@ fn numbers_are_exact_and_optional() {
 /// Covers: SPIFFE-BUNDLE-A9, SPIFFE-BUNDLE-A10, SPIFFE-BUNDLE-A12, SPIFFE-BUNDLE-A14
 /// Covers: X509-SVID-6.2-1, X509-SVID-6.2-2, X509-SVID-6.2-6, X509-SVID-A9, JWT-SVID-6.2-1, JWT-SVID-6.2-3
 /// Covers: WIT-SVID-6.2-3, X509-SVID-6.2-7
+/// Covers: OAUTH-SPIFFE-6.1-4
 #[test]
 fn entry_faults() {
     use EntryProblem as P;

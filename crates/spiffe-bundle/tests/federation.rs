@@ -239,6 +239,7 @@ fn only_200_with_a_bundle_is_success() {
 
 /// Covers: SPIFFE-BUNDLE-4.1.2-4, SPIFFE-BUNDLE-6.1-1, SPIFFE-BUNDLE-A17, SPIFFE-FEDERATION-4.1-6
 /// Covers: SPIFFE-FEDERATION-4.1-7, SPIFFE-FEDERATION-6.2-2, SPIFFE-FEDERATION-A20
+/// Covers: OAUTH-SPIFFE-6.1-2
 #[test]
 fn next_fetch_is_bounded() {
     let policy = RefreshPolicy::default();

@@ -274,6 +274,7 @@ fn serving(published: &Arc<PublishedBundle>) -> BundleEndpoint {
 ///
 /// Covers: SPIFFE-FEDERATION-4-1, SPIFFE-FEDERATION-5-1, SPIFFE-FEDERATION-5-2, SPIFFE-FEDERATION-5.2.1.3-2
 /// Covers: SPIFFE-FEDERATION-5.2.1.3-3, SPIFFE-FEDERATION-5.2.1.3-4, SPIFFE-FEDERATION-5.2.1.4-1
+/// Covers: OAUTH-SPIFFE-6.1-1
 #[tokio::test]
 async fn https_web_profile() {
     let (good, other) = (root("good"), root("other"));
