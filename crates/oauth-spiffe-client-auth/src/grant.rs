@@ -31,8 +31,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use jose_x509::jws::{ProtectedHeader, UnverifiedJws};
 use jose_x509::jwt::{self, Audience, Issuer, Jwt, Type, Validator, peek_claims};
 use jose_x509::{
@@ -128,7 +127,7 @@ pub struct GrantRequest<'a> {
 }
 
 impl<'a> GrantRequest<'a> {
-    /// Reads the form of a request. `resource` and what authenticates the client are for others to read.
+    /// Reads the form of a request, which [`read_form`](crate::server::read_form) takes out of it. `resource` and what authenticates the client are for others to read.
     ///
     /// # Errors
     ///
@@ -142,29 +141,6 @@ impl<'a> GrantRequest<'a> {
             assertion: required("assertion")?,
             scope: parameter(form, "scope")?,
         })
-    }
-
-    /// Reads a request whose body was parsed as form: it has to be a POST with the media type of a form.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Malformed`], and as [`from_form`](Self::from_form).
-    pub fn from_request(parts: &Parts, form: &'a [(String, String)]) -> Result<Self, Error> {
-        if parts.method != Method::POST {
-            return Err(Error::Malformed { name: "method" });
-        }
-        let media_type = parts.headers.get(header::CONTENT_TYPE);
-        let media_type = media_type.and_then(|value| value.to_str().ok());
-        let bare = media_type.and_then(|value| value.split(';').next());
-        if !bare.is_some_and(|bare| {
-            bare.trim()
-                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        }) {
-            return Err(Error::Malformed {
-                name: "content-type",
-            });
-        }
-        Self::from_form(form)
     }
 
     /// `scope`.

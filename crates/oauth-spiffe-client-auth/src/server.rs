@@ -85,6 +85,48 @@ impl<'a> TokenRequest<'a> {
     }
 }
 
+/// Longest form in bytes.
+pub const MAX_FORM: usize = 64 * 1024;
+/// Most parameters in a form.
+pub const MAX_PARAMETERS: usize = 64;
+
+/// Reads the form of a token request: a POST whose body is a form, in UTF-8. Parameters in the URL are none.
+///
+/// # Errors
+///
+/// [`Error::Malformed`] for another method or media type, and above [`MAX_FORM`] and [`MAX_PARAMETERS`].
+pub fn read_form(parts: &Parts, body: &[u8]) -> Result<Vec<(String, String)>, Error> {
+    if parts.method != http::Method::POST {
+        return Err(Error::Malformed { name: "method" });
+    }
+    let media_type = parts.headers.get(http::header::CONTENT_TYPE);
+    let media_type = media_type.and_then(|value| value.to_str().ok());
+    let bare = media_type.and_then(|value| value.split(';').next());
+    let is_form = |bare: &str| {
+        bare.trim()
+            .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    };
+    if !bare.is_some_and(is_form) {
+        return Err(Error::Malformed {
+            name: "content-type",
+        });
+    }
+    let name = "body";
+    if body.len() > MAX_FORM {
+        return Err(Error::Malformed { name });
+    }
+    let mut pairs = Vec::new();
+    for (parameter, value) in form_urlencoded::parse(body) {
+        // What is no UTF-8 is replaced by this character, which no parameter of OAuth has.
+        let replaced = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+        if pairs.len() == MAX_PARAMETERS || replaced(&parameter) || replaced(&value) {
+            return Err(Error::Malformed { name });
+        }
+        pairs.push((parameter.into_owned(), value.into_owned()));
+    }
+    Ok(pairs)
+}
+
 /// The value of a parameter, which occurs once; an empty one is none.
 pub(crate) fn parameter<'a>(
     form: &'a [(String, String)],

@@ -22,6 +22,7 @@ use oauth_spiffe_client_auth::grant::{
     self, Grant, GrantIssuer, GrantRequest, GrantResponse, GrantValidator, JWT_BEARER_GRANT,
     SubjectMapper,
 };
+use oauth_spiffe_client_auth::server::read_form;
 use oauth_spiffe_client_auth::{Error, Method, ServerMetadata};
 use serde_json::{Value, json};
 
@@ -142,31 +143,63 @@ fn requests() {
             "{wrong:?}"
         );
     }
-    let sent = grant::request("a.b.c", None);
-    for (method, media_type, expected) in [
-        ("POST", "application/x-www-form-urlencoded", "valid"),
+    let body = oauth_spiffe_client_auth::client::encode(&grant::request("a.b.c", None));
+    let read = |method: &str, media_type: &str, body: &[u8]| {
+        let uri = "https://as.example.com/token?assertion=in.the.url";
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(header::CONTENT_TYPE, media_type);
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        read_form(&parts, body)
+    };
+    let form = "application/x-www-form-urlencoded";
+    assert_eq!(
+        read("POST", form, body.as_bytes()),
+        Ok(grant::request("a.b.c", None))
+    );
+    let many = "a=b&".repeat(65);
+    for (method, media_type, body, expected) in [
         (
             "POST",
-            "application/x-www-form-urlencoded;charset=UTF-8",
+            "application/x-www-form-urlencoded; charset=UTF-8",
+            body.as_bytes(),
             "valid",
         ),
         (
             "POST",
             "application/json",
+            body.as_bytes(),
             "malformed_client_authentication",
         ),
         (
             "GET",
-            "application/x-www-form-urlencoded",
+            form,
+            body.as_bytes(),
+            "malformed_client_authentication",
+        ),
+        (
+            "POST",
+            form,
+            &[b'a'; 65_537],
+            "malformed_client_authentication",
+        ),
+        (
+            "POST",
+            form,
+            many.as_bytes(),
+            "malformed_client_authentication",
+        ),
+        ("POST", form, &many.as_bytes()[4..], "valid"),
+        (
+            "POST",
+            form,
+            b"assertion=%ff",
             "malformed_client_authentication",
         ),
     ] {
-        let request = Request::builder()
-            .method(method)
-            .header(header::CONTENT_TYPE, media_type);
-        let (parts, ()) = request.body(()).unwrap().into_parts();
         assert_eq!(
-            code(GrantRequest::from_request(&parts, &sent)),
+            code(read(method, media_type, body)),
             expected,
             "{method} {media_type}"
         );
