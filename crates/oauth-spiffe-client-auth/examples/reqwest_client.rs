@@ -11,6 +11,7 @@ use oauth_spiffe_client_auth::attestation::{Answer, Attempt, ChallengeMemory, Ne
 use oauth_spiffe_client_auth::client::{OutgoingRequest, SvidSource};
 use oauth_spiffe_client_auth::{Method, ServerMetadata};
 
+#[allow(dead_code, reason = "the servers' half of it")]
 mod common;
 use common::{ISSUER, now};
 
@@ -69,12 +70,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         _ => {
             let endpoint = format!("{ISSUER}/token");
             let server = ServerMetadata::configured(ISSUER, &endpoint, &[Method::SpiffeJwt])?;
-            let (clients, svid) = common::world()?;
+            let (_, svid) = common::world()?;
             let peer = Server::authorization(ISSUER, &jose_x509::dpop::Htu::parse(&endpoint)?);
             let attempt = Attempt::first(&peer, &ChallengeMemory::default());
             let request = request(&Svids(svid), &server, &attempt)?;
             println!("{} {}\n{}", request.method(), request.uri(), request.body());
-            drop(clients);
         }
     }
     Ok(())
