@@ -45,6 +45,7 @@
 //! * A proof is remembered by the key's thumbprint and `jti`, after everything else has passed.
 //! * Codes and refresh tokens are bound to the instance's key by [`InstanceBinding`].
 
+mod attempt;
 mod attester;
 mod binding;
 mod challenge;
@@ -55,12 +56,11 @@ mod metadata;
 mod refusal;
 mod verify;
 
+pub use attempt::{Answer, Attempt, ChallengeMemory, Next, Server};
 pub use attester::{Attester, AttesterTrust};
 pub use binding::InstanceBinding;
 pub use challenge::{Challenge, ChallengeSource, SingleUseChallenges, StatelessChallenges};
-pub use client::{
-    Answer, Attempt, ChallengeMemory, HeldAttestation, HeldAttestations, Next, Server,
-};
+pub use client::{HeldAttestation, HeldAttestations};
 pub use endpoint::{challenge_request, challenge_response, read_challenge_response};
 pub use issue::AttestationIssuer;
 pub use metadata::{ClientAttestationMetadata, PopMethod, PopMethods, advertise};

@@ -42,7 +42,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::metadata::{ServerMetadata, is_identifier};
-use crate::server::parameter;
+use crate::request::parameter;
 
 /// `grant_type`.
 pub const JWT_BEARER_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";

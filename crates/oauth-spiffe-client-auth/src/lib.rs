@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod attestation;
+mod bundles;
 pub mod client;
 mod decoy;
 pub mod error;
@@ -10,6 +11,7 @@ pub mod metadata;
 pub mod method;
 pub mod pop;
 pub mod registry;
+mod request;
 pub mod server;
 
 pub use error::Error;

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
+use http::Response;
 use http::header::AUTHORIZATION;
-use http::request::Parts;
-use http::{HeaderMap, Response};
-use jose_x509::dpop::ProofTarget;
 use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
 use jose_x509::jwt::peek_claims;
-use jose_x509::{CryptoProvider, Error as JoseError, KeySet, ReplayGuard, VerifyingKey};
-use pki_types::{CertificateDer, UnixTime};
+use jose_x509::{CryptoProvider, Error as JoseError, ReplayGuard, VerifyingKey};
+use pki_types::UnixTime;
 use serde_json::{Map, Value};
-use spiffe_bundle::{Bundle, JwtBundleSource, WitBundleSource, X509BundleSource};
-use spiffe_id::{SpiffeId, TrustDomainRef};
+use spiffe_bundle::{JwtBundleSource, WitBundleSource, X509BundleSource};
+use spiffe_id::SpiffeId;
 use svid::jwt::JwtSvidVerifier;
 use svid::wit::WitSvidVerifier;
 use svid::x509::{PeerRole, VerifyOptions};
@@ -21,124 +19,18 @@ use crate::assertion::JWT_BEARER;
 use crate::attestation::{
     self, ATTESTATION_TYPE, AttestationVerifier, AttesterTrust, InstanceBinding, PopMethod,
 };
+use crate::bundles::Bundles;
 use crate::decoy;
 use crate::error::Error;
 use crate::metadata::is_identifier;
 use crate::method::{self, Method};
 use crate::pop::{MAX_FIELD, PopVerifier, ProvenKey, field};
 use crate::registry::{ClientRegistry, RegisteredClient};
+pub use crate::request::{MAX_FORM, MAX_PARAMETERS, TokenRequest, read_form};
 
 /// `client_assertion_type` of a JWT-SVID.
 pub const JWT_SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 pub use crate::attestation::{CLIENT_ATTESTATION, CLIENT_ATTESTATION_POP};
-
-/// A token request, as far as client authentication is concerned.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct TokenRequest<'a> {
-    /// The fields of the request.
-    pub headers: &'a HeaderMap,
-    /// The form's parameters, in order, repetitions included.
-    pub form: &'a [(String, String)],
-    /// The certificate chain of mutual TLS, leaf first, from the TLS layer; empty if there is none.
-    /// Never from a field that a client could have written.
-    pub peer: &'a [CertificateDer<'a>],
-    /// Method and target, for DPoP proofs.
-    pub target: Option<ProofTarget<'a>>,
-}
-
-impl<'a> TokenRequest<'a> {
-    /// A request of this head, form and TLS peer.
-    #[must_use]
-    pub fn new(
-        parts: &'a Parts,
-        form: &'a [(String, String)],
-        peer: &'a [CertificateDer<'a>],
-    ) -> Self {
-        Self::of(&parts.headers, form, peer)
-    }
-
-    /// A request with these fields, form and TLS peer.
-    #[must_use]
-    pub fn of(
-        headers: &'a HeaderMap,
-        form: &'a [(String, String)],
-        peer: &'a [CertificateDer<'a>],
-    ) -> Self {
-        Self {
-            headers,
-            form,
-            peer,
-            target: None,
-        }
-    }
-
-    /// The method and target of the request, for servers that verify DPoP proofs.
-    #[must_use]
-    pub fn with_target(mut self, target: ProofTarget<'a>) -> Self {
-        self.target = Some(target);
-        self
-    }
-
-    pub(crate) fn parameter(&self, name: &'static str) -> Result<Option<&'a str>, Error> {
-        parameter(self.form, name)
-    }
-}
-
-/// Longest form in bytes.
-pub const MAX_FORM: usize = 64 * 1024;
-/// Most parameters in a form.
-pub const MAX_PARAMETERS: usize = 64;
-
-/// Reads the form of a token request: a POST whose body is a form, in UTF-8. Parameters in the URL are none.
-///
-/// # Errors
-///
-/// [`Error::Malformed`] for another method or media type, and above [`MAX_FORM`] and [`MAX_PARAMETERS`].
-pub fn read_form(parts: &Parts, body: &[u8]) -> Result<Vec<(String, String)>, Error> {
-    if parts.method != http::Method::POST {
-        return Err(Error::Malformed { name: "method" });
-    }
-    let media_type = parts.headers.get(http::header::CONTENT_TYPE);
-    let media_type = media_type.and_then(|value| value.to_str().ok());
-    let bare = media_type.and_then(|value| value.split(';').next());
-    let is_form = |bare: &str| {
-        bare.trim()
-            .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    };
-    if !bare.is_some_and(is_form) {
-        return Err(Error::Malformed {
-            name: "content-type",
-        });
-    }
-    let name = "body";
-    if body.len() > MAX_FORM {
-        return Err(Error::Malformed { name });
-    }
-    let mut pairs = Vec::new();
-    for (parameter, value) in form_urlencoded::parse(body) {
-        // What is no UTF-8 is replaced by this character, which no parameter of OAuth has.
-        let replaced = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
-        if pairs.len() == MAX_PARAMETERS || replaced(&parameter) || replaced(&value) {
-            return Err(Error::Malformed { name });
-        }
-        pairs.push((parameter.into_owned(), value.into_owned()));
-    }
-    Ok(pairs)
-}
-
-/// The value of a parameter, which occurs once; an empty one is none.
-pub(crate) fn parameter<'a>(
-    form: &'a [(String, String)],
-    name: &'static str,
-) -> Result<Option<&'a str>, Error> {
-    let mut values = form.iter().filter(|(other, _)| other == name);
-    let value = values.next().map(|(_, value)| value.as_str());
-    match values.next() {
-        Some(_) => Err(Error::Malformed { name }),
-        None => Ok(value.filter(|value| !value.is_empty())),
-    }
-}
 
 /// What was presented, not verified.
 enum Presented<'a> {
@@ -558,41 +450,6 @@ fn token_type(token: &str) -> Result<Token, Error> {
         Ok(Token::Attestation)
     } else {
         Err(Error::Attestation(JoseError::WrongType))
-    }
-}
-
-/// The configured bundles, and behind them the one that this client brought.
-struct Bundles<'a, B> {
-    configured: &'a B,
-    own: Option<Arc<Bundle>>,
-}
-
-impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> Bundles<'_, B> {
-    /// The client's own, unless the trust domain is configured in whatever way.
-    fn own(&self, trust_domain: TrustDomainRef<'_>) -> Option<&Arc<Bundle>> {
-        let configured = self.configured;
-        let known = configured.x509_authorities(trust_domain).is_some()
-            || configured.jwt_authorities(trust_domain).is_some()
-            || configured.wit_authorities(trust_domain).is_some();
-        self.own.as_ref().filter(|_| !known)
-    }
-}
-
-impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> JwtBundleSource for Bundles<'_, B> {
-    fn jwt_authorities(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<KeySet>> {
-        match self.own(trust_domain) {
-            Some(bundle) => bundle.jwt_authorities(trust_domain),
-            None => self.configured.jwt_authorities(trust_domain),
-        }
-    }
-}
-
-impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> WitBundleSource for Bundles<'_, B> {
-    fn wit_authorities(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<KeySet>> {
-        match self.own(trust_domain) {
-            Some(bundle) => bundle.wit_authorities(trust_domain),
-            None => self.configured.wit_authorities(trust_domain),
-        }
     }
 }
 
