@@ -15,11 +15,12 @@ pub(crate) struct Bundles<'a, B> {
 impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> Bundles<'_, B> {
     /// The client's own, unless the trust domain is configured in whatever way.
     fn own(&self, trust_domain: TrustDomainRef<'_>) -> Option<&Arc<Bundle>> {
+        let own = self.own.as_ref()?;
         let configured = self.configured;
         let known = configured.x509_authorities(trust_domain).is_some()
             || configured.jwt_authorities(trust_domain).is_some()
             || configured.wit_authorities(trust_domain).is_some();
-        self.own.as_ref().filter(|_| !known)
+        (!known).then_some(own)
     }
 }
 

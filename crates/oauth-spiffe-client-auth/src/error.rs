@@ -311,7 +311,18 @@ impl Error {
     /// `error` and status at the token endpoint.
     pub(crate) fn oauth(&self) -> (&'static str, StatusCode) {
         const INVALID: StatusCode = StatusCode::BAD_REQUEST;
+        let unavailable = ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE);
         match self {
+            // The server's own trouble, and no verdict on what was sent.
+            Self::Replay(source)
+            | Self::AssertionReplay(source)
+            | Self::CombinedProof(source)
+            | Self::DpopProof(source)
+            | Self::Grant(source)
+                if source.fault() == Fault::Transient =>
+            {
+                unavailable
+            }
             Self::Malformed { .. } => ("invalid_request", INVALID),
             Self::MissingAttestation
             | Self::Attestation(_)
@@ -337,7 +348,7 @@ impl Error {
             | Self::GrantLifetime { .. } => ("invalid_grant", INVALID),
             Self::GrantType => ("unsupported_grant_type", INVALID),
             Self::Scope => ("invalid_scope", INVALID),
-            Self::Challenges(_) => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Challenges(_) => unavailable,
             _ => ("invalid_client", StatusCode::UNAUTHORIZED),
         }
     }

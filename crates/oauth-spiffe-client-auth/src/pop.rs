@@ -9,6 +9,7 @@ use jose_x509::dpop::{self, DpopProof, Nonce, ProofTarget, UnspentProof};
 use jose_x509::jws::{Header, HeaderRules, Limits, ProtectedHeader, UnverifiedJws};
 use jose_x509::jwt::{self, Audience, Expiry, Issuer, Jwt, Type, Validator};
 use jose_x509::key::Candidates;
+use jose_x509::replay::AsyncReplayGuard;
 use jose_x509::{
     Algorithm, Algorithms, CryptoProvider, Error as JoseError, KeySource, ReplayGuard, ReplayKey,
     Signer, VerifyingKey, json,
@@ -362,24 +363,47 @@ impl UnspentPop {
                 .check_and_insert(key, until, now)
                 .map_err(Error::Replay)?;
         }
-        let (dpop, method) = match self.dpop {
-            Some((proof, method)) => {
-                let refused = match method {
-                    PopMethod::DpopCombined => Error::CombinedProof,
-                    _ => Error::DpopProof,
-                };
-                (Some(proof.spend(replay, now).map_err(refused)?), method)
-            }
-            None => (None, PopMethod::AttestationPopJwt),
+        let dpop = match self.dpop {
+            Some((proof, method)) => Some((
+                proof.spend(replay, now).map_err(refusal_of(method))?,
+                method,
+            )),
+            None => None,
         };
-        if let Some((challenge, source)) = self.challenge {
-            source.spend(&challenge, now)?;
+        ProvenKey::of(self.jkt, dpop, self.challenge, now)
+    }
+
+    /// As [`spend`](Self::spend), with a guard behind a network.
+    ///
+    /// # Errors
+    ///
+    /// As [`spend`](Self::spend).
+    pub async fn spend_async(
+        self,
+        replay: &(impl AsyncReplayGuard + ?Sized),
+        now: UnixTime,
+    ) -> Result<ProvenKey, Error> {
+        if let Some((key, until)) = self.proof {
+            replay
+                .check_and_insert_async(key, until, now)
+                .await
+                .map_err(Error::Replay)?;
         }
-        Ok(ProvenKey {
-            jkt: self.jkt,
-            method,
-            dpop,
-        })
+        let dpop = match self.dpop {
+            Some((proof, method)) => {
+                let proof = proof.spend_async(replay, now).await;
+                Some((proof.map_err(refusal_of(method))?, method))
+            }
+            None => None,
+        };
+        ProvenKey::of(self.jkt, dpop, self.challenge, now)
+    }
+}
+
+fn refusal_of(method: PopMethod) -> fn(JoseError) -> Error {
+    match method {
+        PopMethod::DpopCombined => Error::CombinedProof,
+        _ => Error::DpopProof,
     }
 }
 
@@ -392,6 +416,26 @@ pub struct ProvenKey {
 }
 
 impl ProvenKey {
+    /// Once everything else is spent, the challenge is.
+    fn of(
+        jkt: [u8; 32],
+        dpop: Option<(DpopProof, PopMethod)>,
+        challenge: Option<Spendable>,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        if let Some((challenge, source)) = challenge {
+            source.spend(&challenge, now)?;
+        }
+        let method = dpop
+            .as_ref()
+            .map_or(PopMethod::AttestationPopJwt, |(_, method)| *method);
+        Ok(Self {
+            jkt,
+            method,
+            dpop: dpop.map(|(proof, _)| proof),
+        })
+    }
+
     /// The key's SHA-256 thumbprint (RFC 7638).
     #[must_use]
     pub fn jkt(&self) -> [u8; 32] {

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use jose_x509::dpop::ProofTarget;
 use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
 use jose_x509::jwt::{Audience, ConfirmationRule, Issuer, Jwt, Type, Validator, peek_claims};
+use jose_x509::replay::AsyncReplayGuard;
 use jose_x509::{Algorithms, CryptoProvider, Error as JoseError, ReplayGuard, VerifyingKey, json};
 use pki_types::UnixTime;
 
@@ -365,6 +366,22 @@ impl UnspentAttestation {
     ) -> Result<AttestedClient, Error> {
         Ok(AttestedClient {
             proof: self.proof.spend(replay, now)?,
+            attestation: self.attestation,
+        })
+    }
+
+    /// As [`spend`](Self::spend), with a guard behind a network.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnspentPop::spend`].
+    pub async fn spend_async(
+        self,
+        replay: &(impl AsyncReplayGuard + ?Sized),
+        now: UnixTime,
+    ) -> Result<AttestedClient, Error> {
+        Ok(AttestedClient {
+            proof: self.proof.spend_async(replay, now).await?,
             attestation: self.attestation,
         })
     }

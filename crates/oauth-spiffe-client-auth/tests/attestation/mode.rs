@@ -2,7 +2,11 @@
 
 use super::*;
 
-fn combined(world: &World, prover: &Prover<SigningKey>, nonce: Option<&dpop::Nonce>) -> HeaderMap {
+pub(super) fn combined(
+    world: &World,
+    prover: &Prover<SigningKey>,
+    nonce: Option<&dpop::Nonce>,
+) -> HeaderMap {
     let target = Htu::parse(TOKEN_ENDPOINT).unwrap();
     let request = ProofRequest::new("POST", &target).with_nonce(nonce);
     headers(&[

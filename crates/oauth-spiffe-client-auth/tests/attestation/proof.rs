@@ -316,3 +316,38 @@ fn what_is_remembered() {
     assert_eq!(send(&world, &trust[0], "f"), "replay_guard_full");
     assert_eq!(send(&other, &trust[1], "e"), "valid");
 }
+
+/// A guard behind a network decides as the one in memory does; one that does not answer makes nothing valid, and no verdict.
+#[tokio::test]
+async fn guards_behind_a_network() {
+    let both = [PopMethod::AttestationPopJwt, PopMethod::DpopCombined];
+    let world = world().with_combined(&both);
+    let jwt = headers(&[
+        (CLIENT_ATTESTATION, &world.attestation()),
+        (
+            CLIENT_ATTESTATION_POP,
+            &sign(&world.key, POP_TYPE, &proof_claims("async")),
+        ),
+    ]);
+    let combined = mode::combined(&world, &Prover::from_key(world.key.clone()), None);
+    let target = Htu::parse(TOKEN_ENDPOINT).unwrap();
+    for fields in [jwt, combined] {
+        let request = AttestedRequest::new(&fields).with_target(ProofTarget::new("POST", &target));
+        let check = || {
+            world
+                .verifier
+                .check(&request, &world.trust, at(NOW))
+                .unwrap()
+        };
+        let full = MemoryReplayGuard::new(0);
+        let error = check().spend_async(&full, at(NOW)).await.unwrap_err();
+        assert_eq!(error.code(), "replay_guard_full");
+        let response = world.verifier.refuse(&error, Scheme::Dpop, at(NOW));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(error_of(&response)["error"], "temporarily_unavailable");
+        assert!(check().spend_async(&world.replay, at(NOW)).await.is_ok());
+        let again = check().spend_async(&world.replay, at(NOW)).await;
+        assert_eq!(code(again), "replayed");
+        assert_eq!(code(check().spend(&world.replay, at(NOW))), "replayed");
+    }
+}
