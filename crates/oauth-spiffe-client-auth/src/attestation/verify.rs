@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use jose_x509::dpop::ProofTarget;
 use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
-use jose_x509::jwt::{Audience, ConfirmationRule, Issuer, Jwt, Type, Validator, peek_claims};
+use jose_x509::jwt::{Audience, ConfirmationRule, Issuer, Jwt, Type, Validator};
 use jose_x509::replay::AsyncReplayGuard;
 use jose_x509::{Algorithms, CryptoProvider, Error as JoseError, ReplayGuard, VerifyingKey, json};
 use pki_types::UnixTime;
@@ -99,25 +99,22 @@ impl AttestationVerifier {
         let limits = Limits::new(MAX_FIELD, MAX_FIELD).map_err(Error::Attestation)?;
         let jws =
             UnverifiedJws::parse_with(attestation, &rules, &limits).map_err(Error::Attestation)?;
-        // Before a key is looked up, so that no other kind of token gets that far.
-        if !jws.unverified_header().is_type(ATTESTATION_TYPE) {
-            return Err(Error::Attestation(JoseError::WrongType));
-        }
-        let client_id = peek_claims(&jws)
-            .map_err(Error::Attestation)?
-            .unverified_subject
-            .ok_or(Error::Attestation(JoseError::MissingClaim { claim: "sub" }))?;
+        let refused = |error| match error {
+            JoseError::Expired | JoseError::TooOld { .. } => Error::StaleAttestation(error),
+            JoseError::UnusableConfirmation => Error::InstanceKey,
+            other => Error::Attestation(other),
+        };
+        // The type is checked before a key is looked up, so that no other kind of token gets that far.
+        let unverified = self.validator.read(jws).map_err(refused)?;
+        let client_id = unverified
+            .unverified_subject()
+            .ok_or(Error::Attestation(JoseError::MissingClaim { claim: "sub" }))?
+            .to_owned();
         let attesters = trust.attesters(&client_id);
-        let (attester, keys) = find(&attesters, &jws.unverified_header(), &self.provider, now)
-            .map_err(Error::Attestation)?;
-        let jwt = self
-            .validator
-            .validate_jws(jws, &keys, now)
-            .map_err(|error| match error {
-                JoseError::Expired | JoseError::TooOld { .. } => Error::StaleAttestation(error),
-                JoseError::UnusableConfirmation => Error::InstanceKey,
-                other => Error::Attestation(other),
-            })?;
+        let header = unverified.unverified_header();
+        let (attester, keys) =
+            find(&attesters, &header, &self.provider, now).map_err(Error::Attestation)?;
+        let jwt = unverified.validate(&keys, now).map_err(refused)?;
         let jwk = jwt
             .confirmation()
             .and_then(|confirmation| confirmation.jwk.clone())
