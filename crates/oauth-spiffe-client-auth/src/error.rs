@@ -9,9 +9,12 @@ use serde_json::json;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No method was presented, or not one that is enabled.
-    #[error("the request authenticates no client by a method that is enabled here")]
+    /// No method was presented.
+    #[error("the request authenticates no client; see `token_endpoint_auth_methods_supported`")]
     NoMethod,
+    /// A method was presented that is not enabled, such as a secret.
+    #[error("the request authenticates a client by a method that is not enabled here")]
+    OtherMethod,
     /// More than one method was presented.
     #[error("the request authenticates a client in more than one way; use exactly one")]
     SeveralMethods,
@@ -166,6 +169,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoMethod => "no_client_authentication",
+            Self::OtherMethod => "other_client_authentication",
             Self::SeveralMethods => "several_client_authentications",
             Self::Malformed { .. } => "malformed_client_authentication",
             Self::AssertionType => "assertion_type",
@@ -267,7 +271,7 @@ impl Error {
     #[must_use]
     pub fn requirement(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NoMethod | Self::SeveralMethods => "OAUTH-SPIFFE-3-1",
+            Self::NoMethod | Self::OtherMethod | Self::SeveralMethods => "OAUTH-SPIFFE-3-1",
             Self::Malformed { .. } => "OAUTH-SPIFFE-3.1-3",
             Self::AssertionType => "OAUTH-SPIFFE-3.1-1",
             Self::JwtSvid(source) | Self::X509Svid(source) | Self::WitSvid(source) => {

@@ -268,8 +268,8 @@ impl GrantValidator {
     ///
     /// # Errors
     ///
-    /// The error of the authentication: of an attempt always, and [`Error::NoMethod`] where the client has to
-    /// authenticate.
+    /// The error of the authentication: of an attempt always, by whatever method, and [`Error::NoMethod`] where the client
+    /// has to authenticate.
     pub fn check_client<C>(&self, authentication: Result<C, Error>) -> Result<Option<C>, Error> {
         match authentication {
             Ok(client) => Ok(Some(client)),

@@ -48,7 +48,8 @@ impl<'a> TokenRequest<'a> {
         }
     }
 
-    /// The method and target of the request, for servers that verify DPoP proofs.
+    /// The method and target of the request, for servers that verify DPoP proofs. With WIT-SVIDs and attestations the request's
+    /// DPoP proof is then verified and spent, and [`ProvenKey::dpop`](crate::pop::ProvenKey::dpop) has it.
     #[must_use]
     pub fn with_target(mut self, target: ProofTarget<'a>) -> Self {
         self.target = Some(target);

@@ -251,7 +251,7 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
                 })
             }
             Presented::Attestation(token) => {
-                let (attestations, trust) = self.attestations.as_ref().ok_or(Error::NoMethod)?;
+                let (attestations, trust) = self.attestations.as_ref().ok_or(Error::OtherMethod)?;
                 let attestation = attestations.verify(token, &**trust, now)?;
                 let name = attestation.unproven_client_id();
                 if client_id.is_some_and(|client_id| client_id != name) {
@@ -353,15 +353,18 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
                 ),
                 Token::Attestation => (Presented::Attestation(token), self.attestations.is_some()),
             }
-        } else if !request.peer.is_empty() {
-            (Presented::X509, self.methods.contains(&Method::SpiffeX509))
+        } else if secret {
+            return Err(Error::OtherMethod);
+        } else if !request.peer.is_empty() && self.methods.contains(&Method::SpiffeX509) {
+            (Presented::X509, true)
         } else {
+            // Where it is no method, mutual TLS is transport.
             return Err(Error::NoMethod);
         };
         if enabled {
             Ok(presented)
         } else {
-            Err(Error::NoMethod)
+            Err(Error::OtherMethod)
         }
     }
 

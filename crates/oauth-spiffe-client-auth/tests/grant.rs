@@ -527,15 +527,15 @@ fn client_authentication_comes_first() {
             without
         );
         assert_eq!(validator.check_client(Ok(7)), Ok(Some(7)));
-        // One that was tried has to succeed.
-        let error = validator
-            .check_client::<()>(Err(Error::UnknownClient))
-            .unwrap_err();
-        let (status, body) = error_of(&error);
-        assert_eq!(
-            (status, &body["error"]),
-            (StatusCode::UNAUTHORIZED, &json!("invalid_client"))
-        );
+        // One that was tried has to succeed, also where the method is not one of this server's.
+        for error in [Error::UnknownClient, Error::OtherMethod] {
+            let error = validator.check_client::<()>(Err(error)).unwrap_err();
+            let (status, body) = error_of(&error);
+            assert_eq!(
+                (status, &body["error"]),
+                (StatusCode::UNAUTHORIZED, &json!("invalid_client"))
+            );
+        }
     }
 }
 

@@ -255,7 +255,10 @@ fn token_rules() {
         ("JWT", "wrong_type"),
         ("at+jwt", "wrong_type"),
         // The rules of plain attestations, which are not enabled here.
-        ("oauth-client-attestation+jwt", "no_client_authentication"),
+        (
+            "oauth-client-attestation+jwt",
+            "other_client_authentication",
+        ),
     ] {
         let wit = sign(&workload.domain.wit, typ, &workload.claims());
         let found = workload.send(&wit, &proof(&workload.key, "x"));

@@ -386,7 +386,7 @@ fn no_two_methods() {
             assert_eq!(
                 found,
                 if alone {
-                    "no_client_authentication"
+                    "other_client_authentication"
                 } else {
                     "several_client_authentications"
                 }
