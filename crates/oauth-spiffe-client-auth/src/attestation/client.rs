@@ -87,7 +87,8 @@ impl<S: Signer> HeldAttestation<S> {
     }
 
     /// Adds the attestation and a new proof JWT for the server with this issuer or resource identifier. `challenge` is
-    /// the most recent one of this server: see [`Attempt::challenge`].
+    /// the most recent one of this server: see
+    /// [`Attempt::challenge`](super::Attempt::challenge).
     ///
     /// # Errors
     ///
