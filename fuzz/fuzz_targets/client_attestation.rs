@@ -77,15 +77,24 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let sign = |key: &SigningKey, header: &str, claims: &str| {
-        let input = [header, claims].map(|part| base64url::encode(part.as_bytes())).join(".");
+        let input = [header, claims]
+            .map(|part| base64url::encode(part.as_bytes()))
+            .join(".");
         let signature = key.sign(input.as_bytes()).expect("a signature");
         format!("{input}.{}", base64url::encode(signature.as_ref()))
     };
     let combined = kind == "dpop";
-    let name = if combined { "dpop" } else { "oauth-client-attestation-pop" };
+    let name = if combined {
+        "dpop"
+    } else {
+        "oauth-client-attestation-pop"
+    };
     let mut headers = HeaderMap::new();
     for (name, token) in [
-        ("oauth-client-attestation", sign(&world.attester, header, claims)),
+        (
+            "oauth-client-attestation",
+            sign(&world.attester, header, claims),
+        ),
         (name, sign(&world.instance, proof_header, proof_claims)),
     ] {
         headers.insert(name, HeaderValue::from_str(&token).expect("base64url"));
@@ -100,14 +109,28 @@ fuzz_target!(|data: &[u8]| {
             continue;
         };
         let again = verifier.verify(&request, &world.trust, &replay, now);
-        assert_eq!(again.map(drop).map_err(|error| error.code()), Err("replayed"));
+        assert_eq!(
+            again.map(drop).map_err(|error| error.code()),
+            Err("replayed")
+        );
 
         let (header, claims) = (read(header), read(claims));
-        assert_eq!((&header["alg"], media_type(&header)), (&"ES256".into(), "oauth-client-attestation+jwt".to_owned()));
-        assert!(header.get("jwk").is_none() && header.get("jku").is_none() && header.get("crit").is_none());
+        assert_eq!(
+            (&header["alg"], media_type(&header)),
+            (&"ES256".into(), "oauth-client-attestation+jwt".to_owned())
+        );
+        assert!(
+            header.get("jwk").is_none()
+                && header.get("jku").is_none()
+                && header.get("crit").is_none()
+        );
         assert_eq!(claims["sub"], client.client_id());
         assert!(!client.client_id().is_empty());
-        let time = |claims: &Value, name: &str| claims.get(name).map(|value| value.as_f64().expect("a number"));
+        let time = |claims: &Value, name: &str| {
+            claims
+                .get(name)
+                .map(|value| value.as_f64().expect("a number"))
+        };
         let seconds = NOW as f64;
         assert!(time(&claims, "exp").expect("exp is required").floor() + 60.0 > seconds);
         assert!(time(&claims, "nbf").is_none_or(|nbf| nbf <= seconds + 60.0));
@@ -124,9 +147,15 @@ fuzz_target!(|data: &[u8]| {
         if combined {
             assert_eq!(client.proof().method(), PopMethod::DpopCombined);
             assert_eq!(media_type(&header), "dpop+jwt");
-            assert_eq!((&header["jwk"]["x"], &header["jwk"]["y"]), (&own["x"], &own["y"]));
+            assert_eq!(
+                (&header["jwk"]["x"], &header["jwk"]["y"]),
+                (&own["x"], &own["y"])
+            );
             assert_eq!(claims["htm"], "POST");
-            assert_eq!(client.proof().dpop().map(|proof| proof.jkt()), Some(client.binding().jkt()));
+            assert_eq!(
+                client.proof().dpop().map(|proof| proof.jkt()),
+                Some(client.binding().jkt())
+            );
         } else {
             assert_eq!(client.proof().method(), PopMethod::AttestationPopJwt);
             assert_eq!(media_type(&header), "oauth-client-attestation-pop+jwt");
@@ -137,6 +166,9 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn media_type(header: &Value) -> String {
-    let typ = header["typ"].as_str().expect("typ is text").to_ascii_lowercase();
+    let typ = header["typ"]
+        .as_str()
+        .expect("typ is text")
+        .to_ascii_lowercase();
     typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
 }
