@@ -1,0 +1,3 @@
+//! ID-JAG.
+/// profile
+pub const GRANT_PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
