@@ -44,6 +44,9 @@ pub enum Error {
     /// The subject token was made for another client.
     #[error("the subject token was not issued to this client (`aud`, `azp` or `client_id`)")]
     SubjectNotBound,
+    /// The client has no identifier at the target.
+    #[error("the client has no known identifier at the target, or none in the user's tenant")]
+    ClientUnmapped,
     /// The subject has no name, or no longer one, in the other domain.
     #[error(
         "the subject token's subject has no identifier for the other domain, or is no longer active"
@@ -90,8 +93,8 @@ pub enum Error {
     /// `iss` is not a configured issuer, or its agreement has ended.
     #[error("claim `iss` of the grant names no issuer that is trusted here")]
     UntrustedIssuer,
-    /// This server's own grant.
-    #[error("the grant was issued by this server itself; grants are for other domains")]
+    /// This server itself as an issuer of grants.
+    #[error("a server does not redeem its own grants: they are for other domains")]
     SameDomain,
     /// Another kind of token.
     #[error("the assertion is another kind of token, as claim `{claim}` shows")]
@@ -203,6 +206,7 @@ impl Error {
             Self::ServersDisagree => "servers_disagree",
             Self::ForeignResource => "foreign_resource",
             Self::SubjectNotBound => "subject_not_bound",
+            Self::ClientUnmapped => "client_unmapped",
             Self::SubjectUnmapped => "subject_unmapped",
             Self::ScopeNotGranted => "scope_not_granted",
             Self::DetailsNotGranted => "details_not_granted",
@@ -245,6 +249,7 @@ impl Error {
             Self::ReservedClaim { .. }
             | Self::EmptyClaim { .. }
             | Self::InvalidOption { .. }
+            | Self::SameDomain
             | Self::AmbiguousServer { .. } => Fault::Configuration,
             Self::ClientMethod
             | Self::PublicClient
@@ -254,9 +259,9 @@ impl Error {
             | Self::DetailsNotGranted
             | Self::Refused
             | Self::SubjectUnmapped
+            | Self::ClientUnmapped
             | Self::InsufficientAuthentication { .. }
             | Self::UntrustedIssuer
-            | Self::SameDomain
             | Self::UnexpectedActor
             | Self::UnknownSubject
             | Self::GrantRefused
@@ -270,6 +275,13 @@ impl Error {
     #[must_use]
     pub fn refresh_may_help(&self) -> bool {
         matches!(self, Self::Grant(source) | Self::SubjectToken(source) if source.refresh_may_help())
+    }
+
+    /// Whether the server asks for the user to authenticate again, or better.
+    #[must_use]
+    pub fn login_required(&self) -> bool {
+        let asked = "insufficient_user_authentication";
+        matches!(self, Self::Denied { error, .. } if *error == asked)
     }
 
     /// The requirement (an id of `docs/conformance`) that this refusal enforces.
@@ -286,6 +298,7 @@ impl Error {
             Self::ForeignResource => "TXN-CHAIN-5.1-5",
             Self::SubjectToken(_) => "ID-JAG-4.3.3-1",
             Self::SubjectNotBound => "IDCHAIN-5.3-1",
+            Self::ClientUnmapped => "ID-JAG-3.1-6",
             Self::SubjectUnmapped => "TXN-CHAIN-7.3-1",
             Self::ScopeNotGranted => "IDCHAIN-2.5-2",
             Self::DetailsNotGranted => "ID-JAG-4.3.3-6",
@@ -344,9 +357,11 @@ impl Error {
             Self::PublicClient | Self::UnauthorizedClient => {
                 bad("unauthorized_client", "the client may not ask for this")
             }
-            Self::UnknownServer | Self::ServersDisagree | Self::ForeignResource | Self::Refused => {
-                bad("invalid_target", "the target is not acceptable")
-            }
+            Self::UnknownServer
+            | Self::ServersDisagree
+            | Self::ForeignResource
+            | Self::Refused
+            | Self::ClientUnmapped => bad("invalid_target", "the target is not acceptable"),
             Self::SubjectToken(_) | Self::SubjectNotBound => bad(
                 "invalid_request",
                 "subject_token is not acceptable for this client",
@@ -373,7 +388,6 @@ impl Error {
             },
             Self::Grant(_)
             | Self::UntrustedIssuer
-            | Self::SameDomain
             | Self::GrantPurpose { .. }
             | Self::GrantClaim { .. }
             | Self::GrantClient

@@ -215,7 +215,7 @@ fn clients() {
 
 /// What is malformed, unverifiable or more than the subject token has leads to an error and to no grant.
 ///
-/// Covers: IDCHAIN-2.3.2-1, IDCHAIN-2.5-2
+/// Covers: IDCHAIN-2.3.2-1, IDCHAIN-2.5-2, ID-JAG-4.3-1
 #[test]
 fn refused_requests() {
     let world = World::new();
@@ -242,6 +242,13 @@ fn refused_requests() {
         (plus("scope", "write"), "invalid_scope"),
         (plus("scope", "read write"), "invalid_scope"),
         (plus("requested_token_type", at), "invalid_request"),
+        (
+            plus(
+                "requested_token_type",
+                "urn:ietf:params:oauth:token-type:id-jag",
+            ),
+            "invalid_request",
+        ),
         (plus("subject_token", "again"), "invalid_request"),
         (plus("authorization_details", "[]"), "invalid_request"),
         (actor, "invalid_request"),

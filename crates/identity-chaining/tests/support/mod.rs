@@ -1,6 +1,8 @@
 //! Two domains: the server of A issues grants, the server of B redeems them.
 #![allow(dead_code)]
 
+pub(crate) mod jag;
+
 use std::sync::Arc;
 use std::time::Duration;
 
