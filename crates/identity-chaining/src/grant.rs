@@ -1,12 +1,12 @@
 //! The JWT authorization grant: what is the same for plain grants, ID-JAGs and transaction token grants.
 
 mod issue;
+mod trust;
 mod verify;
 
 pub use issue::{GrantIssuer, IssuedGrant, NewGrant};
-pub use verify::{
-    AuthorizationGrant, GrantProfile, GrantVerifier, Reuse, TrustedIssuer, UnspentGrant,
-};
+pub use trust::{Reuse, TrustedIssuer};
+pub use verify::{AuthorizationGrant, GrantProfile, GrantVerifier, UnspentGrant};
 
 use jose_x509::jws::UnverifiedJws;
 

@@ -8,16 +8,16 @@ mod issue;
 mod metadata;
 mod name_id;
 mod redeem;
+mod target;
 mod user;
 
 pub use claims::{IdJagClaims, SubjectId};
 pub use client::{IdJagRequest, ReceivedIdJag, parse_saml_refresh, saml_refresh_request};
-pub use issue::{
-    ActorTokens, IdJagFacts, IdJagPolicy, IdJagService, IdJagTerms, IssuedIdJag, NamedActor, Target,
-};
+pub use issue::{ActorTokens, IdJagFacts, IdJagPolicy, IdJagService, IssuedIdJag, NamedActor};
 pub use metadata::{advertise_grant_profiles, advertise_issuance, check_client, client_metadata};
 pub use name_id::{NameIdField, NameIdKey, NameIdRule, SamlNameId};
 pub use redeem::{Accounts, IdJagRedemption, SubjectKey, TrustedIdp};
+pub use target::{IdJagTerms, Target};
 pub use user::{IdTokens, IdentityAssertion, IdentityTokens, UserRecord, Users};
 
 /// The grant profile, in metadata.

@@ -49,7 +49,7 @@ fn server_b() -> AuthorizationServer {
 /// The draft's example messages (its figures 2, 3, 5 and 6) are what the client writes and reads, and its signed grant is
 /// what the server of B accepts at its time and no other.
 ///
-/// Covers: IDCHAIN-2.3.1-1, IDCHAIN-2.3.1-5, IDCHAIN-2.3.3-1, IDCHAIN-2.4.1-1, IDCHAIN-2.4.3-1, IDCHAIN-2.1-1
+/// Covers: IDCHAIN-2.3.1-1, IDCHAIN-2.3.1-5, IDCHAIN-2.3.3-1, IDCHAIN-2.4.1-1, IDCHAIN-2.4.3-1, IDCHAIN-2-1
 #[test]
 fn the_drafts_example() {
     let token = "_RU..D03_Nsfw1_0F7den-SLO6WfIh8YHl.iRq4oJY038Kqr";
@@ -143,7 +143,7 @@ fn the_drafts_example() {
 
 /// A grant goes to the server that it names and to no other, wherever it comes from.
 ///
-/// Covers: IDCHAIN-2.1-1, IDCHAIN-7523BIS-2, IDCHAIN-A3, IDCHAIN-A11
+/// Covers: IDCHAIN-2-1, IDCHAIN-7523BIS-2, IDCHAIN-A3, IDCHAIN-A11
 #[test]
 fn a_grant_goes_nowhere_else() {
     let c = AuthorizationServer::new(

@@ -678,7 +678,7 @@ fn the_client() {
     assert_eq!(error, Error::ForeignGrant { claim: "typ" });
 
     // A proof was sent, so the grant has to be bound to its key.
-    let bound = request.clone().with_key([7; 32]);
+    let bound = request.with_key([7; 32]);
     let cnf = |key: [u8; 32]| world.sign(json!({"cnf": {"jkt": base64url::encode(&key)}}));
     assert!(read(&bound, answer(&cnf([7; 32]), json!({}))).is_ok());
     for token in [&good, &cnf([8; 32])] {

@@ -1,8 +1,6 @@
 //! Verifying grants, at the authorization server of domain B (RFC 7523 section 3).
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
@@ -10,159 +8,18 @@ use jose_x509::jwt::{
     Audience, Confirmation, ConfirmationRule, Issuer, Jwt, Type, Validator, peek_claims,
 };
 use jose_x509::replay::AsyncReplayGuard;
-use jose_x509::{Algorithm, Algorithms, Error as JoseError, KeySource, ReplayGuard, ReplayKey};
+use jose_x509::{Error as JoseError, ReplayGuard, ReplayKey};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 use token_exchange::{ResourceIndicator, ScopeSet};
 
 use super::AUTHORIZATION_GRANT_TYPE;
-use super::issue::MAX_LIFETIME;
+use super::trust::{Reuse, TrustedIssuer};
 use crate::error::Error;
 use crate::party::{Client, ClientMethod};
 use crate::url::ServerUrl;
 
 const MAX_GRANT: usize = 16 * 1024;
-const DEFAULT_LEEWAY: u64 = 60;
-const MAX_LIFETIME_OPTION: u64 = 3600;
-
-/// How often a grant may be redeemed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reuse {
-    /// Once; a grant without `jti` never.
-    Never,
-    /// Any number of times by its client until `exp`.
-    UntilExpiry,
-}
-
-/// An issuer of grants: whose keys sign them, and what is agreed about them.
-#[derive(Clone)]
-pub struct TrustedIssuer {
-    identifier: String,
-    keys: Arc<dyn KeySource + Send + Sync>,
-    algorithms: Algorithms,
-    leeway: Duration,
-    max_lifetime: u64,
-    pub(crate) reuse: Reuse,
-    untyped: bool,
-    several_audiences: bool,
-    own_client: Option<String>,
-}
-
-impl TrustedIssuer {
-    /// An issuer with the keys that its metadata or the configuration give, and no others.
-    ///
-    /// A clock may be off by 60 seconds; a grant lives for 300 seconds at most, is of its profile's type, names one
-    /// audience, and is good once.
-    #[must_use]
-    pub fn new(issuer: ServerUrl, keys: Arc<dyn KeySource + Send + Sync>) -> Self {
-        Self {
-            identifier: issuer.as_str().to_owned(),
-            keys,
-            algorithms: Algorithms::of(&[
-                Algorithm::Es256,
-                Algorithm::Es384,
-                Algorithm::Es512,
-                Algorithm::Ed25519,
-                Algorithm::EdDsa,
-                Algorithm::Ps256,
-                Algorithm::Ps384,
-                Algorithm::Ps512,
-                Algorithm::Rs256,
-            ]),
-            leeway: Duration::from_secs(DEFAULT_LEEWAY),
-            max_lifetime: MAX_LIFETIME,
-            reuse: Reuse::Never,
-            untyped: false,
-            several_audiences: false,
-            own_client: None,
-        }
-    }
-
-    /// Accepts these algorithms only.
-    #[must_use]
-    pub fn with_algorithms(mut self, algorithms: Algorithms) -> Self {
-        self.algorithms = algorithms;
-        self
-    }
-
-    /// Sets the tolerated difference of clocks.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidOption`] above 300 seconds.
-    pub fn with_leeway(mut self, leeway: Duration) -> Result<Self, Error> {
-        if leeway.as_secs() > 300 {
-            return Err(Error::InvalidOption {
-                option: "leeway",
-                range: "0 to 300 seconds",
-            });
-        }
-        self.leeway = leeway;
-        Ok(self)
-    }
-
-    /// Sets the longest accepted lifetime.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidOption`] for none, or above one hour.
-    pub fn with_max_lifetime(mut self, lifetime: Duration) -> Result<Self, Error> {
-        if !(1..=MAX_LIFETIME_OPTION).contains(&lifetime.as_secs()) {
-            return Err(Error::InvalidOption {
-                option: "max_lifetime",
-                range: "1 to 3600 seconds",
-            });
-        }
-        self.max_lifetime = lifetime.as_secs();
-        Ok(self)
-    }
-
-    /// Sets how often a grant may be redeemed.
-    #[must_use]
-    pub fn with_reuse(mut self, reuse: Reuse) -> Self {
-        self.reuse = reuse;
-        self
-    }
-
-    /// Accepts plain grants with `typ` `JWT` and with none, as this issuer writes them. What is visibly another kind of
-    /// token stays refused.
-    #[must_use]
-    pub fn with_untyped_grants(mut self) -> Self {
-        self.untyped = true;
-        self
-    }
-
-    /// Accepts plain grants that name other servers beside this one: each of them could redeem the grant, and has to be
-    /// trusted not to.
-    #[must_use]
-    pub fn with_several_audiences(mut self) -> Self {
-        self.several_audiences = true;
-        self
-    }
-
-    /// The client as which the issuer itself redeems grants here, on behalf of its own clients.
-    #[must_use]
-    pub fn with_own_client(mut self, client: impl Into<String>) -> Self {
-        self.own_client = Some(client.into());
-        self
-    }
-
-    /// The issuer identifier.
-    #[must_use]
-    pub fn identifier(&self) -> &str {
-        &self.identifier
-    }
-}
-
-impl fmt::Debug for TrustedIssuer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrustedIssuer")
-            .field("identifier", &self.identifier)
-            .field("reuse", &self.reuse)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What one kind of grant demands of its JWT.
 #[derive(Clone, Debug)]
@@ -268,24 +125,6 @@ impl GrantProfile {
             replay_key,
             grant,
         })
-    }
-}
-
-impl TrustedIssuer {
-    fn check_lifetime(&self, jwt: &Jwt, now: UnixTime) -> Result<(), Error> {
-        let too_long = Error::Grant(JoseError::LifetimeTooLong {
-            limit: self.max_lifetime,
-        });
-        let now = now.as_secs();
-        let expires = jwt.expires().unwrap_or(u64::MAX);
-        let began = jwt.issued_at().unwrap_or(now);
-        let latest = now
-            .saturating_add(self.max_lifetime)
-            .saturating_add(self.leeway.as_secs());
-        if expires.saturating_sub(began) > self.max_lifetime || expires > latest {
-            return Err(too_long);
-        }
-        Ok(())
     }
 }
 
