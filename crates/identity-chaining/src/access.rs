@@ -6,7 +6,7 @@ use jose_x509::dpop::DpopProof;
 use jose_x509::jwt::Confirmation;
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
-use token_exchange::{ActorChain, ResourceIndicator, ScopeSet, audience_value};
+use token_exchange::{ActorChain, ResourceIndicator, ScopeSet, Target, audience_value};
 
 use crate::error::Error;
 use crate::party::{Client, ClientMethod};
@@ -43,6 +43,32 @@ pub struct AccessGrant {
 }
 
 impl AccessGrant {
+    /// A decision for a local account at a resolved target.
+    #[must_use]
+    pub fn new(
+        issuer: impl Into<String>,
+        subject: impl Into<String>,
+        client: &Client,
+        target: Target,
+        confirmation: Option<Confirmation>,
+        txn: Option<String>,
+    ) -> Self {
+        Self {
+            issuer: issuer.into(),
+            subject: subject.into(),
+            tenant: None,
+            client_id: client.id().to_owned(),
+            scope: target.scopes,
+            resources: target.resources,
+            audience: target.audience,
+            authorization_details: None,
+            actors: None,
+            claims: Map::new(),
+            confirmation,
+            txn,
+        }
+    }
+
     /// The claims of a JWT access token (RFC 9068) that expires after `lifetime` seconds.
     #[must_use]
     pub fn token_claims(

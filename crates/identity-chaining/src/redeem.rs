@@ -323,20 +323,9 @@ impl RedemptionService {
             .iter()
             .filter_map(|name| Some((name.clone(), grant.claims().get(name)?.clone())))
             .collect();
-        let decision = AccessGrant {
-            issuer: grant.issuer().to_owned(),
-            subject,
-            tenant: None,
-            client_id: client.id().to_owned(),
-            scope: target.scopes,
-            resources: target.resources,
-            audience: target.audience,
-            authorization_details: None,
-            actors: None,
-            claims,
-            confirmation,
-            txn: None,
-        };
+        let issuer = grant.issuer();
+        let mut decision = AccessGrant::new(issuer, subject, client, target, confirmation, None);
+        decision.claims = claims;
         unspent.spend(self.replay.as_ref(), now)?;
         Ok(decision)
     }

@@ -202,6 +202,18 @@ pub enum Error {
     /// A call-chain policy.
     #[error("call-chain policy: {0}")]
     Policy(PolicyProblem),
+    /// A request for a grant to another domain, or a grant of one.
+    #[cfg(feature = "chaining")]
+    #[error(transparent)]
+    Chaining(#[from] identity_chaining::Error),
+    /// A trust agreement that must not be.
+    #[cfg(feature = "chaining")]
+    #[error("cross-domain trust agreement: {0}")]
+    Agreement(crate::chaining::AgreementProblem),
+    /// A request for a grant that did not come over TLS.
+    #[cfg(feature = "chaining")]
+    #[error("the request did not come over TLS")]
+    Insecure,
     /// An option outside its range.
     #[error("option `{option}` has to be {range}")]
     InvalidOption {
@@ -256,6 +268,12 @@ impl Error {
             Self::TransactionTooOld => "transaction_too_old",
             Self::OutcomeOfAnother => "outcome_of_another",
             Self::Policy(_) => "policy",
+            #[cfg(feature = "chaining")]
+            Self::Chaining(source) => source.code(),
+            #[cfg(feature = "chaining")]
+            Self::Agreement(_) => "agreement",
+            #[cfg(feature = "chaining")]
+            Self::Insecure => "insecure",
             Self::InvalidOption { .. } => "invalid_option",
         }
     }
@@ -266,6 +284,10 @@ impl Error {
         match self {
             Self::Token(source) => source.fault(),
             Self::Request(source) => source.fault(),
+            #[cfg(feature = "chaining")]
+            Self::Chaining(source) => source.fault(),
+            #[cfg(feature = "chaining")]
+            Self::Agreement(_) => Fault::Configuration,
             Self::Policy(_)
             | Self::InvalidOption { .. }
             | Self::EmptyClaim { .. }
@@ -323,6 +345,10 @@ impl Error {
     pub fn oauth_error(&self) -> &'static str {
         match self {
             Self::Request(source) => source.oauth_error().error,
+            #[cfg(feature = "chaining")]
+            Self::Chaining(source) => source.oauth_error().error,
+            #[cfg(feature = "chaining")]
+            Self::Agreement(_) => "server_error",
             Self::Widens { what: "scope" }
             | Self::EmptyClaim { claim: "scope" }
             | Self::ScopeNotGranted => "invalid_scope",
@@ -338,6 +364,10 @@ impl Error {
     /// subjects, or of which workloads there are.
     #[must_use]
     pub fn to_response(&self) -> http::Response<Vec<u8>> {
+        #[cfg(feature = "chaining")]
+        if let Self::Chaining(source) = self {
+            return source.to_response();
+        }
         let (status, description) = match self {
             Self::Unauthenticated => (
                 StatusCode::UNAUTHORIZED,
@@ -433,6 +463,12 @@ impl Error {
             Self::TooManyReplacements { .. } | Self::TransactionTooOld => "TXN-TOKEN-13.15-7",
             Self::OutcomeOfAnother => "AGENTIC-CTX-I-9",
             Self::Policy(_) => "AGENTIC-CTX-C-1",
+            #[cfg(feature = "chaining")]
+            Self::Chaining(source) => return source.requirement(),
+            #[cfg(feature = "chaining")]
+            Self::Agreement(problem) => problem.requirement(),
+            #[cfg(feature = "chaining")]
+            Self::Insecure => "TXN-CHAIN-9.3-1",
             Self::InvalidOption { .. } => return None,
         })
     }

@@ -2,6 +2,8 @@
 
 pub mod actor;
 pub mod agentic;
+#[cfg(feature = "chaining")]
+pub mod chaining;
 pub mod context;
 pub mod error;
 pub mod issue;

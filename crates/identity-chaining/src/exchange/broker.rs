@@ -32,11 +32,17 @@ impl fmt::Debug for BrokeredRequest {
 }
 
 /// Reads the other server's answer, and makes the answer to the client of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct BrokeredToken;
 
 impl BrokeredToken {
+    /// A reader.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+
     /// The answer to the client: the other domain's access token.
     ///
     /// # Errors

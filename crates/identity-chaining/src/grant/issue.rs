@@ -41,6 +41,8 @@ pub struct NewGrant {
     pub requested_confirmation: Option<Confirmation>,
     /// Further claims.
     pub claims: Map<String, Value>,
+    /// How long the grant lives, if not as long as the issuer's others: 300 seconds at most.
+    pub lifetime: Option<u64>,
     /// The latest `exp`, in seconds since the epoch: that of the token which the grant rests on.
     pub not_after: Option<u64>,
 }
@@ -60,6 +62,7 @@ impl NewGrant {
             #[cfg(feature = "requested-cnf")]
             requested_confirmation: None,
             claims: Map::new(),
+            lifetime: None,
             not_after: None,
         }
     }
@@ -165,7 +168,8 @@ impl<S: Signer> GrantIssuer<S> {
             }
         }
         let issued = now.as_secs();
-        let latest = issued.saturating_add(self.lifetime);
+        let lifetime = grant.lifetime.unwrap_or(self.lifetime).min(MAX_LIFETIME);
+        let latest = issued.saturating_add(lifetime);
         let expires = latest.min(grant.not_after.unwrap_or(u64::MAX));
         if expires <= issued {
             return Err(Error::SubjectToken(jose_x509::Error::Expired));

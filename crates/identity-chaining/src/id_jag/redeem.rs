@@ -348,25 +348,18 @@ impl IdJagRedemption {
             self.default_resource.as_ref(),
             &scope,
         )?;
-        let decision = AccessGrant {
-            issuer: grant.issuer().to_owned(),
-            subject: account,
-            tenant: claims.aud_tenant.clone(),
-            client_id: client.id().to_owned(),
-            scope: target.scopes,
-            authorization_details: self.details(idp, &claims, &request, &target.resources)?,
-            resources: target.resources,
-            audience: target.audience,
-            actors: claims.actors,
-            claims: serde_json::Map::new(),
-            confirmation: bind(
-                grant.confirmation(),
-                proof.as_ref(),
-                client,
-                self.proof_required,
-            )?,
-            txn: None,
-        };
+        let details = self.details(idp, &claims, &request, &target.resources)?;
+        let confirmation = bind(
+            grant.confirmation(),
+            proof.as_ref(),
+            client,
+            self.proof_required,
+        )?;
+        let issuer = grant.issuer();
+        let mut decision = AccessGrant::new(issuer, account, client, target, confirmation, None);
+        decision.tenant = claims.aud_tenant;
+        decision.authorization_details = details;
+        decision.actors = claims.actors;
         unspent.spend(self.replay.as_ref(), now)?;
         Ok(decision)
     }
