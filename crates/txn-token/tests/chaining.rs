@@ -1393,3 +1393,54 @@ fn an_ordinary_answer() {
         TokenExchangeResponse::parse(response.status(), response.headers(), response.body(), None);
     assert_eq!(read.unwrap().scope, Some(scope("spam.rating.read")));
 }
+
+/// The vectors of `test-vectors/txn-token/txn-chain.json`, signed by OpenSSL.
+#[test]
+fn vectors() {
+    struct Everybody;
+    impl ChainedSubjects for Everybody {
+        fn find(&self, grant: &ChainGrant) -> Option<String> {
+            Some(grant.subject().to_owned())
+        }
+    }
+    let file = include_str!("../../../test-vectors/txn-token/txn-chain.json");
+    let file: Value = serde_json::from_str(file).unwrap();
+    for group in file["groups"].as_array().unwrap() {
+        let (issuer, set) = group["keys"].as_object().unwrap().iter().next().unwrap();
+        let set = jose_x509::KeySet::from_jwks_slice(&provider(), set.to_string().as_bytes());
+        let terms = InboundAgreement::new(
+            url(issuer),
+            Arc::new(set.unwrap()),
+            scope("spam.rating.read"),
+            u64::MAX,
+        );
+        let domains = Domains::new();
+        let terms = terms.with_claim("scope").with_claim("rctx");
+        let b = domains.b_with(terms, Arc::new(Everybody));
+        for case in group["cases"].as_array().unwrap() {
+            let pairs = [
+                ("grant_type", identity_chaining::GRANT_TYPE),
+                ("assertion", case["input"].as_str().unwrap()),
+            ];
+            let time = at(case["now"].as_u64().unwrap());
+            let result = b.redeem(&post(&[]), &form(&pairs), Some(&client("x")), time);
+            let (expected, name) = (&case["expected"], &case["name"]);
+            match result {
+                Ok(chained) => {
+                    assert_eq!(expected["result"], "valid", "{name}");
+                    let values = json!({
+                        "sub": chained.access.subject, "scope": chained.access.scope.to_string(),
+                        "txn": chained.txn(), "txn_claims": chained.grant.claims(),
+                    });
+                    for (member, value) in expected["values"].as_object().unwrap() {
+                        assert_eq!(&values[member], value, "{name}: {member}");
+                    }
+                }
+                Err(error) => {
+                    assert_eq!(expected["result"], "invalid", "{name}: {error}");
+                    assert_eq!(expected["code"], error.code(), "{name}: {error}");
+                }
+            }
+        }
+    }
+}

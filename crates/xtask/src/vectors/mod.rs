@@ -12,6 +12,8 @@ mod claims;
 #[cfg(feature = "oracle")]
 mod file;
 #[cfg(feature = "oracle")]
+mod identity_chaining;
+#[cfg(feature = "oracle")]
 mod jose_x509;
 #[cfg(feature = "oracle")]
 mod oracle;
@@ -70,6 +72,7 @@ const GENERATORS: &[Generator] = &[
     svid::generate,
     wimse::generate,
     txn_token::generate,
+    identity_chaining::generate,
     ssf_set::generate,
 ];
 
