@@ -304,7 +304,8 @@ impl<S: Signer> GrantService<S> {
         self
     }
 
-    /// Sets how DPoP proofs are checked; without it they are not looked at.
+    /// Sets how the DPoP proofs of clients for whom this server redeems grants itself are checked; without it they are
+    /// not looked at. A plain grant has no key.
     #[must_use]
     pub fn with_proofs(mut self, proofs: ProofCheck) -> Self {
         self.proofs = Some(proofs);

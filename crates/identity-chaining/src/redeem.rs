@@ -309,15 +309,15 @@ impl RedemptionService {
             self.default_resource.as_ref(),
             &scope,
         )?;
-        let confirmation = match requested_key(grant)? {
-            Some(key) => Some(key),
-            None => bind(
-                grant.confirmation(),
-                proof.as_ref(),
-                client,
-                self.proof_required,
-            )?,
-        };
+        let requested = requested_key(grant)?;
+        let bound = bind(
+            grant.confirmation(),
+            proof.as_ref(),
+            client,
+            self.proof_required && requested.is_none(),
+        )?;
+        // The key of the issuer's own client counts, where there is one: the verifier lets it through for the issuer alone.
+        let confirmation = requested.or(bound);
         let claims = terms
             .claims
             .iter()
@@ -360,8 +360,7 @@ pub(crate) fn intersect(
     left.cloned().ok_or(Error::ScopeNotGranted)
 }
 
-/// The key of the end client, in a grant that its issuer redeems itself: the verifier lets `requested_cnf` through for
-/// nobody else.
+/// The key of the end client, in a grant that its issuer redeems itself.
 #[cfg(feature = "requested-cnf")]
 fn requested_key(grant: &AuthorizationGrant) -> Result<Option<Confirmation>, Error> {
     let claim = "requested_cnf";

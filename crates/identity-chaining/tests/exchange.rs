@@ -438,6 +438,13 @@ fn requested_confirmation() {
     let trusted = || issuer_a(&world.key).with_own_client("as-a");
     let granted = redeem(&service_b(trusted()), &grant, &[], "as-a").unwrap();
     assert_eq!(granted.confirmation.unwrap().to_value(), expected);
+    // A key that the grant itself is bound to has to be proven all the same.
+    let both = json!({"requested_cnf": expected, "client_id": "as-a", "cnf": {"jkt": jose_x509::base64url::encode(&[7; 32])}});
+    let error = redeem(&service_b(trusted()), &world.sign(both), &[], "as-a").unwrap_err();
+    assert_eq!(error.code(), "proof_required");
+    let demanding = service_b(trusted()).with_proof_required();
+    let again = world.sign(json!({"requested_cnf": expected, "client_id": "as-a", "jti": "d"}));
+    assert!(redeem(&demanding, &again, &[], "as-a").is_ok());
     // Of another client, of one that pretends, and where the issuer is no client.
     let own_claims = world.sign(json!({"requested_cnf": expected}));
     let open = world.sign(json!({"requested_cnf": expected, "client_id": null}));
