@@ -57,7 +57,7 @@ impl IdJagTerms {
         self
     }
 
-    /// Sets the details, as [`DetailTypes::grant`] reads them.
+    /// Sets the details, as [`DetailTypes::grant`](token_exchange::DetailTypes::grant) reads them.
     #[must_use]
     pub fn with_details(mut self, details: token_exchange::authority::Details) -> Self {
         self.details = Authority::unbounded().with_details(details);
