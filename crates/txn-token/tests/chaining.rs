@@ -249,6 +249,17 @@ fn requests() {
     let error = exchange(&a, &of(&unmapped)).unwrap_err();
     let body: Value = serde_json::from_slice(error.to_response().body()).unwrap();
     assert_eq!(body["error_description"], "subject_mapping");
+    // Not even an agreement that lists a server's identifier makes a resource of it.
+    let confused = domains.a_with(
+        domains
+            .agreement()
+            .with_resource(uri(B))
+            .with_resource(uri(A)),
+    );
+    for server in [A, B] {
+        let error = exchange(&confused, &plus("resource", server)).unwrap_err();
+        assert_eq!(wire(&error).1, "invalid_target");
+    }
     // Another `aud` is taken where the server says so, and no third one.
     let more = || {
         let verifier = TxnTokenVerifier::new("as.enterprise", TTS);
