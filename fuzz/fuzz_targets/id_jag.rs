@@ -103,7 +103,10 @@ fuzz_target!(|payload: &[u8]| {
     assert_eq!(claims["client_id"], "client");
     assert!(claims["jti"].is_string() && claims["iat"].is_number());
     let text = |name: &str| claims[name].as_str().expect("a text");
-    assert_eq!(access.subject, format!("{}|{}", text("tenant"), text("sub")));
+    assert_eq!(
+        access.subject,
+        format!("{}|{}", text("tenant"), text("sub"))
+    );
     let (exp, iat) = (claims["exp"].as_f64(), claims["iat"].as_f64());
     let (exp, iat) = (exp.expect("a number"), iat.expect("a number"));
     assert!(exp > NOW as f64 - 61.0 && exp > iat && exp - iat < 302.0);
