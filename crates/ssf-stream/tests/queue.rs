@@ -14,7 +14,7 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use ssf_stream::queue::{EventQueue, MemoryEventQueue, QueueError, contract};
+use ssf_stream::queue::{EventQueue, MemoryEventQueue, contract};
 
 const VISIBILITY: Duration = Duration::from_secs(30);
 
@@ -49,7 +49,7 @@ mod durable {
     use super::*;
     use ssf_set::SetErrorCode;
     use ssf_stream::queue::{
-        Addressed, BatchLimit, Consumer, Fence, Gate, Place, QueuedSet, RedbEventQueue,
+        Addressed, BatchLimit, Consumer, Fence, Gate, Place, QueueError, QueuedSet, RedbEventQueue,
     };
 
     fn file(name: &str) -> std::path::PathBuf {
