@@ -40,7 +40,10 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(identity.chain()[0], chain[0]);
             assert!(identity.chain().iter().all(|one| chain.contains(one)));
             assert!(identity.not_after() >= now);
-            assert_eq!(spiffe_id_of(&chain[0]).as_ref(), Ok(identity.unproven_spiffe_id()));
+            assert_eq!(
+                spiffe_id_of(&chain[0]).as_ref(),
+                Ok(identity.unproven_spiffe_id())
+            );
             let id = identity.unproven_spiffe_id().as_str();
             assert!(
                 id.strip_prefix("spiffe://a.test/")
