@@ -144,12 +144,19 @@ impl SubjectTable {
             .insert((issuer.into(), subject.into()), account.into());
         self
     }
+
+    /// The account of a subject.
+    #[must_use]
+    pub fn account(&self, issuer: &str, subject: &str) -> Option<&str> {
+        let key = (issuer.to_owned(), subject.to_owned());
+        self.0.get(&key).map(String::as_str)
+    }
 }
 
 impl Subjects for SubjectTable {
     fn find(&self, grant: &AuthorizationGrant) -> Option<String> {
-        let key = (grant.issuer().to_owned(), grant.subject().to_owned());
-        self.0.get(&key).cloned()
+        self.account(grant.issuer(), grant.subject())
+            .map(str::to_owned)
     }
 }
 

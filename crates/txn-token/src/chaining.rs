@@ -9,7 +9,7 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use identity_chaining::{AuthorizationServer, Client, ClientMethod, GrantIssuer, ServerUrl};
+//! use identity_chaining::{AuthorizationServer, Client, ClientMethod, GrantIssuer, ServerUrl, SubjectTable};
 //! use jose_x509::{Algorithm, MemoryReplayGuard, SigningKey, provider::ring::provider};
 //! use pki_types::UnixTime;
 //! use token_exchange::{ResourceIndicator, ResourceRegistry, ResourceServer, ScopeSet};
@@ -39,7 +39,7 @@
 //! // Domain B: whose grants it takes, for what.
 //! let terms = InboundAgreement::new(a, Arc::new(key.verifying_key()?), ScopeSet::parse("spam.rating.read")?, 1_900_000_000);
 //! let registry = ResourceRegistry::new([ResourceServer::new(api.clone(), ScopeSet::parse("spam.rating.read")?)]);
-//! let gateway = ChainSubjects::new().with("https://as.enterprise.example", "mail-gateway@enterprise.example", "customer-7");
+//! let gateway = SubjectTable::new().with("https://as.enterprise.example", "mail-gateway@enterprise.example", "customer-7");
 //! let domain_b = ChainRedemption::new(&b, Arc::new(gateway), registry, Arc::new(MemoryReplayGuard::new(10_000))).trust(terms);
 //!
 //! // A transaction in A, and a call to B on its behalf.
@@ -71,9 +71,7 @@ mod subject;
 pub use agreement::{AgreementProblem, AgreementWarning, OutboundAgreement, TxnRule};
 pub use client::{ChainingRequest, OwnHosts};
 pub use issue::{BrokeredChain, ChainingService, advertise_chaining};
-pub use redeem::{
-    ChainGrant, ChainRedemption, ChainSubjects, ChainedAccess, ChainedSubjects, InboundAgreement,
-};
+pub use redeem::{ChainGrant, ChainRedemption, ChainedAccess, ChainedSubjects, InboundAgreement};
 pub use subject::{Mapping, Match, PrincipalKind};
 
 use jose_x509::{Algorithm, Algorithms, CryptoProvider, base64url};

@@ -10,7 +10,7 @@ use identity_chaining::exchange::narrow_scope;
 use identity_chaining::grant::TXN_CHAIN_TYPE;
 use identity_chaining::{
     AccessGrant, AuthorizationGrant, Client, ClientRules, Error as ChainingError, GrantProfile,
-    JwtBearerRequest, ProofCheck, ServerUrl, TrustedIssuer, UnspentGrant, access,
+    JwtBearerRequest, ProofCheck, ServerUrl, SubjectTable, TrustedIssuer, UnspentGrant, access,
 };
 use jose_x509::dpop::DpopError;
 use jose_x509::replay::AsyncReplayGuard;
@@ -247,35 +247,10 @@ pub trait ChainedSubjects: Send + Sync {
     }
 }
 
-/// Accounts by issuer and subject, as a table.
-#[derive(Clone, Debug, Default)]
-pub struct ChainSubjects(BTreeMap<(String, String), String>);
-
-impl ChainSubjects {
-    /// An empty table.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an account.
-    #[must_use]
-    pub fn with(
-        mut self,
-        issuer: impl Into<String>,
-        subject: impl Into<String>,
-        account: impl Into<String>,
-    ) -> Self {
-        self.0
-            .insert((issuer.into(), subject.into()), account.into());
-        self
-    }
-}
-
-impl ChainedSubjects for ChainSubjects {
+impl ChainedSubjects for SubjectTable {
     fn find(&self, grant: &ChainGrant) -> Option<String> {
-        let key = (grant.issuer().to_owned(), grant.subject().to_owned());
-        self.0.get(&key).cloned()
+        self.account(grant.issuer(), grant.subject())
+            .map(str::to_owned)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Request;
 use http::request::Parts;
-use identity_chaining::{Client, ClientMethod, GrantIssuer, ProofCheck, ServerUrl};
+use identity_chaining::{Client, ClientMethod, GrantIssuer, ProofCheck, ServerUrl, SubjectTable};
 use jose_x509::dpop::{Htu, ProofRequest, Prover, Verifier};
 use jose_x509::jws::UnverifiedJws;
 use jose_x509::{MemoryReplayGuard, VerifyingKey};
@@ -205,8 +205,8 @@ impl Domains {
         .with_claim("rctx")
     }
 
-    pub(crate) fn subjects() -> ChainSubjects {
-        ChainSubjects::new().with(A, "mail-gateway@enterprise.example", "customer-7")
+    pub(crate) fn subjects() -> SubjectTable {
+        SubjectTable::new().with(A, "mail-gateway@enterprise.example", "customer-7")
     }
 
     pub(crate) fn registry() -> ResourceRegistry {
