@@ -53,6 +53,20 @@ fn the_guard_in_memory_fulfils_the_contract() {
     assert_eq!(now_or_never(contract().check_async(&shared)), Ok(()));
 }
 
+#[test]
+fn a_guard_tells_what_it_holds() {
+    let guard = MemoryReplayGuard::new(3);
+    assert_eq!(
+        (guard.capacity(), guard.len(), guard.is_empty()),
+        (3, 0, true)
+    );
+    guard.check_and_insert(key("one"), at(20), at(10)).unwrap();
+    assert_eq!(
+        (guard.capacity(), guard.len(), guard.is_empty()),
+        (3, 1, false)
+    );
+}
+
 /// What holds for a guard holds for one behind a pointer.
 #[test]
 fn guards_behind_pointers() {

@@ -90,6 +90,12 @@ fn bounds_include_their_last_value() {
         Error::LifetimeTooLong { limit: 65 }
     );
     assert!(validator().with_leeway(Duration::from_secs(300)).is_ok());
+    let aged = |seconds| validator().with_max_age(Duration::from_secs(seconds));
+    assert!(run(&aged(5), json!({})).is_ok());
+    assert_eq!(
+        run(&aged(4), json!({})).unwrap_err(),
+        Error::TooOld { limit: 4 }
+    );
     // A whole number stays one, however it is written.
     let raw = |nbf: &str| {
         let claims = claims()
