@@ -952,3 +952,52 @@ fn anchor_groups() {
     assert_eq!(anchors.dropped().len(), 1);
     assert_eq!(anchors.dropped()[0].index, 1);
 }
+
+#[test]
+fn the_bound_of_a_chain_is_exact() {
+    let h = Hierarchy::new();
+    let leaf = h.leaf().sign(&h.ca_key);
+    let mut exact = options();
+    exact.max_chain_size = leaf.len() + h.ca.len();
+    let verify = |options: &PathOptions| verify_with(&leaf, from_ref(&h.ca), &[&h.root], options);
+    assert_eq!(verify(&exact), Ok(1));
+    exact.max_chain_size -= 1;
+    let limit = exact.max_chain_size;
+    assert_eq!(verify(&exact), Err(X509Error::ChainTooLarge { limit }));
+}
+
+#[test]
+fn the_anchor_of_a_path_is_told_by_its_position() {
+    let h = Hierarchy::new();
+    let other = Parts::ca("Other", "Other", &h.ca_key).sign(&h.ca_key);
+    let leaf = h.leaf().sign(&h.ca_key);
+    let anchors = group(&[&other, &h.root]);
+    let pool = [h.ca.clone()];
+    let path = verify_path(&leaf, &pool, &anchors, &options(), ALGORITHMS, now()).unwrap();
+    assert_eq!((path.anchor(), path.anchor_index()), (&h.root, 1));
+}
+
+/// What is missing may be the issuer of an intermediate, too.
+#[test]
+fn an_unusable_link_is_told_wherever_it_was_needed() {
+    let h = Hierarchy::new();
+    let sub_key = key();
+    let sub = Parts::ca("Sub", "CA", &sub_key).sign(&h.ca_key);
+    let unusable = h
+        .intermediate()
+        .extensions(vec![
+            basic_constraints(true, None),
+            key_usage(DIGITAL_SIGNATURE),
+        ])
+        .sign(&h.root_key);
+    let leaf = Parts::leaf(&h.leaf_key)
+        .with(|parts| parts.issuer = name("Sub"))
+        .sign(&sub_key);
+    assert_eq!(
+        verify(&leaf, &[sub, unusable], &[&h.root]),
+        Err(X509Error::Certificate {
+            index: 2,
+            problem: Problem::KeyCertSignMissing
+        })
+    );
+}
