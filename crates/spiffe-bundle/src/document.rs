@@ -82,10 +82,6 @@ impl<'a> Document<'a> {
 
 /// An entry of `keys`.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "almost all entries are keys, and a box for each would take more than it saves"
-)]
 pub(crate) enum Entry<'a> {
     /// This refuses the document.
     NotAnObject,
