@@ -126,6 +126,54 @@ pub enum Error {
         /// Which dimension.
         what: &'static str,
     },
+    /// Nobody authenticated.
+    #[error("no client has authenticated: token exchange takes the credentials of a client")]
+    Unauthenticated,
+    /// The request came without TLS.
+    #[error("the request came over a connection without TLS")]
+    PlainTransport,
+    /// An actor token that is a delegated token itself.
+    #[error("the actor token carries `act`: only the subject token's chain is continued")]
+    ActorHasChain,
+    /// A chain of actors out of a token whose issuer is not trusted to state one.
+    #[error(
+        "the subject token carries `act`, and its issuer is not configured to assert delegation"
+    )]
+    ForeignDelegation,
+    /// The target is another actor, and nobody allowed this one to hand the subject over to it.
+    #[error("the target is another actor, and no policy lets this one delegate to it")]
+    Redelegation,
+    /// The token, or what it was made from, was revoked, or the actor was disabled.
+    #[error("the grant behind the {which} token was revoked, or its actor disabled")]
+    Withdrawn {
+        /// `subject`, or `refresh`.
+        which: &'static str,
+    },
+    /// The rules of this server refused.
+    #[error("the policy of this server refuses this exchange")]
+    Refused,
+    /// The token has to be hidden from the client, and the format of this type does not hide it.
+    #[error(
+        "the policy hides the token's content from the client, and the type is written readably; configure an encrypted or opaque format"
+    )]
+    Readable,
+    /// The server's rules add a field to `authorization_details` that its type does not let it add.
+    #[error(
+        "a field that is added to `authorization_details` is not one that its type lets a server add"
+    )]
+    Enrichment,
+    /// The service was put together wrongly.
+    #[error("the service is misconfigured: {what}")]
+    Configuration {
+        /// What is wrong, and what would be right.
+        what: &'static str,
+    },
+    /// The new token could not be written.
+    #[error("the token could not be issued: {source}")]
+    Issue {
+        /// Why.
+        source: JoseError,
+    },
     /// The server's answer does not fit the request.
     #[error("the response is malformed or does not fit the request: {what}")]
     Response {
@@ -164,6 +212,17 @@ impl Error {
             Self::ImpersonationNotAllowed => "impersonation_not_allowed",
             Self::MissingProof { .. } => "missing_proof",
             Self::NothingLeft { .. } => "nothing_left",
+            Self::Unauthenticated => "unauthenticated",
+            Self::PlainTransport => "plain_transport",
+            Self::ActorHasChain => "actor_has_chain",
+            Self::ForeignDelegation => "foreign_delegation",
+            Self::Redelegation => "redelegation",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Refused => "refused",
+            Self::Readable => "readable",
+            Self::Enrichment => "enrichment",
+            Self::Configuration { .. } => "configuration",
+            Self::Issue { source } => source.code(),
             Self::Response { .. } => "invalid_response",
         }
     }
@@ -176,8 +235,12 @@ impl Error {
             | Self::ImpersonationNotAllowed
             | Self::WrongRole
             | Self::TooManyTargets { .. }
+            | Self::Redelegation
+            | Self::Withdrawn { .. }
+            | Self::Refused
             | Self::NothingLeft { .. } => Fault::Policy,
-            Self::Token { source, .. } => source.fault(),
+            Self::Readable | Self::Enrichment | Self::Configuration { .. } => Fault::Configuration,
+            Self::Token { source, .. } | Self::Issue { source } => source.fault(),
             _ => Fault::Peer,
         }
     }
@@ -224,6 +287,17 @@ impl Error {
             Self::MissingProof { .. } => "RFC8693-SPLICE-15",
             Self::NothingLeft { what: "time" } => "RFC8693-SPLICE-13",
             Self::NothingLeft { .. } => "RFC8693-SPLICE-12",
+            Self::Unauthenticated => "RFC8693-SPLICE-1",
+            Self::PlainTransport => "RFC8693-6-1",
+            Self::ActorHasChain => "RFC8693-SPLICE-9",
+            Self::ForeignDelegation => "RFC8693-A4",
+            Self::Redelegation => "RFC8693-SPLICE-7",
+            Self::Withdrawn { which: "refresh" } => "RFC8693-SPLICE-20",
+            Self::Withdrawn { .. } => "RFC8693-SPLICE-19",
+            Self::Readable => "RFC8693-6-2",
+            Self::Enrichment => "RAR-7.1-1",
+            Self::Configuration { .. } => "RAR-9-1",
+            Self::Refused | Self::Issue { .. } => return None,
             Self::Response { .. } => "RFC8693-SPLICE-22",
         })
     }
@@ -234,8 +308,15 @@ impl Error {
     pub fn oauth_error(&self) -> OAuthError {
         let error = match self {
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::Unauthenticated => "invalid_client",
             Self::UnauthorizedClient => "unauthorized_client",
-            Self::InvalidTarget | Self::TooManyTargets { .. } => "invalid_target",
+            Self::InvalidTarget | Self::TooManyTargets { .. } | Self::Redelegation => {
+                "invalid_target"
+            }
+            Self::Withdrawn { which: "refresh" } => "invalid_grant",
+            Self::Configuration { .. } | Self::Readable | Self::Enrichment | Self::Issue { .. } => {
+                "server_error"
+            }
             Self::InvalidScope | Self::NothingLeft { what: "scopes" } => "invalid_scope",
             Self::NothingLeft { what: "targets" } => "invalid_target",
             Self::InvalidAuthorizationDetails
@@ -251,8 +332,14 @@ impl Error {
             | Self::Unbound
             | Self::SubjectAudience
             | Self::ActorIsNotClient
+            | Self::ActorHasChain
+            | Self::ForeignDelegation
+            | Self::Withdrawn { which: "subject" }
             | Self::WrongRole => "subject_token is not acceptable for this client",
-            Self::InvalidTarget | Self::TooManyTargets { .. } => "the target is not acceptable",
+            Self::Unauthenticated => "client authentication failed",
+            Self::InvalidTarget | Self::TooManyTargets { .. } | Self::Redelegation => {
+                "the target is not acceptable"
+            }
             Self::RepeatedParameter { .. } => "a parameter occurs more than once",
             Self::MissingParameter { .. } => "a required parameter is missing",
             _ => "the request is not acceptable",
@@ -260,7 +347,11 @@ impl Error {
         OAuthError {
             error,
             description,
-            status: StatusCode::BAD_REQUEST,
+            status: match error {
+                "invalid_client" => StatusCode::UNAUTHORIZED,
+                "server_error" => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::BAD_REQUEST,
+            },
         }
     }
 }

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use jose_x509::Error as JoseError;
-use jose_x509::jwt::Jwt;
+use jose_x509::jwt::{Confirmation, Jwt};
 use pki_types::UnixTime;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::act::{ActorChain, DEFAULT_MAX_DEPTH, MayAct, Party};
 use crate::authority::{Authority, Bound, DetailTypes, ScopeSet};
@@ -25,8 +25,8 @@ pub enum PartyKind {
     Workload,
 }
 
-/// A subject token after its verification: only [`VerifiedSubject::from_jwt`] makes one, so neither
-/// `act` nor `may_act` is ever read from a token that nobody vouches for.
+/// A subject token after its verification: a [`Jwt`] that was validated, or what the validator of another type knows. So
+/// neither `act` nor `may_act` is ever read from a token that nobody vouches for.
 #[derive(Clone, Debug)]
 pub struct VerifiedSubject {
     party: Party,
@@ -37,7 +37,10 @@ pub struct VerifiedSubject {
     chain: Option<ActorChain>,
     authority: Authority,
     expires: u64,
-    bound: bool,
+    pub(crate) names_scope: bool,
+    pub(crate) id: Option<String>,
+    pub(crate) grant_id: Option<String>,
+    pub(crate) confirmation: Option<Confirmation>,
 }
 
 impl VerifiedSubject {
@@ -53,25 +56,69 @@ impl VerifiedSubject {
             source,
         };
         let claims = jwt.claims_map().map_err(refused)?;
-        let missing = |claim| refused(JoseError::MissingClaim { claim });
+        let expires = jwt
+            .expires()
+            .ok_or(refused(JoseError::MissingClaim { claim: "exp" }))?;
+        Self::read(&claims, expires, kind, types)
+    }
+
+    /// Reads what the validator of a token that is no JWT knows of it, by the names of JWT claims: what the store holds
+    /// of an opaque access token, or what a SAML assertion says. Whoever calls this vouches for all of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_jwt`](Self::from_jwt).
+    pub fn from_validated_claims(
+        claims: &Map<String, Value>,
+        kind: PartyKind,
+        types: &DetailTypes,
+    ) -> Result<Self, Error> {
+        let refused = |source| Error::Token {
+            which: "subject",
+            source,
+        };
+        let expires = claims
+            .get("exp")
+            .ok_or(refused(JoseError::MissingClaim { claim: "exp" }))?
+            .as_u64()
+            .ok_or(refused(JoseError::ClaimType { claim: "exp" }))?;
+        Self::read(claims, expires, kind, types)
+    }
+
+    fn read(
+        claims: &Map<String, Value>,
+        expires: u64,
+        kind: PartyKind,
+        types: &DetailTypes,
+    ) -> Result<Self, Error> {
+        let refused = |source| Error::Token {
+            which: "subject",
+            source,
+        };
         let wrong = |claim| refused(JoseError::ClaimType { claim });
         let text = |name: &'static str| match claims.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(wrong(name)),
         };
-        let subject = jwt.subject().ok_or(missing("sub"))?;
-        let party = jwt.issuer().map_or_else(
+        let subject = text("sub")?.ok_or(refused(JoseError::MissingClaim { claim: "sub" }))?;
+        let party = text("iss")?.map_or_else(
             || Party::new(subject),
             |issuer| Party::with_issuer(subject, issuer),
         );
-        let expires = jwt.expires().ok_or(missing("exp"))?;
-        let scopes = text("scope")?
-            .map(ScopeSet::parse)
-            .transpose()?
-            .unwrap_or_default();
+        let audience = match claims.get("aud") {
+            None => Vec::new(),
+            Some(Value::String(one)) => vec![one.clone()],
+            Some(Value::Array(several)) => several
+                .iter()
+                .map(|one| one.as_str().map(str::to_owned).ok_or(wrong("aud")))
+                .collect::<Result<_, _>>()?,
+            Some(_) => return Err(wrong("aud")),
+        };
+        let scopes = text("scope")?.map(ScopeSet::parse).transpose()?;
+        let names_scope = scopes.is_some();
         let mut authority = Authority::unbounded()
-            .with_scopes(scopes)
+            .with_scopes(scopes.unwrap_or_default())
             .with_expiry(expires);
         if let Some(details) = claims.get("authorization_details") {
             authority = authority.with_details(types.grant(details)?);
@@ -80,17 +127,36 @@ impl VerifiedSubject {
             (Some(client), Some(party)) if client != party => return Err(wrong("azp")),
             (client, party) => client.or(party).map(str::to_owned),
         };
+        let confirmation = claims.get("cnf").map(Confirmation::from_value);
         Ok(Self {
             party,
             kind,
-            audience: jwt.audience().map(str::to_owned).collect(),
+            audience,
             client_id,
             may_act: claims.get("may_act").map(MayAct::from_value).transpose()?,
             chain: claims.get("act").map(ActorChain::from_value).transpose()?,
             authority,
             expires,
-            bound: claims.contains_key("cnf"),
+            names_scope,
+            id: text("jti")?.map(str::to_owned),
+            grant_id: text("grant_id")?.map(str::to_owned),
+            confirmation: confirmation.transpose().map_err(refused)?,
         })
+    }
+
+    /// Gives a token that does not speak of scopes those that it is worth.
+    #[must_use]
+    pub(crate) fn or_scopes(mut self, scopes: Option<&ScopeSet>) -> Self {
+        if let Some(scopes) = scopes.filter(|_| !self.names_scope) {
+            self.authority.scopes = Bound::Only(scopes.clone());
+        }
+        self
+    }
+
+    /// Human or workload.
+    #[must_use]
+    pub fn kind(&self) -> PartyKind {
+        self.kind
     }
 
     /// Who the subject is.
@@ -240,7 +306,7 @@ impl ExchangePolicy {
         if subject.kind != self.subject_kind || actor.kind != self.actor_kind {
             return Err(Error::WrongRole);
         }
-        if subject.bound && !proven {
+        if subject.confirmation.is_some() && !proven {
             return Err(Error::MissingProof { which: "subject" });
         }
         self.check_binding(subject, actor)?;

@@ -5,9 +5,11 @@ pub mod authority;
 pub mod error;
 pub mod exchange;
 pub mod form;
+pub mod introspection;
 pub mod request;
 pub mod resource;
 pub mod response;
+pub mod service;
 pub mod token_type;
 
 pub use act::{ActorChain, MayAct, Party};
@@ -17,9 +19,14 @@ pub use authority::{
 pub use error::{Error, OAuthError};
 pub use exchange::{Delegation, ExchangePolicy, Grant, PartyKind, VerifiedActor, VerifiedSubject};
 pub use form::Form;
+pub use introspection::Introspection;
 pub use request::{SubjectToken, TokenExchangeRequest};
 pub use resource::{ResourceIndicator, ResourceRegistry, ResourceServer, Target, audience_value};
 pub use response::{TokenExchangeResponse, TokenUse};
+pub use service::{
+    AuditRecord, AuthenticatedClient, Caller, ExchangeRules, ExchangeService, Facts,
+    JwtAccessTokens, JwtTokens, Permissions, TokenValidator, TokenWriter, Transport,
+};
 pub use token_type::TokenType;
 
 /// `grant_type` of a token exchange.

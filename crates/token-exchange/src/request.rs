@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use http::{Request, header};
+use serde_json::Value;
+
 use crate::GRANT_TYPE;
 use crate::authority::ScopeSet;
 use crate::error::Error;
@@ -128,6 +131,46 @@ impl TokenExchangeRequest {
         })
     }
 
+    /// Names the one target.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyTargets`] when there is one already: [`with_several_targets`](Self::with_several_targets) says
+    /// that several are meant.
+    pub fn with_resource(self, resource: ResourceIndicator) -> Result<Self, Error> {
+        if self.targets().next().is_some() {
+            return Err(Error::TooManyTargets { limit: 1 });
+        }
+        Ok(self.with_several_targets([resource]))
+    }
+
+    /// Adds targets to what is there: each of them can use the token at the others, unless it is bound to a key.
+    #[must_use]
+    pub fn with_several_targets(
+        mut self,
+        resources: impl IntoIterator<Item = ResourceIndicator>,
+    ) -> Self {
+        self.resources.extend(resources);
+        self
+    }
+
+    /// The HTTP request to a token endpoint; client authentication adds its own header fields and parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PlainTransport`] for an endpoint that is no `https` URL.
+    pub fn to_request(&self, endpoint: &str) -> Result<Request<Vec<u8>>, Error> {
+        let is_https = url::Url::parse(endpoint).is_ok_and(|url| url.scheme() == "https");
+        if !is_https {
+            return Err(Error::PlainTransport);
+        }
+        Request::post(endpoint)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json")
+            .body(self.to_form().into_bytes())
+            .map_err(|_| Error::PlainTransport)
+    }
+
     /// Writes the form that a client sends; client authentication adds its own parameters.
     #[must_use]
     pub fn to_form(&self) -> String {
@@ -165,3 +208,24 @@ impl TokenExchangeRequest {
             .chain(self.audiences.iter().map(String::as_str))
     }
 }
+
+/// Adds `authorization_details` (RFC 9396 section 6) to the form of a token request of any grant.
+///
+/// # Errors
+///
+/// [`Error::RepeatedParameter`] if the form has it already, [`Error::InvalidAuthorizationDetails`] for what is no array,
+/// and as [`Form::parse`].
+pub fn with_authorization_details(form: &str, details: &Value) -> Result<String, Error> {
+    let parsed = Form::parse(form.as_bytes())?;
+    if parsed.pairs().any(|(name, _)| name == DETAILS) {
+        return Err(Error::RepeatedParameter { name: DETAILS });
+    }
+    if !details.is_array() {
+        return Err(Error::InvalidAuthorizationDetails);
+    }
+    let mut form = form_urlencoded::Serializer::new(form.to_owned());
+    form.append_pair(DETAILS, &details.to_string());
+    Ok(form.finish())
+}
+
+const DETAILS: &str = "authorization_details";

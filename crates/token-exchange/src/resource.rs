@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 
@@ -58,6 +58,23 @@ impl ResourceIndicator {
                 .map(|item| Self::parse(item.as_str().ok_or(Error::InvalidTarget)?))
                 .collect(),
             _ => Err(Error::InvalidTarget),
+        }
+    }
+
+    /// The resource of protected resource metadata (RFC 9728), exactly as it is written there, for requests to `url`. A
+    /// resource that the URL does not belong to is refused, so that nobody lets clients ask for tokens of somebody else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidTarget`] without `resource`, for a malformed one, and for one that does not
+    /// [cover](Self::covers) `url`.
+    pub fn from_metadata(metadata: &Map<String, Value>, url: &str) -> Result<Self, Error> {
+        let text = metadata.get("resource").and_then(Value::as_str);
+        let resource = Self::parse(text.ok_or(Error::InvalidTarget)?)?;
+        if resource.covers(url) {
+            Ok(resource)
+        } else {
+            Err(Error::InvalidTarget)
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::authority::ScopeSet;
 use crate::error::{Error, json_response};
+use crate::resource::{ResourceIndicator, audience_value};
 use crate::token_type::TokenType;
 
 /// How the issued token is used (`token_type`).
@@ -54,6 +55,8 @@ pub struct TokenExchangeResponse {
     pub scope: Option<ScopeSet>,
     /// What was granted as `authorization_details`, a JSON array: the client goes by it and not by what it asked for.
     pub authorization_details: Option<Value>,
+    /// `resource`: where the token is good, where the server says so. None where it does not.
+    pub resources: Vec<ResourceIndicator>,
 }
 
 const MAX_RESPONSE: usize = 256 * 1024;
@@ -73,6 +76,33 @@ impl TokenExchangeResponse {
             expires_in: None,
             scope: None,
             authorization_details: None,
+            resources: Vec::new(),
+        }
+    }
+
+    /// Says where the token is good.
+    #[must_use]
+    pub fn with_resources(mut self, resources: Vec<ResourceIndicator>) -> Self {
+        self.resources = resources;
+        self
+    }
+
+    /// Checks that the token is for what was asked for, where the server says so: a server that ignores `resource` would
+    /// otherwise go unnoticed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Response`] when the resources are others.
+    pub fn check_resources(&self, requested: &[ResourceIndicator]) -> Result<(), Error> {
+        let within = |a: &[ResourceIndicator], b: &[ResourceIndicator]| {
+            a.iter().all(|resource| b.contains(resource))
+        };
+        let same = within(&self.resources, requested) && within(requested, &self.resources);
+        if self.resources.is_empty() || requested.is_empty() || same {
+            Ok(())
+        } else {
+            let what = "`resource` is not what was asked for";
+            Err(Error::Response { what })
         }
     }
 
@@ -114,6 +144,10 @@ impl TokenExchangeResponse {
         }
         if let Some(details) = &self.authorization_details {
             put("authorization_details", details.clone());
+        }
+        if !self.resources.is_empty() {
+            let names: Vec<String> = self.resources.iter().map(ToString::to_string).collect();
+            put("resource", audience_value(&names));
         }
         json_response(
             StatusCode::OK,
@@ -200,6 +234,11 @@ impl TokenExchangeResponse {
             Some(details @ Value::Array(_)) => Some(details.clone()),
             Some(_) => return Err(refuse("`authorization_details` is not an array")),
         };
+        let resources = match members.get("resource") {
+            None => Vec::new(),
+            Some(value) => ResourceIndicator::from_value(value)
+                .map_err(|_| refuse("`resource` is malformed"))?,
+        };
         Ok(Self {
             token: token.to_owned(),
             issued_token_type: issued,
@@ -207,6 +246,7 @@ impl TokenExchangeResponse {
             expires_in,
             scope,
             authorization_details,
+            resources,
         })
     }
 }

@@ -22,6 +22,8 @@ pub struct DetailType {
     /// Field, value, and the value that it implies, as canonical JSON.
     implied: Vec<(String, String, String)>,
     without_scope: bool,
+    /// The fields that the server may add to what was asked for.
+    enriched: BTreeSet<String>,
 }
 
 /// A field of a [`DetailType`].
@@ -67,6 +69,7 @@ impl DetailType {
             fields: None,
             implied: Vec::new(),
             without_scope: false,
+            enriched: BTreeSet::new(),
         }
     }
 
@@ -106,6 +109,14 @@ impl DetailType {
     #[must_use]
     pub fn without_scope(mut self) -> Self {
         self.without_scope = true;
+        self
+    }
+
+    /// Says that the server may add this field to a detail that leaves it out (RFC 9396 section 7.1), such as the
+    /// identifier of what the user chose.
+    #[must_use]
+    pub fn with_enrichment(mut self, field: impl Into<String>) -> Self {
+        self.enriched.insert(field.into());
         self
     }
 
@@ -220,6 +231,31 @@ impl DetailTypes {
         })
     }
 
+    /// Adds to each detail the fields that `add` has for it. A field that the detail has already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Enrichment`] for a field that the type does not let a server add.
+    pub fn enrich(
+        &self,
+        details: &Details,
+        add: impl Fn(&Detail) -> Map<String, Value>,
+    ) -> Result<Details, Error> {
+        let enriched = details.0.iter().map(|detail| {
+            let mut detail = detail.clone();
+            for (name, value) in add(&detail) {
+                let detail_type = self.0.get(&detail.name).ok_or(Error::Enrichment)?;
+                if !detail_type.enriched.contains(&name) {
+                    return Err(Error::Enrichment);
+                }
+                let values = field_set(&name, &value).map_err(|_| Error::Enrichment)?;
+                detail.fields.entry(name).or_insert(values);
+            }
+            Ok(detail.normal())
+        });
+        Ok(Details::new(enriched.collect::<Result<_, _>>()?))
+    }
+
     /// Reads `authorization_details` of a grant: a token, a consent, a registration.
     ///
     /// # Errors
@@ -263,6 +299,7 @@ const MAX_TEXT: usize = 16 * 1024;
 const MAX_DEPTH: usize = 8;
 const MAX_DETAILS: usize = 32;
 const MAX_VALUES: usize = 256;
+const MAX_COMBINATIONS: usize = 4096;
 
 /// The fields that RFC 9396 section 2.2 defines as arrays of strings.
 const ARRAYS: [&str; 4] = ["locations", "actions", "datatypes", "privileges"];
@@ -292,22 +329,10 @@ impl Detail {
         detail_type.check(members)?;
         let mut fields = BTreeMap::new();
         for (name, value) in members.iter().filter(|(name, _)| *name != "type") {
-            let values: FieldSet = if ARRAYS.contains(&name.as_str()) {
-                let items = value
-                    .as_array()
-                    .filter(|items| items.len() <= MAX_VALUES)
-                    .ok_or(INVALID)?;
-                if items.is_empty() && request {
-                    return Err(INVALID);
-                }
-                let text =
-                    |item: &Value| item.as_str().map(|_| Some(canonical(item))).ok_or(INVALID);
-                items.iter().map(text).collect::<Result<_, _>>()?
-            } else if name == "identifier" && !value.is_string() {
+            let values = field_set(name, value)?;
+            if values.is_empty() && request {
                 return Err(INVALID);
-            } else {
-                FieldSet::from([Some(canonical(value))])
-            };
+            }
             fields.insert(name.clone(), values);
         }
         let open = if request {
@@ -452,14 +477,55 @@ impl Details {
         self.0.iter().any(|granted| detail.is_within(granted))
     }
 
+    /// Whether everything that `request` asks for by name is here: each of its values together with each of its others,
+    /// within one detail. What it leaves out it does not ask for. More than 4096 combinations of one detail are none.
+    #[must_use]
+    pub fn grants(&self, request: &Self) -> bool {
+        request.0.iter().all(|asked| {
+            let size = asked.fields.values().try_fold(1_usize, |size, values| {
+                size.checked_mul(values.len())
+                    .filter(|size| *size <= MAX_COMBINATIONS)
+            });
+            let Some(size) = size else { return false };
+            let same: Vec<_> = self.0.iter().filter(|one| one.name == asked.name).collect();
+            (0..size).all(|index| {
+                let mut rest = index;
+                let mut wanted = Vec::with_capacity(asked.fields.len());
+                for (name, values) in &asked.fields {
+                    let count = values.len().max(1);
+                    wanted.push((
+                        name,
+                        values.iter().nth(rest.checked_rem(count).unwrap_or(0)),
+                    ));
+                    rest = rest.checked_div(count).unwrap_or(0);
+                }
+                same.iter().any(|granted| {
+                    wanted.iter().all(|(name, value)| {
+                        let values = granted.values(name);
+                        value.is_some_and(|value| values.is_none_or(|all| all.contains(value)))
+                    })
+                })
+            })
+        })
+    }
+
     /// What one resource server is to know: details at its location or at none, and of several locations its own alone.
     #[must_use]
     pub fn at_location(&self, location: &str) -> Self {
-        let location = Some(canonical(&Value::from(location)));
+        self.at_locations(&[location])
+    }
+
+    /// What several resource servers that share one token are to know.
+    #[must_use]
+    pub fn at_locations(&self, locations: &[&str]) -> Self {
+        let here: FieldSet = locations
+            .iter()
+            .map(|location| Some(canonical(&Value::from(*location))))
+            .collect();
         let kept = self.0.iter().filter_map(|detail| {
             let mut detail = detail.clone();
             if let Some(locations) = detail.fields.get_mut("locations") {
-                locations.retain(|one| *one == location);
+                locations.retain(|one| here.contains(one));
                 if locations.is_empty() {
                     return None;
                 }
@@ -491,6 +557,23 @@ impl Details {
     #[must_use]
     pub fn to_value(&self) -> Value {
         self.0.iter().map(Detail::to_value).collect()
+    }
+}
+
+/// The values of a field as it is written.
+fn field_set(name: &str, value: &Value) -> Result<FieldSet, Error> {
+    const INVALID: Error = Error::InvalidAuthorizationDetails;
+    if ARRAYS.contains(&name) {
+        let items = value
+            .as_array()
+            .filter(|items| items.len() <= MAX_VALUES)
+            .ok_or(INVALID)?;
+        let text = |item: &Value| item.as_str().map(|_| Some(canonical(item))).ok_or(INVALID);
+        items.iter().map(text).collect()
+    } else if name == "identifier" && !value.is_string() {
+        Err(INVALID)
+    } else {
+        Ok(FieldSet::from([Some(canonical(value))]))
     }
 }
 

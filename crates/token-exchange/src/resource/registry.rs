@@ -83,6 +83,20 @@ impl ResourceRegistry {
         self
     }
 
+    /// The resource that is registered under this name of `aud`, or under this indicator.
+    #[must_use]
+    pub fn named(&self, audience: &str) -> Option<&ResourceIndicator> {
+        let by_name = || {
+            self.servers
+                .values()
+                .find(|server| server.audience.as_deref() == Some(audience))
+        };
+        self.servers
+            .get(audience)
+            .or_else(by_name)
+            .map(|server| &server.indicator)
+    }
+
     /// Decides where a token is good. `granted` is what the user granted with the code or the subject token had; a request
     /// may choose from it, and the grant stays whole for the next one. `default` is the client's one resource where the
     /// request names none.

@@ -1,0 +1,179 @@
+//! Subject and actor tokens, one validator for each declared type.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
+use jose_x509::jwt::{Validator, peek_claims};
+use jose_x509::{Error as JoseError, KeySource};
+use pki_types::UnixTime;
+
+use crate::authority::DetailTypes;
+use crate::error::Error;
+use crate::exchange::{PartyKind, VerifiedSubject};
+
+/// A token as it was presented. `Debug` hides it.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Presented<'a> {
+    /// The token; of the SAML types, the assertion that was base64url encoded.
+    pub unverified_bytes: &'a [u8],
+    /// `subject` or `actor`.
+    pub which: &'static str,
+    /// The client that presents it.
+    pub client_id: &'a str,
+    /// When.
+    pub now: UnixTime,
+}
+
+impl<'a> Presented<'a> {
+    pub(super) const fn new(
+        unverified_bytes: &'a [u8],
+        which: &'static str,
+        client_id: &'a str,
+        now: UnixTime,
+    ) -> Self {
+        Self {
+            unverified_bytes,
+            which,
+            client_id,
+            now,
+        }
+    }
+
+    /// The error for a token that is refused.
+    #[must_use]
+    pub const fn refused(&self, source: JoseError) -> Error {
+        Error::Token {
+            which: self.which,
+            source,
+        }
+    }
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented")
+            .field("which", &self.which)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Validates tokens of one declared type, and knows nothing of the others.
+pub trait TokenValidator: Send + Sync {
+    /// The full validity procedure of the type: signature or store, issuer, times, audience, purpose.
+    ///
+    /// # Errors
+    ///
+    /// [`Presented::refused`] with the cause.
+    fn validate(
+        &self,
+        token: &Presented<'_>,
+        types: &DetailTypes,
+    ) -> Result<VerifiedSubject, Error>;
+
+    /// Whether this issuer is trusted to say who acted before (`act`). The service's own issuer always is.
+    fn asserts_delegation(&self, _issuer: Option<&str>) -> bool {
+        false
+    }
+
+    /// Spends a token of a type that is good once; called last, when nothing else is in the way. Other tokens stay as
+    /// they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Presented::refused`] for a token that was spent before.
+    fn spend(&self, _token: &Presented<'_>, _verified: &VerifiedSubject) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Validates JWTs of configured issuers: each has its own rules and keys, and no other is trusted.
+#[derive(Clone, Default)]
+pub struct JwtTokens(BTreeMap<String, Trusted>);
+
+#[derive(Clone)]
+struct Trusted {
+    validator: Validator,
+    keys: Arc<dyn KeySource + Send + Sync>,
+    kind: PartyKind,
+    delegation: bool,
+}
+
+impl JwtTokens {
+    /// Nobody is trusted.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts `issuer` for tokens of this kind of party. The validator should demand the same issuer.
+    #[must_use]
+    pub fn with_issuer(
+        mut self,
+        issuer: impl Into<String>,
+        validator: Validator,
+        keys: Arc<dyn KeySource + Send + Sync>,
+        kind: PartyKind,
+    ) -> Self {
+        let trusted = Trusted {
+            validator,
+            keys,
+            kind,
+            delegation: false,
+        };
+        self.0.insert(issuer.into(), trusted);
+        self
+    }
+
+    /// Believes `act` of this issuer, whom [`with_issuer`](Self::with_issuer) named before.
+    #[must_use]
+    pub fn asserting_delegation(mut self, issuer: &str) -> Self {
+        if let Some(trusted) = self.0.get_mut(issuer) {
+            trusted.delegation = true;
+        }
+        self
+    }
+}
+
+impl TokenValidator for JwtTokens {
+    fn validate(
+        &self,
+        token: &Presented<'_>,
+        types: &DetailTypes,
+    ) -> Result<VerifiedSubject, Error> {
+        let refused = |source| token.refused(source);
+        let text = std::str::from_utf8(token.unverified_bytes)
+            .map_err(|_| refused(JoseError::IssuerMismatch))?;
+        let jws = UnverifiedJws::parse_with(text, &HeaderRules::default(), &Limits::default())
+            .map_err(refused)?;
+        let issuer = peek_claims(&jws).map_err(refused)?.unverified_issuer;
+        let trusted = issuer
+            .as_ref()
+            .and_then(|issuer| self.0.get(issuer))
+            .ok_or(refused(JoseError::IssuerMismatch))?;
+        let jwt = trusted
+            .validator
+            .validate(text, trusted.keys.as_ref(), token.now)
+            .map_err(refused)?;
+        // Whatever the validator was told: the keys were chosen by this issuer.
+        if jwt.issuer() != issuer.as_deref() {
+            return Err(refused(JoseError::IssuerMismatch));
+        }
+        VerifiedSubject::from_jwt(&jwt, trusted.kind, types)
+    }
+
+    fn asserts_delegation(&self, issuer: Option<&str>) -> bool {
+        issuer
+            .and_then(|issuer| self.0.get(issuer))
+            .is_some_and(|trusted| trusted.delegation)
+    }
+}
+
+impl fmt::Debug for JwtTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
