@@ -13,6 +13,11 @@ pub(crate) struct Bundles<'a, B> {
 }
 
 impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> Bundles<'_, B> {
+    /// Whether nobody but the client itself vouches for this trust domain.
+    pub(crate) fn is_own(&self, trust_domain: TrustDomainRef<'_>) -> bool {
+        self.own(trust_domain).is_some()
+    }
+
     /// The client's own, unless the trust domain is configured in whatever way.
     fn own(&self, trust_domain: TrustDomainRef<'_>) -> Option<&Arc<Bundle>> {
         let own = self.own.as_ref()?;

@@ -47,7 +47,8 @@ enum Presented<'a> {
 pub struct AuthenticatedClient {
     /// The registration that fits.
     pub client: RegisteredClient,
-    /// The workload, for the methods of SVIDs.
+    /// The workload, for the methods of SVIDs. None where only the client's own bundle vouches for it: that makes it this
+    /// client, and no workload of a trust domain that this server knows.
     pub spiffe_id: Option<SpiffeId>,
     /// How it authenticated.
     pub method: Method,
@@ -225,7 +226,8 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
                 let (id, expires) = self.jwt_svid(assertion, &bundles, now)?;
                 let method = Method::SpiffeJwt;
                 let client = registration(clients, &id, client_id, method)?;
-                Ok(authenticated(client, Some(id), method, expires))
+                let id = (!bundles.is_own(id.trust_domain())).then_some(id);
+                Ok(authenticated(client, id, method, expires))
             }
             Presented::Wit(wit) => {
                 let verifier = WitSvidVerifier::new(NO_AUTHORITY).map_err(Error::WitSvid)?;
@@ -245,9 +247,10 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
                 let client = registration(clients, &id, client_id, method)?;
                 let proof = Some(Arc::new(proof.spend(replay, now)?));
                 let expires = wit.jwt().expires().unwrap_or_default();
+                let id = (!bundles.is_own(id.trust_domain())).then_some(id);
                 Ok(AuthenticatedClient {
                     proof,
-                    ..authenticated(client, Some(id), method, expires)
+                    ..authenticated(client, id, method, expires)
                 })
             }
             Presented::Attestation(token) => {

@@ -721,7 +721,7 @@ fn what_a_client_may_ask_for() {
         fixture.by("n", &asked).unwrap_err(),
         Error::ActorIsNotClient
     );
-    let mut asked = good.clone();
+    let mut asked = good;
     asked.actor = Some(fixture.actor(A));
     fixture.by("a", &asked).unwrap();
     // A token for a gateway is exchanged by the client that serves it, and no other.
@@ -1128,7 +1128,7 @@ fn introspection_tells_the_same() {
         assert_eq!(inactive.members().len(), 1);
     }
     // Details of another's location, and of types that are not known, are nobody's; a nested member is not read.
-    let mut claims = issued.claims.clone();
+    let mut claims = issued.claims;
     claims["authorization_details"] = json!([{"type": "payment", "locations": [INTERNAL]}]);
     claims.insert("payment".into(), json!({"authorization_details": grant}));
     assert_eq!(
@@ -1238,12 +1238,8 @@ fn resources_of_every_grant() {
             ["https://cal.example/"],
             "{grant}"
         );
-        assert_eq!(
-            ask(&granted.unwrap_or(&[calendar.clone()])[..1])
-                .unwrap()
-                .resources,
-            [calendar.clone()]
-        );
+        let same = std::slice::from_ref(&calendar);
+        assert_eq!(ask(same).unwrap().resources, same);
         let other = ask(std::slice::from_ref(&contacts));
         assert_eq!(other.is_ok(), granted.is_none(), "{grant}");
         assert_eq!(
@@ -1260,9 +1256,7 @@ fn resources_of_every_grant() {
     let asked = TokenExchangeRequest::new(fixture.token(&json!({})), TokenType::AccessToken);
     let issued = fixture.by("a", &asked).unwrap();
     assert_eq!(issued.claims["aud"], "api");
-    let both = asked
-        .clone()
-        .with_several_targets([resource(API), resource(GATEWAY)]);
+    let both = asked.with_several_targets([resource(API), resource(GATEWAY)]);
     assert_eq!(fixture.by("a", &both).unwrap_err(), Error::InvalidTarget);
     let for_n = request(&fixture.token(&json!({"aud": N})))
         .targets()
@@ -1283,4 +1277,36 @@ fn resources_of_every_grant() {
         .renew(&issued.delegation, &renewal, &caller, at(NOW))
         .0;
     assert_eq!(again.unwrap_err(), Error::InvalidTarget);
+}
+
+/// Another URL is another client, however alike they are: nothing that one was granted is the other's.
+///
+/// Covers: CIMD-8.3-1
+#[test]
+fn urls_are_unrelated_clients() {
+    let mut fixture = fixture();
+    let (old, new) = ("https://app.example/client", "https://app.example/client2");
+    for url in [old, new] {
+        let permissions = Permissions::new(Party::new(url), PartyKind::Workload, set("read"))
+            .with_identity(Party::new(old))
+            .allow(
+                &TokenType::AccessToken,
+                &TokenType::AccessToken,
+                &resource(API),
+            );
+        fixture.service = fixture.service.permit(url, permissions);
+    }
+    let asked = request(&fixture.token(&json!({"aud": old})));
+    let issued = fixture.by(old, &asked).unwrap();
+    let renew = |url: &str| {
+        let client = AuthenticatedClient::new(url);
+        let caller = Caller::client(&client, Transport::Tls);
+        let renewal = Renewal::default();
+        fixture
+            .service
+            .renew(&issued.delegation, &renewal, &caller, at(NOW))
+            .0
+    };
+    renew(old).unwrap();
+    assert_eq!(renew(new).unwrap_err().oauth_error().error, "invalid_grant");
 }

@@ -11,6 +11,7 @@
 
 mod assertion;
 mod choice;
+mod cimd_documents;
 #[path = "../common/mod.rs"]
 mod common;
 mod registration;
