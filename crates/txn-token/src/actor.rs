@@ -13,6 +13,8 @@ pub struct Actor {
     party: Party,
     version: Option<String>,
     deployment: Option<String>,
+    /// Members that are not read here, a nested `act` among them.
+    other: Map<String, Value>,
 }
 
 /// Most levels of an `act` within `act`, which is history that no decision reads.
@@ -26,6 +28,7 @@ impl Actor {
             party,
             version: None,
             deployment: None,
+            other: Map::new(),
         }
     }
 
@@ -73,11 +76,30 @@ impl Actor {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(malformed()),
         };
+        let known = |name: &str| ["iss", "sub", "version", "deployment"].contains(&name);
+        let other = members.iter().filter(|(name, _)| !known(name));
         Ok(Self {
             party: chain.current().clone(),
             version: text("version")?,
             deployment: text("deployment")?,
+            other: other
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
         })
+    }
+
+    /// Members that are kept and not read, a nested `act` among them: it informs, and no decision rests on it.
+    #[must_use]
+    pub const fn unread_members(&self) -> &Map<String, Value> {
+        &self.other
+    }
+
+    /// As an entry of `act_chain`.
+    pub(crate) fn handed_over(&self) -> Self {
+        Self {
+            other: Map::new(),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn to_members(&self) -> Map<String, Value> {
@@ -90,7 +112,7 @@ impl Actor {
         let present = texts
             .into_iter()
             .filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
-        present.collect()
+        self.other.clone().into_iter().chain(present).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use token_exchange::DetailTypes;
 
 use crate::error::Error;
+use crate::lineage::Lineage;
 
 /// The claim's members.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,13 +29,12 @@ pub struct AgenticContext {
     pub environment_constraints: BTreeMap<String, String>,
     /// Members that are neither limits nor known here.
     pub other: Map<String, Value>,
+    pub(crate) lineage: Option<Lineage>,
 }
 
 const MAX_INTENT: usize = 1024;
 const MAX_TEXT: usize = 256;
 const MAX_ENTRIES: usize = 256;
-/// Members of the lineage profile in which `act` never changes. Its rules are not those of `act_chain`.
-const OTHER_LINEAGE: [&str; 3] = ["current_actor", "originator", "chain_metadata"];
 
 impl AgenticContext {
     /// No members.
@@ -48,14 +48,19 @@ impl AgenticContext {
         self.agent_type.iter().flat_map(|types| types.split('+'))
     }
 
+    /// The agents' machines, as the token service found them. It cannot be set: what is known of an agent goes into
+    /// [`IssueRequest::posture`](crate::IssueRequest::posture) and [`ReplaceRequest::delegatee`](crate::ReplaceRequest::delegatee).
+    #[must_use]
+    pub const fn lineage(&self) -> Option<&Lineage> {
+        self.lineage.as_ref()
+    }
+
     pub(crate) fn read(value: Value) -> Result<Self, Error> {
         let wrong = |member| Error::AgenticContext { member };
         let Value::Object(mut members) = value else {
             return Err(wrong("agentic_ctx"));
         };
-        if OTHER_LINEAGE.iter().any(|name| members.contains_key(*name)) {
-            return Err(Error::UnsupportedLineage);
-        }
+        let lineage = Lineage::take(&mut members)?;
         let mut text = |name: &'static str| match members.remove(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -82,6 +87,7 @@ impl AgenticContext {
                 Some(_) => return Err(wrong("environment_constraints")),
             },
             other: members,
+            lineage,
         };
         context.check()?;
         Ok(context)
@@ -127,12 +133,6 @@ impl AgenticContext {
         if self.environment_constraints.len() > MAX_ENTRIES {
             return Err(wrong("environment_constraints"));
         }
-        if OTHER_LINEAGE
-            .iter()
-            .any(|name| self.other.contains_key(*name))
-        {
-            return Err(Error::UnsupportedLineage);
-        }
         if self
             .other
             .keys()
@@ -145,6 +145,9 @@ impl AgenticContext {
 
     pub(crate) fn to_value(&self) -> Value {
         let mut members = self.other.clone();
+        if let Some(lineage) = &self.lineage {
+            lineage.put(&mut members);
+        }
         let mut put = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
                 members.insert(name.to_owned(), value);
@@ -175,6 +178,7 @@ impl AgenticContext {
             agent_type: None,
             agent_version: None,
             other: Map::new(),
+            lineage: None,
             ..self.clone()
         }
     }
@@ -223,13 +227,19 @@ impl AgenticContext {
     }
 }
 
-const MEMBERS: [&str; 6] = [
+const MEMBERS: [&str; 12] = [
     "agent_type",
     "agent_version",
     "intent",
     "allowed_actions",
     "authorization_details",
     "environment_constraints",
+    "prov",
+    "posture",
+    "identity",
+    "current_actor",
+    "originator",
+    "chain_metadata",
 ];
 
 fn texts(value: Value) -> Option<BTreeSet<String>> {

@@ -13,6 +13,9 @@ pub enum PolicyProblem {
     /// Not in the form of a policy, an unknown key, or an unknown kind of rule.
     #[error("it is malformed, or has a key or a kind of rule that does not exist")]
     Syntax,
+    /// A route that is neither open nor has a policy, or both.
+    #[error("a route has to be open or to have a policy, and not both")]
+    Route,
     /// No rules.
     #[error("it has no rules")]
     NoRules,
@@ -99,11 +102,27 @@ pub enum Error {
         /// The member.
         member: &'static str,
     },
-    /// `agentic_ctx` of the profile with an immutable `act`.
-    #[error(
-        "claim `agentic_ctx` has `current_actor`, `originator` or `chain_metadata`, whose rules are not supported"
-    )]
+    /// The chain of agents is in the form of a profile that is not accepted.
+    #[error("the chain of agents is in the form of a profile that is not accepted here")]
     UnsupportedLineage,
+    /// One agent and several in the same `agentic_ctx`.
+    #[error("claim `agentic_ctx` has the members of one agent beside those of several")]
+    MixedLayouts,
+    /// Too many agents in `txn_path`.
+    #[error("the transaction went through {limit} agents, which is the most")]
+    TooManyHops {
+        /// The limit.
+        limit: usize,
+    },
+    /// `min_assurance_level` above the level of an agent.
+    #[error("member `min_assurance_level` is higher than the assurance of an agent")]
+    AssuranceRises,
+    /// An attestation document.
+    #[error("the attestation is not acceptable: {what}")]
+    Attestation {
+        /// Which rule.
+        what: &'static str,
+    },
     /// `tctx`, `rctx`, `request_context` or `request_details`.
     #[error("a context is not one JSON object of at most 16 KiB, 16 levels and distinct members")]
     InvalidContext,
@@ -114,6 +133,18 @@ pub enum Error {
     /// Another agent, or none.
     #[error("the token's agent may not do this, or it names none")]
     ActorNotAllowed,
+    /// The least assurance of the agents is too low, or of a level that is not known.
+    #[error("the assurance of the agents is lower than demanded, or of no known level")]
+    AssuranceTooLow,
+    /// A manifest that is not among the known ones.
+    #[error("the agent's manifest is not one that is known to be good")]
+    UnknownManifest,
+    /// The version or the deployment of the agent.
+    #[error("the agent's `{member}` may not do this, or is not stated")]
+    ActorVersion {
+        /// `version` or `deployment`.
+        member: &'static str,
+    },
     /// Another requesting workload.
     #[error("the workload in claim `req_wl` may not do this")]
     RequesterNotAllowed,
@@ -133,6 +164,12 @@ pub enum Error {
     #[error("`environment_constraints` has a constraint that this environment does not meet")]
     EnvironmentConstraint,
 
+    /// A token on its way out of the trust domain.
+    #[error("the host is not one of the trust domain: the token is not sent")]
+    OutsideTrustDomain,
+    /// The other end is not known to be the token service.
+    #[error("the other end is not authenticated as the token service")]
+    UntrustedTokenService,
     /// The request to the token service.
     #[error(transparent)]
     Request(#[from] ExchangeError),
@@ -242,6 +279,15 @@ impl Error {
             Self::ChainTimes => "chain_times",
             Self::AgenticContext { .. } => "agentic_context",
             Self::UnsupportedLineage => "unsupported_lineage",
+            Self::MixedLayouts => "mixed_layouts",
+            Self::TooManyHops { .. } => "too_many_hops",
+            Self::AssuranceRises => "assurance_rises",
+            Self::Attestation { .. } => "attestation",
+            Self::OutsideTrustDomain => "outside_trust_domain",
+            Self::UntrustedTokenService => "untrusted_token_service",
+            Self::AssuranceTooLow => "assurance_too_low",
+            Self::UnknownManifest => "unknown_manifest",
+            Self::ActorVersion { .. } => "actor_version",
             Self::InvalidContext => "invalid_context",
             Self::CallerMismatch => "caller_mismatch",
             Self::ActorNotAllowed => "actor_not_allowed",
@@ -294,6 +340,9 @@ impl Error {
             | Self::PolicyWidens { .. } => Fault::Configuration,
             Self::CallerMismatch
             | Self::ActorNotAllowed
+            | Self::AssuranceTooLow
+            | Self::UnknownManifest
+            | Self::ActorVersion { .. }
             | Self::RequesterNotAllowed
             | Self::CallChain(_)
             | Self::InsufficientScope
@@ -326,6 +375,9 @@ impl Error {
             Self::FieldCount => StatusCode::BAD_REQUEST,
             Self::CallerMismatch
             | Self::ActorNotAllowed
+            | Self::AssuranceTooLow
+            | Self::UnknownManifest
+            | Self::ActorVersion { .. }
             | Self::RequesterNotAllowed
             | Self::CallChain(_)
             | Self::InsufficientScope
@@ -437,7 +489,19 @@ impl Error {
             Self::RepeatedActor { .. } => "AGENTIC-CTX-V-5",
             Self::ChainTooLong { .. } => "AGENTIC-CTX-P-7",
             Self::ChainTimes => "AGENTIC-CTX-V-4",
+            Self::AgenticContext {
+                member: "txn_path" | "hop_count",
+            } => "TXN-AGENTS-4.2.2-4",
             Self::AgenticContext { .. } | Self::UnsupportedLineage => "AGENTIC-CTX-P-8",
+            Self::MixedLayouts => "TXN-AGENTS-A14",
+            Self::TooManyHops { .. } => "TXN-AGENTS-5.13-2",
+            Self::AssuranceRises => "TXN-AGENTS-5.10-1",
+            Self::Attestation { .. } => "TXN-AGENTS-5.12-1",
+            Self::OutsideTrustDomain => "TXN-TOKEN-14-1",
+            Self::UntrustedTokenService => "TXN-TOKEN-13.9-1",
+            Self::AssuranceTooLow => "TXN-AGENTS-5.10-2",
+            Self::UnknownManifest => "TXN-AGENTS-3.6.3-1",
+            Self::ActorVersion { .. } => "AGENTIC-CTX-V-9",
             Self::InvalidContext => "TXN-TOKEN-11.1-10",
             Self::CallerMismatch => "AGENTIC-CTX-V-6",
             Self::ActorNotAllowed => "TXN-AGENTS-5.3-1",

@@ -15,6 +15,9 @@ use crate::agentic::AgenticContext;
 use crate::context::Context;
 use crate::error::Error;
 use crate::lifetime::LifetimePolicy;
+use crate::lineage::{
+    AgentPosture, AssuranceLevels, DEFAULT_MAX_HOPS, HARD_MAX_HOPS, Lineage, LineageProfile,
+};
 use crate::token::Claims;
 use crate::verify::{ALGORITHMS, DEFAULT_MAX_CHAIN, HARD_MAX_CHAIN};
 
@@ -31,6 +34,10 @@ pub struct TxnTokenIssuer<S> {
     pub(crate) lifetimes: LifetimePolicy,
     pub(crate) types: DetailTypes,
     pub(crate) max_chain: usize,
+    pub(crate) lineage: LineageProfile,
+    pub(crate) levels: AssuranceLevels,
+    pub(crate) max_hops: usize,
+    key_until: Option<u64>,
 }
 
 /// What a new token says.
@@ -55,6 +62,10 @@ pub struct IssueRequest<'a> {
     pub actor_version: Option<String>,
     /// `deployment` of the current actor.
     pub actor_deployment: Option<String>,
+    /// `act` as a whole, in place of `actors`: [`agent_of`](crate::service::agent_of) makes it of an access token.
+    pub act: Option<Actor>,
+    /// `prov`, `posture` and `identity` of `agentic_ctx`.
+    pub posture: Option<AgentPosture>,
     /// `agentic_ctx`.
     pub agentic_context: Option<AgenticContext>,
     /// When the subject token ends, in seconds since the epoch.
@@ -83,6 +94,8 @@ impl IssueRequest<'_> {
             actors: None,
             actor_version: None,
             actor_deployment: None,
+            act: None,
+            posture: None,
             agentic_context: None,
             subject_expires: None,
             lifetime: None,
@@ -171,6 +184,10 @@ impl<S: Signer> TxnTokenIssuer<S> {
             lifetimes: LifetimePolicy::default(),
             types: DetailTypes::default(),
             max_chain: DEFAULT_MAX_CHAIN,
+            lineage: LineageProfile::default(),
+            levels: AssuranceLevels::default(),
+            max_hops: DEFAULT_MAX_HOPS,
+            key_until: None,
         })
     }
 
@@ -211,6 +228,65 @@ impl<S: Signer> TxnTokenIssuer<S> {
         Ok(self)
     }
 
+    /// Sets how a hand-over is written. All instances of a token service have the same.
+    #[must_use]
+    pub const fn with_lineage(mut self, profile: LineageProfile) -> Self {
+        self.lineage = profile;
+        self
+    }
+
+    /// Sets the levels by which the least assurance is found.
+    #[must_use]
+    pub fn with_assurance_levels(mut self, levels: AssuranceLevels) -> Self {
+        self.levels = levels;
+        self
+    }
+
+    /// Sets the most agents of `txn_path`. At that many the transaction ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for 0 and above 16.
+    pub fn with_max_hops(mut self, hops: usize) -> Result<Self, Error> {
+        if !(1..=HARD_MAX_HOPS).contains(&hops) {
+            return Err(Error::InvalidOption {
+                option: "agents in txn_path",
+                range: "1 to 16",
+            });
+        }
+        self.max_hops = hops;
+        Ok(self)
+    }
+
+    /// Sets the time from which the key signs no more: the end of its planned life.
+    #[must_use]
+    pub const fn with_key_until(mut self, until: UnixTime) -> Self {
+        self.key_until = Some(until.as_secs());
+        self
+    }
+
+    /// Signs with another key from now on; the former one stays in the published set until its last token has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] as for [`new`](Self::new).
+    pub fn rotated(self, signer: S, until: Option<UnixTime>) -> Result<Self, Error> {
+        let fresh = Self::new(signer, self.trust_domain, &self.provider)?;
+        Ok(Self {
+            signer: fresh.signer,
+            trust_domain: fresh.trust_domain,
+            issuer: self.issuer,
+            provider: self.provider,
+            lifetimes: self.lifetimes,
+            types: self.types,
+            max_chain: self.max_chain,
+            lineage: self.lineage,
+            levels: self.levels,
+            max_hops: self.max_hops,
+            key_until: until.map(|until| until.as_secs()),
+        })
+    }
+
     /// The name that becomes `aud`.
     #[must_use]
     pub fn trust_domain(&self) -> &str {
@@ -247,14 +323,24 @@ impl<S: Signer> TxnTokenIssuer<S> {
             rctx: request.request_context.clone(),
             act,
             act_chain,
-            agentic: request.agentic_context.clone(),
+            agentic: with_posture(request),
             req_wl_chain: Vec::new(),
+            legacy: Vec::new(),
             txn_iat: now,
         };
         self.sign(&claims, &request.presented)
     }
 
     fn actors(&self, request: &IssueRequest<'_>) -> Result<(Option<Actor>, Vec<ChainLink>), Error> {
+        if let Some(act) = &request.act {
+            if request.actors.is_some() {
+                return Err(Error::InvalidOption {
+                    option: "agents of the request",
+                    range: "either `act` or `actors`",
+                });
+            }
+            return Ok((Some(act.clone()), Vec::new()));
+        }
         let Some(chain) = &request.actors else {
             return Ok((None, Vec::new()));
         };
@@ -286,6 +372,12 @@ impl<S: Signer> TxnTokenIssuer<S> {
         claims: &Claims,
         presented: &[&str],
     ) -> Result<IssuedTxnToken, Error> {
+        if self.key_until.is_some_and(|until| claims.iat >= until) {
+            return Err(Error::InvalidOption {
+                option: "signer",
+                range: "a key whose planned life has not ended",
+            });
+        }
         let texts = [
             ("txn", claims.txn.as_str()),
             ("sub", &claims.sub),
@@ -332,6 +424,17 @@ impl<S: Signer> TxnTokenIssuer<S> {
             expires_in: claims.exp.saturating_sub(claims.iat),
         })
     }
+}
+
+/// `agentic_ctx` with the posture that evidence shows, and none of another origin.
+fn with_posture(request: &IssueRequest<'_>) -> Option<AgenticContext> {
+    if request.agentic_context.is_none() && request.posture.is_none() {
+        return None;
+    }
+    Some(AgenticContext {
+        lineage: request.posture.clone().map(Lineage::Single),
+        ..request.agentic_context.clone().unwrap_or_default()
+    })
 }
 
 /// The claims in the names of the current revision, the only ones that are written.

@@ -2,26 +2,42 @@
 
 pub mod actor;
 pub mod agentic;
+pub mod audit;
 #[cfg(feature = "chaining")]
 pub mod chaining;
 pub mod context;
+pub mod endpoint;
 pub mod error;
+pub mod evidence;
+pub mod header;
 pub mod issue;
+pub mod legacy;
 pub mod lifetime;
+pub mod lineage;
+pub mod policies;
 pub mod policy;
 pub mod replace;
 pub mod request;
 pub mod requirements;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod service;
 pub mod token;
 pub mod verify;
 
 pub use actor::{Actor, ChainLink, Outcome};
 pub use agentic::AgenticContext;
+pub use audit::{AuditRecord, SingleUse};
 pub use context::Context;
+pub use endpoint::TokenServiceEndpoint;
 pub use error::{Error, PolicyProblem};
+pub use evidence::{Evidence, KnownManifests, Provenance};
+pub use header::{Propagation, UnverifiedTxnToken};
 pub use issue::{IssueRequest, IssuedTxnToken, TxnTokenIssuer};
+pub use legacy::LegacyForm;
 pub use lifetime::{LifetimePolicy, ReplacementPolicy, SubjectExpiry};
+pub use lineage::{AgentPosture, AssuranceLevels, Lineage, LineageProfile};
+pub use policies::{CallChainPolicies, Resource};
 pub use policy::{CallChainPolicy, Decision, Denial};
 pub use replace::ReplaceRequest;
 pub use request::TxnTokenRequest;

@@ -11,6 +11,7 @@ use crate::agentic::AgenticContext;
 use crate::context::Context;
 use crate::error::Error;
 use crate::issue::{IssuedTxnToken, TxnTokenIssuer};
+use crate::lineage::{AgentPosture, Lineage, LineageProfile};
 use crate::token::{Claims, TxnToken};
 
 /// What a replacement changes. There is no way to set `txn`, `sub`, `aud` or an entry of a chain.
@@ -23,6 +24,8 @@ pub struct ReplaceRequest {
     pub scope: Option<ScopeSet>,
     /// The agent that takes over, as it was authenticated. The former one is appended to `act_chain`.
     pub actor: Option<Actor>,
+    /// The agent that takes over in a [`PosturedLineage`](crate::LineageProfile::PosturedLineage), as evidence shows it.
+    pub delegatee: Option<AgentPosture>,
     /// What the agent that hands over found. Only that agent itself can say it, so it has to be the
     /// requesting workload.
     pub outcome: Option<Outcome>,
@@ -44,6 +47,7 @@ impl ReplaceRequest {
             requesting_workload: requesting_workload.into(),
             scope: None,
             actor: None,
+            delegatee: None,
             outcome: None,
             transaction_context: Context::new(),
             request_context: Context::new(),
@@ -60,7 +64,8 @@ impl<S: Signer> TxnTokenIssuer<S> {
     ///
     /// [`Error::OtherTrustDomain`], [`Error::ReplacedExpired`] (without leeway),
     /// [`Error::TooManyReplacements`], [`Error::TransactionTooOld`], [`Error::Widens`],
-    /// [`Error::RepeatedActor`], [`Error::ChainTooLong`], [`Error::OutcomeOfAnother`].
+    /// [`Error::RepeatedActor`], [`Error::ChainTooLong`], [`Error::OutcomeOfAnother`], [`Error::TooManyHops`],
+    /// [`Error::UnsupportedLineage`].
     pub fn replace(
         &self,
         token: &TxnToken,
@@ -107,6 +112,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
                 .chain([&old.req_wl])
                 .cloned()
                 .collect(),
+            legacy: Vec::new(),
             txn_iat: old.txn_iat.min(now),
         };
         self.sign(&claims, &[token.as_received()])
@@ -117,11 +123,51 @@ impl<S: Signer> TxnTokenIssuer<S> {
         old: &Claims,
         request: &ReplaceRequest,
     ) -> Result<Option<AgenticContext>, Error> {
-        match (&old.agentic, &request.agentic_context) {
-            (None, wanted) => Ok(wanted.clone()),
-            (Some(limits), Some(wanted)) => wanted.narrowing(limits, &self.types).map(Some),
-            (Some(limits), None) if request.actor.is_some() => Ok(Some(limits.handed_over())),
-            (Some(limits), None) => Ok(Some(limits.clone())),
+        let hands_over = request.actor.is_some() || request.delegatee.is_some();
+        let narrowed = match (&old.agentic, &request.agentic_context) {
+            (None, wanted) => wanted.clone(),
+            (Some(limits), Some(wanted)) => Some(wanted.narrowing(limits, &self.types)?),
+            (Some(limits), None) if hands_over => Some(limits.handed_over()),
+            (Some(limits), None) => Some(limits.clone()),
+        };
+        let Some(lineage) = self.lineage(old, request)? else {
+            // Of the requester's making there is none.
+            return Ok(narrowed.map(|context| AgenticContext {
+                lineage: None,
+                ..context
+            }));
+        };
+        Ok(Some(AgenticContext {
+            lineage: Some(lineage),
+            ..narrowed.unwrap_or_default()
+        }))
+    }
+
+    /// The lineage of the verified token, and the delegatee at its end.
+    fn lineage(&self, old: &Claims, request: &ReplaceRequest) -> Result<Option<Lineage>, Error> {
+        let before = old.agentic.as_ref().and_then(AgenticContext::lineage);
+        match self.lineage {
+            LineageProfile::ActChain => {
+                if request.delegatee.is_some() || matches!(before, Some(Lineage::Multi(_))) {
+                    return Err(Error::UnsupportedLineage);
+                }
+                // A posture is that of the agent that acted, not of the one that takes over.
+                Ok(before.filter(|_| request.actor.is_none()).cloned())
+            }
+            LineageProfile::PosturedLineage => {
+                if request.actor.is_some() || request.outcome.is_some() {
+                    return Err(Error::Widens { what: "act" });
+                }
+                if !old.act_chain.is_empty() {
+                    return Err(Error::UnsupportedLineage);
+                }
+                let Some(next) = &request.delegatee else {
+                    return Ok(before.cloned());
+                };
+                let act = old.act.as_ref().map(|act| act.party().subject());
+                let delegator = act.ok_or(Error::MalformedActor { claim: "act" })?;
+                Lineage::handed_over(before, delegator, next, &self.levels, self.max_hops).map(Some)
+            }
         }
     }
 }
@@ -145,7 +191,7 @@ fn hand_over(
         // Clocks may differ within the leeway; the times of a chain never run backwards.
         let latest = chain.iter().filter_map(|link| link.issued_at).max();
         chain.push(ChainLink {
-            actor: current.clone(),
+            actor: current.handed_over(),
             issued_at: Some(latest.map_or(old.iat, |latest| latest.max(old.iat))),
             outcome: request.outcome,
         });

@@ -1,5 +1,6 @@
 //! What a service demands of a transaction before it acts.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use pki_types::UnixTime;
@@ -8,6 +9,8 @@ use token_exchange::{Detail, DetailTypes, ScopeSet};
 
 use crate::agentic::AgenticContext;
 use crate::error::Error;
+use crate::evidence::KnownManifests;
+use crate::lineage::{AssuranceLevels, Lineage, UNVERIFIED};
 use crate::policy::{CallChainPolicy, Decision};
 use crate::token::TxnToken;
 
@@ -22,6 +25,17 @@ pub struct Requirements {
     call_chain: Option<CallChainPolicy>,
     environment: BTreeMap<String, String>,
     types: DetailTypes,
+    assurance: Option<(String, AssuranceLevels)>,
+    manifests: Option<KnownManifests>,
+    workload: Option<SpiffeIdPattern>,
+    versions: Option<VersionRule>,
+    deployments: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug)]
+enum VersionRule {
+    Only(Vec<String>),
+    AtLeast(String, fn(&str, &str) -> Option<Ordering>),
 }
 
 /// One call, as the service knows it from other sources than the token.
@@ -78,6 +92,11 @@ impl Requirements {
             call_chain: None,
             environment: BTreeMap::new(),
             types: DetailTypes::default(),
+            assurance: None,
+            manifests: None,
+            workload: None,
+            versions: None,
+            deployments: None,
         }
     }
 
@@ -85,6 +104,57 @@ impl Requirements {
     #[must_use]
     pub fn with_actor(mut self, pattern: SpiffeIdPattern) -> Self {
         self.actor = Some(pattern);
+        self
+    }
+
+    /// Demands a machine: [`TxnToken::acting_workload`] is one of these. It counts beside scope and agent, never in their place.
+    #[must_use]
+    pub fn with_acting_workload(mut self, pattern: SpiffeIdPattern) -> Self {
+        self.workload = Some(pattern);
+        self
+    }
+
+    /// Demands a least assurance of all agents of the transaction, not only of the current one.
+    #[must_use]
+    pub fn with_min_assurance(mut self, level: impl Into<String>, levels: AssuranceLevels) -> Self {
+        self.assurance = Some((level.into(), levels));
+        self
+    }
+
+    /// Demands that the current agent runs one of these manifests.
+    #[must_use]
+    pub fn with_known_manifests(mut self, manifests: KnownManifests) -> Self {
+        self.manifests = Some(manifests);
+        self
+    }
+
+    /// Demands that `act.version` is one of these.
+    #[must_use]
+    pub fn with_versions<T: Into<String>>(mut self, versions: impl IntoIterator<Item = T>) -> Self {
+        self.versions = Some(VersionRule::Only(
+            versions.into_iter().map(Into::into).collect(),
+        ));
+        self
+    }
+
+    /// Demands that `act.version` is at least this, as `compare` orders versions; `None` of it is no version.
+    #[must_use]
+    pub fn with_min_version(
+        mut self,
+        version: impl Into<String>,
+        compare: fn(&str, &str) -> Option<Ordering>,
+    ) -> Self {
+        self.versions = Some(VersionRule::AtLeast(version.into(), compare));
+        self
+    }
+
+    /// Demands that `act.deployment` is one of these.
+    #[must_use]
+    pub fn with_deployments<T: Into<String>>(
+        mut self,
+        deployments: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.deployments = Some(deployments.into_iter().map(Into::into).collect());
         self
     }
 
@@ -158,7 +228,9 @@ impl Requirements {
         let agent = token.actor().map(|actor| actor.party().subject());
         if let Some(gateways) = &self.caller {
             let caller = call.caller.ok_or(Error::CallerMismatch)?;
-            if agent != Some(caller) && !gateways.iter().any(|gateway| gateway == caller) {
+            if token.acting_workload() != Some(caller)
+                && !gateways.iter().any(|gateway| gateway == caller)
+            {
                 return Err(Error::CallerMismatch);
             }
         }
@@ -168,9 +240,58 @@ impl Requirements {
                 return Err(Error::ActorNotAllowed);
             }
         }
+        if let Some(pattern) = &self.workload {
+            let id = token
+                .acting_workload()
+                .and_then(|id| SpiffeId::parse(id).ok());
+            if !id.is_some_and(|id| pattern.matches(&id)) {
+                return Err(Error::ActorNotAllowed);
+            }
+        }
+        self.check_machine(token)?;
         match &self.requesters {
             Some(names) if !names.iter().any(|one| one == token.requesting_workload()) => {
                 Err(Error::RequesterNotAllowed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_machine(&self, token: &TxnToken) -> Result<(), Error> {
+        let actor = token.actor();
+        let version = actor.and_then(|actor| actor.version());
+        let right = |rule: &VersionRule| match rule {
+            VersionRule::Only(versions) => {
+                version.is_some_and(|own| versions.iter().any(|one| one == own))
+            }
+            VersionRule::AtLeast(least, compare) => version
+                .and_then(|own| compare(own, least))
+                .is_some_and(Ordering::is_ge),
+        };
+        if !self.versions.as_ref().is_none_or(right) {
+            return Err(Error::ActorVersion { member: "version" });
+        }
+        let deployment = actor.and_then(|actor| actor.deployment());
+        let listed =
+            |names: &Vec<String>| deployment.is_some_and(|own| names.iter().any(|one| one == own));
+        if !self.deployments.as_ref().is_none_or(listed) {
+            return Err(Error::ActorVersion {
+                member: "deployment",
+            });
+        }
+        let lineage = token.lineage();
+        if let Some((demanded, levels)) = &self.assurance {
+            let least = lineage.map_or(UNVERIFIED, Lineage::least_assurance);
+            if !levels.knows(demanded)
+                || !levels.knows(least)
+                || levels.rank(least) < levels.rank(demanded)
+            {
+                return Err(Error::AssuranceTooLow);
+            }
+        }
+        match &self.manifests {
+            Some(known) if !lineage.is_some_and(|lineage| known.has(lineage.current())) => {
+                Err(Error::UnknownManifest)
             }
             _ => Ok(()),
         }

@@ -11,16 +11,21 @@ use jose_x509::{CryptoProvider, KeySource, Signer, base64url};
 use pki_types::UnixTime;
 use token_exchange::{Form, ScopeSet, SubjectToken, TokenExchangeResponse, TokenType, TokenUse};
 
+use crate::actor::Actor;
 use crate::context::Context;
 use crate::error::Error;
 use crate::issue::{IssueRequest, IssuedTxnToken, TxnTokenIssuer};
+use crate::lineage::AgentPosture;
 use crate::replace::ReplaceRequest;
 use crate::request::TxnTokenRequest;
+use crate::token::TxnToken;
 use crate::verify::TxnTokenVerifier;
 
+mod agent;
 mod permissions;
 mod subject;
 
+pub use agent::{AgentRule, agent_of};
 pub use permissions::{Permissions, Subjects};
 pub use subject::{FoundSubject, SubjectVerifier, self_signed_subject, unsigned_subject};
 
@@ -76,6 +81,17 @@ pub trait IssuePolicy: Send + Sync {
         None
     }
 
+    /// `prov`, `posture` and `identity` of the agent, by evidence of the service's own; see [`Evidence`](crate::Evidence).
+    fn posture(&self, _facts: &Facts<'_>) -> Option<AgentPosture> {
+        None
+    }
+
+    /// A look at a verified token that is to be replaced: `false` ends the transaction, as after a signal against one of its
+    /// agents or its subject.
+    fn allows_replacement(&self, _token: &TxnToken, _requester: &str) -> bool {
+        true
+    }
+
     /// A last look: `false` refuses.
     fn allows(&self, _facts: &Facts<'_>) -> bool {
         true
@@ -116,6 +132,7 @@ pub struct TxnTokenService<S> {
     clients: BTreeMap<String, Permissions>,
     own: Option<(TxnTokenVerifier, Arc<dyn KeySource + Send + Sync>)>,
     policy: Arc<dyn IssuePolicy>,
+    agents: Option<AgentRule>,
 }
 
 impl<S: Signer> TxnTokenService<S> {
@@ -144,6 +161,7 @@ impl<S: Signer> TxnTokenService<S> {
             clients: BTreeMap::new(),
             own: None,
             policy: Arc::new(ContextMembers::default()),
+            agents: None,
         })
     }
 
@@ -178,6 +196,14 @@ impl<S: Signer> TxnTokenService<S> {
     #[must_use]
     pub fn with_policy(mut self, policy: Arc<dyn IssuePolicy>) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Writes `act`, and knows autonomous agents: the client of an access token is the agent, and where it is the subject as well,
+    /// `sub` is the agent itself. An access token without a client is refused.
+    #[must_use]
+    pub fn with_agents(mut self, rule: AgentRule) -> Self {
+        self.agents = Some(rule);
         self
     }
 
@@ -253,6 +279,9 @@ impl<S: Signer> TxnTokenService<S> {
         let old = verifier.verify(&request.subject.unverified_token, keys.as_ref(), now)?;
         let mut wanted = ReplaceRequest::new(requester);
         wanted.scope = Some(request.scope.clone());
+        if !self.policy.allows_replacement(&old, requester) {
+            return Err(Error::Refused);
+        }
         self.issuer.replace(&old, &wanted, now)
     }
 
@@ -327,17 +356,37 @@ impl<S: Signer> TxnTokenService<S> {
         if !self.policy.allows(&facts) {
             return Err(Error::Refused);
         }
-        let subject = self
-            .policy
-            .subject(&facts)
-            .unwrap_or_else(|| self.unique_subject(found));
+        let agent = self.agent(found, &facts)?;
+        let own = agent.as_ref().map(|agent| agent.party().subject());
+        let is_own = own == Some(found.subject.as_str());
+        let subject = match (self.policy.subject(&facts), own) {
+            (Some(subject), _) => subject,
+            (None, Some(agent)) if is_own => agent.to_owned(),
+            (None, _) => self.unique_subject(found),
+        };
+        if own == Some(subject.as_str()) && !is_own {
+            return Err(Error::PolicyWidens { what: "sub" });
+        }
         let mut wanted = IssueRequest::new(subject, scope, requester);
         wanted.request_context = self.policy.request_context(&facts);
         wanted.transaction_context = self.policy.transaction_context(&facts);
         wanted.lifetime = self.policy.lifetime(&facts);
+        wanted.act = agent;
+        wanted.posture = self.policy.posture(&facts);
         wanted.subject_expires = found.expires;
         wanted.presented = vec![&request.subject.unverified_token];
         self.issuer.issue(&wanted, now)
+    }
+
+    fn agent(&self, found: &FoundSubject, facts: &Facts<'_>) -> Result<Option<Actor>, Error> {
+        match &self.agents {
+            Some(rule) if *facts.token_type == TokenType::AccessToken => agent_of(found, rule)?
+                .ok_or(Error::SubjectToken {
+                    what: "it names no client",
+                })
+                .map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// One text for each pair of issuer and subject: their lengths are hashed with them.

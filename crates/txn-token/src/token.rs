@@ -11,6 +11,8 @@ use token_exchange::{ActorChain, ScopeSet};
 use crate::actor::{self, Actor, ChainLink};
 use crate::agentic::AgenticContext;
 use crate::context::Context;
+use crate::legacy::LegacyForm;
+use crate::lineage::Lineage;
 
 /// What a token says, read once.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ pub(crate) struct Claims {
     pub(crate) act_chain: Vec<ChainLink>,
     pub(crate) agentic: Option<AgenticContext>,
     pub(crate) req_wl_chain: Vec<String>,
+    pub(crate) legacy: Vec<LegacyForm>,
     /// `iat` of the first token of the transaction.
     pub(crate) txn_iat: u64,
 }
@@ -120,6 +123,38 @@ impl TxnToken {
     #[must_use]
     pub fn agentic_context(&self) -> Option<&AgenticContext> {
         self.claims.agentic.as_ref()
+    }
+
+    /// The lineage of `agentic_ctx`.
+    #[must_use]
+    pub fn lineage(&self) -> Option<&Lineage> {
+        self.agentic_context()?.lineage()
+    }
+
+    /// The machine that acts: `current_actor.identity.workload_id` after a hand-over in that form, else `act.sub`.
+    #[must_use]
+    pub fn acting_workload(&self) -> Option<&str> {
+        match self.lineage() {
+            Some(Lineage::Multi(lineage)) => lineage.current().workload_id(),
+            _ => self.actor().map(|actor| actor.party().subject()),
+        }
+    }
+
+    /// Whether an agent acts for itself: `sub` is the agent, or the first one of the chain. Otherwise `sub` is a human or
+    /// another principal.
+    #[must_use]
+    pub fn is_autonomous(&self) -> bool {
+        let first = self.act_chain().first().map(ChainLink::actor);
+        [self.actor(), first]
+            .into_iter()
+            .flatten()
+            .any(|agent| agent.party().subject() == self.subject())
+    }
+
+    /// The earlier claim names by which the token was read; none unless the verifier reads them.
+    #[must_use]
+    pub fn legacy_forms(&self) -> &[LegacyForm] {
+        &self.claims.legacy
     }
 
     /// `iat` in seconds since the epoch.

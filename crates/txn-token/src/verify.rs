@@ -12,12 +12,15 @@ use serde_json::{Map, Value};
 use spiffe_id::{SpiffeId, TrustDomain};
 use token_exchange::ScopeSet;
 
+use crate::TXN_TOKEN_TYPE;
 use crate::actor::{Actor, ChainLink};
 use crate::agentic::AgenticContext;
 use crate::context::Context;
 use crate::error::Error;
+use crate::header::{MAX_TOKEN, UnverifiedTxnToken};
+use crate::legacy::{self, LEGACY_TYPE, LegacyForm};
+use crate::lineage::{AssuranceLevels, DEFAULT_MAX_HOPS, HARD_MAX_HOPS, Lineage, LineageProfile};
 use crate::token::{Claims, TxnToken};
-use crate::{TXN_TOKEN_HEADER, TXN_TOKEN_TYPE};
 
 /// Verifies transaction tokens of one trust domain. Immutable; threads share it.
 #[derive(Clone, Debug)]
@@ -29,6 +32,13 @@ pub struct TxnTokenVerifier {
     chain_issuers: Vec<String>,
     max_chain: usize,
     leeway: u64,
+    issuer: Issuer,
+    max_lifetime: Duration,
+    legacy: bool,
+    lineages: Vec<LineageProfile>,
+    levels: AssuranceLevels,
+    max_hops: usize,
+    own: Option<String>,
 }
 
 pub(crate) const ALGORITHMS: Algorithms = Algorithms::of(&[
@@ -41,7 +51,6 @@ pub(crate) const ALGORITHMS: Algorithms = Algorithms::of(&[
 ]);
 pub(crate) const DEFAULT_MAX_CHAIN: usize = 8;
 pub(crate) const HARD_MAX_CHAIN: usize = 15;
-const MAX_TOKEN: usize = 16 * 1024;
 const MAX_TEXT: usize = 2048;
 const LEEWAY: u64 = 30;
 const MAX_LEEWAY: u64 = 120;
@@ -66,20 +75,7 @@ impl TxnTokenVerifier {
     }
 
     fn build(trust_domain: String, issuer: Issuer) -> Self {
-        let audience = Audience::Only(vec![trust_domain.clone()]);
-        let limits = Limits::new(MAX_TOKEN, MAX_TOKEN).unwrap_or_default();
-        let validator = Validator::new(Type::OneOf(&[TXN_TOKEN_TYPE]), issuer, audience)
-            .with_algorithms(ALGORITHMS)
-            .with_kid_required()
-            .with_required_claim("iat")
-            .with_required_claim("sub")
-            .with_max_lifetime(MAX_LIFETIME)
-            .with_header_rules(HeaderRules::default())
-            .with_limits(limits, json::Limits::CLAIMS);
-        let validator = match validator.clone().with_leeway(Duration::from_secs(LEEWAY)) {
-            Ok(validator) => validator,
-            Err(_) => validator,
-        };
+        let validator = validator(&trust_domain, &issuer, false, LEEWAY, MAX_LIFETIME);
         Self {
             actors: Some(TrustDomain::parse(&trust_domain).into_iter().collect()),
             trust_domain,
@@ -87,7 +83,67 @@ impl TxnTokenVerifier {
             chain_issuers: Vec::new(),
             max_chain: DEFAULT_MAX_CHAIN,
             leeway: LEEWAY,
+            issuer,
+            max_lifetime: MAX_LIFETIME,
+            legacy: false,
+            lineages: vec![LineageProfile::ActChain],
+            levels: AssuranceLevels::default(),
+            max_hops: DEFAULT_MAX_HOPS,
+            own: None,
         }
+    }
+
+    /// Also reads the `typ` and the claim names of earlier revisions; [`TxnToken::legacy_forms`] tells which. A claim under two
+    /// names with two meanings stays an error.
+    #[must_use]
+    pub fn with_legacy_names(mut self) -> Self {
+        self.legacy = true;
+        self.validator = validator(
+            &self.trust_domain,
+            &self.issuer,
+            true,
+            self.leeway,
+            self.max_lifetime,
+        );
+        self
+    }
+
+    /// Sets the lineages that are accepted, in place of [`LineageProfile::ActChain`] alone. A token that has both has to
+    /// fulfil the rules of both.
+    #[must_use]
+    pub fn with_lineages(mut self, profiles: impl IntoIterator<Item = LineageProfile>) -> Self {
+        self.lineages = profiles.into_iter().take(2).collect();
+        self
+    }
+
+    /// Sets the levels of assurance.
+    #[must_use]
+    pub fn with_assurance_levels(mut self, levels: AssuranceLevels) -> Self {
+        self.levels = levels;
+        self
+    }
+
+    /// Says who verifies: a token in whose `txn_path` this agent is went in a circle.
+    #[must_use]
+    pub fn with_own_id(mut self, workload: impl Into<String>) -> Self {
+        self.own = Some(workload.into());
+        self
+    }
+
+    /// Sets the most agents of `txn_path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for 0 and above 16.
+    pub fn with_max_hops(mut self, hops: usize) -> Result<Self, Error> {
+        if !(1..=HARD_MAX_HOPS).contains(&hops) {
+            return Err(Error::InvalidOption {
+                option: "agents in txn_path",
+                range: "1 to 16",
+            });
+        }
+        self.max_hops = hops;
+        Ok(self)
     }
 
     /// Accepts agents of a further trust domain.
@@ -132,6 +188,7 @@ impl TxnTokenVerifier {
     /// Sets the longest accepted `exp - iat`.
     #[must_use]
     pub fn with_max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = lifetime;
         self.validator = self.validator.with_max_lifetime(lifetime);
         self
     }
@@ -165,20 +222,11 @@ impl TxnTokenVerifier {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<TxnToken, Error> {
-        let mut values = headers.get_all(TXN_TOKEN_HEADER).iter();
-        let value = values.next().ok_or(Error::MissingField)?;
-        if values.next().is_some() {
-            return Err(Error::FieldCount);
-        }
-        let text = value.to_str().map_err(|_| Error::FieldValue)?;
-        if text.contains(',') {
-            return Err(Error::FieldCount);
-        }
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if text.is_empty() || text.len() > MAX_TOKEN || !text.bytes().all(token) {
-            return Err(Error::FieldValue);
-        }
-        self.verify(text, keys, now)
+        self.verify(
+            UnverifiedTxnToken::from_headers(headers)?.as_str(),
+            keys,
+            now,
+        )
     }
 
     /// Verifies a token with the keys of the trust domain's token service.
@@ -196,6 +244,7 @@ impl TxnTokenVerifier {
         let jwt = self.validator.validate(token, keys, now)?;
         let claims = self.read(&jwt)?;
         self.check_actors(&claims, jwt.issuer())?;
+        self.check_lineage(&claims)?;
         let hash = jwt.key().provider().sha256(token.as_bytes());
         Ok(TxnToken {
             compact: token.to_owned(),
@@ -210,7 +259,18 @@ impl TxnTokenVerifier {
         let missing = |claim| Error::from(JoseError::MissingClaim { claim });
         let mut claims = jwt.claims_map()?;
         check_legacy(&claims)?;
-        let sub = jwt.subject().ok_or(missing("sub"))?.to_owned();
+        let mut forms = Vec::new();
+        if self.legacy {
+            forms = legacy::translate(&mut claims)?;
+            if jwt
+                .header()
+                .typ()
+                .is_some_and(|typ| typ.eq_ignore_ascii_case(LEGACY_TYPE))
+            {
+                forms.push(LegacyForm::Type);
+            }
+        }
+        let sub = text(&mut claims, "sub")?.ok_or(missing("sub"))?;
         let scope = text(&mut claims, "scope")?.ok_or(missing("scope"))?;
         let scope = ScopeSet::parse(&scope).ok().filter(|set| !set.is_empty());
         for name in ["tctx", "rctx"] {
@@ -218,7 +278,14 @@ impl TxnTokenVerifier {
                 return Err(wrong(name));
             }
         }
-        let contexts: Contexts = jwt.claims().map_err(|_| wrong("tctx"))?;
+        let reads_azd = forms.contains(&LegacyForm::AuthorizationDetails);
+        if reads_azd && !claims.get("azd").is_some_and(Value::is_object) {
+            return Err(wrong("azd"));
+        }
+        let mut contexts: Contexts = jwt.claims().map_err(|_| wrong("tctx"))?;
+        if reads_azd {
+            contexts.tctx = contexts.azd.take();
+        }
         let iat = jwt.issued_at().ok_or(missing("iat"))?;
         let txn_iat = match claims.remove("txn_iat") {
             None => iat,
@@ -249,6 +316,7 @@ impl TxnTokenVerifier {
                 None => Vec::new(),
                 Some(chain) => texts(&chain).ok_or(wrong("req_wl_chain"))?,
             },
+            legacy: forms,
             txn_iat,
         })
     }
@@ -277,6 +345,30 @@ impl TxnTokenVerifier {
         links.iter().map(ChainLink::read).collect()
     }
 
+    fn check_lineage(&self, claims: &Claims) -> Result<(), Error> {
+        let accepts = |profile| self.lineages.contains(&profile);
+        if !claims.act_chain.is_empty() && !accepts(LineageProfile::ActChain) {
+            return Err(Error::UnsupportedLineage);
+        }
+        let lineage = claims.agentic.as_ref().and_then(AgenticContext::lineage);
+        let Some(Lineage::Multi(lineage)) = lineage else {
+            return Ok(());
+        };
+        if !accepts(LineageProfile::PosturedLineage) {
+            return Err(Error::UnsupportedLineage);
+        }
+        lineage.check(self.own.as_deref(), &self.levels, self.max_hops, |agent| {
+            self.knows(agent)
+        })
+    }
+
+    /// Whether an agent has a name of an accepted trust domain.
+    fn knows(&self, agent: &str) -> bool {
+        self.actors.as_ref().is_none_or(|domains| {
+            SpiffeId::parse(agent).is_ok_and(|id| domains.iter().any(|domain| domain.contains(&id)))
+        })
+    }
+
     fn check_actors(&self, claims: &Claims, issuer: Option<&str>) -> Result<(), Error> {
         let Some(current) = &claims.act else {
             return if claims.act_chain.is_empty() {
@@ -292,12 +384,8 @@ impl TxnTokenVerifier {
             .chain([current.party()])
             .collect();
         for (i, party) in path.iter().enumerate() {
-            if let Some(domains) = &self.actors {
-                let known = SpiffeId::parse(party.subject())
-                    .is_ok_and(|id| domains.iter().any(|domain| domain.contains(&id)));
-                if !known {
-                    return Err(Error::UnknownActorTrustDomain { position: i });
-                }
+            if !self.knows(party.subject()) {
+                return Err(Error::UnknownActorTrustDomain { position: i });
             }
             let configured = |name: &str| self.chain_issuers.iter().any(|one| one == name);
             if party
@@ -319,10 +407,38 @@ impl TxnTokenVerifier {
     }
 }
 
+fn validator(
+    trust_domain: &str,
+    issuer: &Issuer,
+    legacy: bool,
+    leeway: u64,
+    max_lifetime: Duration,
+) -> Validator {
+    let types = if legacy {
+        Type::OneOf(&[TXN_TOKEN_TYPE, LEGACY_TYPE])
+    } else {
+        Type::OneOf(&[TXN_TOKEN_TYPE])
+    };
+    let audience = Audience::Only(vec![trust_domain.to_owned()]);
+    let limits = Limits::new(MAX_TOKEN, MAX_TOKEN).unwrap_or_default();
+    let validator = Validator::new(types, issuer.clone(), audience)
+        .with_algorithms(ALGORITHMS)
+        .with_kid_required()
+        .with_required_claim("iat")
+        .with_max_lifetime(max_lifetime)
+        .with_header_rules(HeaderRules::default())
+        .with_limits(limits, json::Limits::CLAIMS);
+    match validator.clone().with_leeway(Duration::from_secs(leeway)) {
+        Ok(validator) => validator,
+        Err(_) => validator,
+    }
+}
+
 #[derive(Deserialize)]
 struct Contexts {
     tctx: Option<Context>,
     rctx: Option<Context>,
+    azd: Option<Context>,
 }
 
 const fn wrong(claim: &'static str) -> Error {

@@ -65,7 +65,7 @@ fn everything_a_token_says_is_readable() {
         context.agent_types().collect::<Vec<_>>(),
         ["planner", "tool-orchestrator"]
     );
-    assert_eq!(context.other["prov"]["model_id"], "m");
+    assert_eq!(token.lineage().unwrap().current().model_id(), Some("m"));
     assert!(world.token(&claims()).agentic_context().is_none());
 }
 
@@ -147,7 +147,7 @@ fn a_claim_that_is_missing_or_malformed_is_named() {
         ),
         (
             json!({"agentic_ctx": {"chain_metadata": {}}}),
-            "unsupported_lineage",
+            "agentic_context",
         ),
         (json!({"req_wl_chain": ["a", 1]}), "claim_type"),
         (json!({"txn_iat": NOW + 1}), "claim_type"),
