@@ -7,6 +7,8 @@
     missing_docs
 )]
 
+#[path = "support/schema.rs"]
+mod schema;
 mod support;
 
 use proptest::prelude::*;
@@ -17,6 +19,12 @@ use token_exchange::{DetailType, DetailTypes};
 use txn_token::*;
 
 /// Three roles, one of them a check, and rules that use them all.
+/// Whether the published schema accepts a policy.
+fn schema_accepts(file: &Value) -> bool {
+    let schema = serde_json::from_str(include_str!("../call-chain-policy.schema.json")).unwrap();
+    schema::accepts(&schema, &schema, file)
+}
+
 fn policy(rules: Value) -> CallChainPolicy {
     let mut rules = rules.as_array().unwrap().clone();
     rules.push(json!({"rule": "require_any", "roles": ["plan", "fraud", "pay", "all"], "outcome": "any", "include_current": true}));
@@ -29,6 +37,7 @@ fn policy(rules: Value) -> CallChainPolicy {
         },
         "rules": rules,
     });
+    assert!(schema_accepts(&text), "{text}");
     CallChainPolicy::from_json(text.to_string().as_bytes()).unwrap()
 }
 
@@ -346,6 +355,10 @@ fn a_policy_with_a_mistake_does_not_load() {
     for (file, problem) in cases {
         let refused = CallChainPolicy::from_json(file.to_string().as_bytes());
         assert_eq!(refused.unwrap_err(), Error::Policy(problem), "{file}");
+        // What a schema can say it says; roles that fit together are for the crate to judge.
+        if matches!(problem, Syntax | NoRules | EmptyRole) {
+            assert!(!schema_accepts(&file), "{file}");
+        }
     }
     let twice = format!(r#"{{"roles":{roles},"rules":[{rule}],"rules":[{rule}]}}"#);
     assert_eq!(
@@ -537,4 +550,115 @@ proptest! {
             prop_assert_eq!(world.refusal(&claims), "repeated_actor");
         }
     }
+}
+
+/// Covers: AGENTIC-CTX-C-12, AGENTIC-CTX-C-13, AGENTIC-CTX-C-17
+#[test]
+fn a_resource_without_a_policy_is_closed() {
+    let world = World::new();
+    let rules = json!({"roles": {"fraud": [id("checks/fraud/*")]}, "rules": [{"rule": "require", "role": "fraud"}]});
+    let text = json!({"routes": [
+        {"service": "status", "open": true},
+        {"service": "pay", "path": "/v1/transfers", "method": "POST", "policy": rules},
+        {"service": "pay", "scope": "audit", "open": true},
+    ]});
+    let mut policies = CallChainPolicies::from_json(text.to_string().as_bytes()).unwrap();
+    let (checked, bare) = (token(&world, &[FRAUD, PAY]), token(&world, &[PLAN, PAY]));
+    let code =
+        |policies: &CallChainPolicies, token: &TxnToken, service, path, method| match policies
+            .evaluate(
+                token,
+                &Resource {
+                    service,
+                    path,
+                    method,
+                },
+                now(),
+            ) {
+            Decision::Allow => "allow",
+            Decision::Deny(denial) => denial.code,
+        };
+    for (service, path, method, with_check, without) in [
+        ("status", "/", "GET", "allow", "allow"),
+        ("pay", "/v1/transfers", "POST", "allow", "missing_role"),
+        ("pay", "/v1/transfers/7", "POST", "allow", "missing_role"),
+        ("pay", "/v1/transfersx", "POST", "no_policy", "no_policy"),
+        ("pay", "/V1/transfers", "POST", "no_policy", "no_policy"),
+        ("pay", "/v1/transfers", "GET", "no_policy", "no_policy"),
+        ("paying", "/v1/transfers", "POST", "no_policy", "no_policy"),
+        ("", "", "", "no_policy", "no_policy"),
+    ] {
+        assert_eq!(
+            code(&policies, &checked, service, path, method),
+            with_check,
+            "{service} {path} {method}"
+        );
+        assert_eq!(
+            code(&policies, &bare, service, path, method),
+            without,
+            "{service} {path} {method}"
+        );
+    }
+    let auditor = world.token(&claims_with(json!({"scope": "audit"})));
+    assert_eq!(
+        code(&policies, &auditor, "pay", "/v1/other", "GET"),
+        "allow"
+    );
+
+    // Whole segments, case and all, in one trust domain.
+    for (sub, found) in [
+        ("checks/fraud/1", true),
+        ("checks/fraud/1/a", true),
+        ("checks/fraud", false),
+        ("checks/fraudx/1", false),
+        ("checks/Fraud/1", false),
+        ("other/checks/fraud/1", false),
+    ] {
+        let token = token(&world, &[(sub, None, 5), PAY]);
+        assert_eq!(
+            code(&policies, &token, "pay", "/v1/transfers", "POST") == "allow",
+            found,
+            "{sub}"
+        );
+    }
+    for pattern in [
+        "spiffe://example.org/a/**",
+        "spiffe://example.org/*/b",
+        "spiffe://*/a",
+        "spiffe://example.org/a*",
+    ] {
+        let file = json!({"roles": {"a": [pattern]}, "rules": [{"rule": "require", "role": "a"}]});
+        assert!(
+            CallChainPolicy::from_json(file.to_string().as_bytes()).is_err(),
+            "{pattern}"
+        );
+    }
+
+    // A text with a mistake leaves what is in force, and says so.
+    for bad in [
+        json!({"routes": []}),
+        json!({"routes": [{"service": "pay"}]}),
+        json!({"routes": [{"open": true, "policy": rules}]}),
+        json!({"routes": [{"open": true, "paths": "/"}]}),
+        json!({"routes": [{"policy": {"roles": {}, "rules": []}}]}),
+        json!({}),
+    ] {
+        let error = policies.reload(bad.to_string().as_bytes()).unwrap_err();
+        assert_eq!(
+            (error.code(), error.fault()),
+            ("policy", jose_x509::Fault::Configuration),
+            "{bad}"
+        );
+        assert_eq!(
+            code(&policies, &bare, "pay", "/v1/transfers", "POST"),
+            "missing_role"
+        );
+    }
+    policies
+        .reload(json!({"routes": [{"open": true}]}).to_string().as_bytes())
+        .unwrap();
+    assert_eq!(
+        code(&policies, &bare, "pay", "/v1/transfers", "POST"),
+        "allow"
+    );
 }

@@ -1,1 +1,411 @@
-//! x
+//! The token on its way: the layer, the field, propagation, single use, the token service's address.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+mod support;
+
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
+use jose_x509::KeySet;
+use jose_x509::provider::ring::provider;
+use jose_x509::replay::MemoryReplayGuard;
+use serde_json::json;
+use support::*;
+use token_exchange::{SubjectToken, TokenType};
+use tower_layer::Layer;
+use tower_service::Service;
+use txn_token::server::TxnTokenLayer;
+use txn_token::*;
+
+/// Answers with the subject of the verified token.
+#[derive(Clone, Default)]
+struct Handler(Arc<Mutex<usize>>);
+
+impl Service<Request<()>> for Handler {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        *self.0.lock().unwrap() += 1;
+        let token = request.extensions().get::<Arc<TxnToken>>().unwrap();
+        ready(Ok(Response::new(token.subject().to_owned())))
+    }
+}
+
+fn run<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
+fn with(fields: &[(&'static str, &str)]) -> Request<()> {
+    let mut request = Request::get("https://pay.example.org/x").body(()).unwrap();
+    for (name, value) in fields {
+        request
+            .headers_mut()
+            .append(*name, HeaderValue::from_str(value).unwrap());
+    }
+    request
+}
+
+/// Covers: TXN-TOKEN-12-1, TXN-TOKEN-12.1-1, TXN-TOKEN-12.1-2, TXN-TOKEN-12.2-1, TXN-TOKEN-A6, TXN-TOKEN-15.2-1
+#[test]
+fn the_layer_lets_only_verified_tokens_through() {
+    let world = World::new();
+    let handler = Handler::default();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let keys = Arc::new(KeySet::new(vec![world.keys.clone()]).unwrap());
+    let layer = TxnTokenLayer::with_log(
+        world.verifier.clone(),
+        keys.clone(),
+        now,
+        move |error: &Error| {
+            log.lock().unwrap().push(error.code());
+        },
+    );
+    let good = world.sign(&claims());
+    let foreign = World::new().sign(&claims());
+    let late = world.sign(&claims_with(json!({"iat": NOW - 400, "exp": NOW - 100})));
+    let cases: [(&[(&'static str, &str)], StatusCode, &str); 8] = [
+        (&[("txn-token", &good)], StatusCode::OK, ""),
+        (
+            &[("Txn-Token", &good), ("authorization", "Bearer x")],
+            StatusCode::OK,
+            "",
+        ),
+        (&[], StatusCode::UNAUTHORIZED, "missing_field"),
+        (
+            &[("authorization", &good)],
+            StatusCode::UNAUTHORIZED,
+            "missing_field",
+        ),
+        (
+            &[("txn-token", &good), ("txn-token", &good)],
+            StatusCode::BAD_REQUEST,
+            "field_count",
+        ),
+        (
+            &[("txn-token", "a b")],
+            StatusCode::UNAUTHORIZED,
+            "field_value",
+        ),
+        (
+            &[("txn-token", &foreign)],
+            StatusCode::UNAUTHORIZED,
+            "bad_signature",
+        ),
+        (&[("txn-token", &late)], StatusCode::UNAUTHORIZED, "expired"),
+    ];
+    for (fields, status, code) in cases {
+        let before = seen.lock().unwrap().len();
+        let mut service = layer.layer(handler.clone());
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| {
+                (
+                    if *name == "Txn-Token" {
+                        "txn-token"
+                    } else {
+                        name
+                    },
+                    *value,
+                )
+            })
+            .collect();
+        assert!(run(std::future::poll_fn(|cx| service.poll_ready(cx))).is_ok());
+        let response = run(service.call(with(&fields))).unwrap();
+        assert_eq!(response.status(), status, "{code}");
+        let logged = seen
+            .lock()
+            .unwrap()
+            .get(before)
+            .copied()
+            .unwrap_or_default();
+        if code == "bad_signature" {
+            assert!(!logged.is_empty());
+        } else {
+            assert_eq!(logged, code);
+        }
+        assert_eq!(response.body(), if code.is_empty() { "user-1" } else { "" });
+    }
+    assert_eq!(*handler.0.lock().unwrap(), 2);
+    // Without a log the answer is the same.
+    let mut silent = TxnTokenLayer::new(world.verifier.clone(), keys, now).layer(handler);
+    assert_eq!(
+        run(silent.call(with(&[]))).unwrap().status(),
+        StatusCode::UNAUTHORIZED
+    );
+    let request = with(&[("txn-token", &good)]);
+    let unverified = UnverifiedTxnToken::from_headers(request.headers()).unwrap();
+    assert_eq!(unverified.as_str(), good);
+    let token = world.verify(&good).unwrap();
+    assert_eq!(unverified.hash_for_logs(&provider()), token.hash_for_logs());
+    assert!(!format!("{unverified:?} {token:?}").contains(&good[..20]));
+}
+
+/// Covers: TXN-TOKEN-12.2-6, TXN-TOKEN-14-1, TXN-TOKEN-A21, AGENTIC-CTX-E-8
+#[test]
+fn a_token_is_passed_on_as_it_is_and_only_inside() {
+    let token = World::new().sign(&claims());
+    let incoming = with(&[("txn-token", &token), ("authorization", "Bearer x")])
+        .into_parts()
+        .0
+        .headers;
+    let inside = Propagation::to_hosts(["pay.example.org", ".svc.example.org"]);
+    let outgoing = |uri: &str| {
+        Request::get(uri)
+            .header("txn-token", "old")
+            .body(())
+            .unwrap()
+    };
+    for (uri, good) in [
+        ("https://pay.example.org/x", true),
+        ("https://PAY.example.org:8443/x", true),
+        ("https://a.svc.example.org/", true),
+        ("https://svc.example.org/", false),
+        ("https://asvc.example.org/", false),
+        ("https://pay.example.org.evil.example/", false),
+        ("https://partner.example/", false),
+        ("http://pay.example.org/", false),
+        ("/relative", false),
+    ] {
+        let mut request = outgoing(uri);
+        let result = inside.propagate(&incoming, &mut request);
+        let expected = if good {
+            Ok(())
+        } else {
+            Err(Error::OutsideTrustDomain)
+        };
+        assert_eq!(result, expected, "{uri}");
+        let sent: Vec<_> = request.headers().get_all("txn-token").iter().collect();
+        assert_eq!(sent.len(), usize::from(good), "{uri}");
+        assert!(
+            sent.iter()
+                .all(|value| value.as_bytes() == token.as_bytes() && value.is_sensitive())
+        );
+        assert!(request.headers().get("authorization").is_none());
+    }
+    let mut plain = outgoing("http://pay.example.org/");
+    inside
+        .clone()
+        .with_plain_http()
+        .propagate(&incoming, &mut plain)
+        .unwrap();
+    for broken in [
+        HeaderMap::new(),
+        with(&[("txn-token", "a"), ("txn-token", "b")])
+            .into_parts()
+            .0
+            .headers,
+    ] {
+        let mut request = outgoing("https://pay.example.org/");
+        assert!(inside.propagate(&broken, &mut request).is_err());
+        assert!(request.headers().get("txn-token").is_none());
+    }
+    let from = Uri::from_static("https://pay.example.org/x");
+    for (to, kept) in [
+        ("https://pay.example.org/y", true),
+        ("https://a.svc.example.org/y", false),
+        ("https://partner.example/", false),
+        ("http://pay.example.org/y", false),
+        ("https://pay.example.org:444/y", false),
+    ] {
+        let mut request = outgoing(to);
+        inside.redirected(&from, &mut request);
+        assert_eq!(request.headers().contains_key("txn-token"), kept, "{to}");
+    }
+}
+
+/// Covers: TXN-TOKEN-13.2-2, TXN-TOKEN-A1, AGENTIC-CTX-A8
+#[test]
+fn a_transaction_is_used_once_where_that_is_asked_for() {
+    let world = World::new();
+    let guard = MemoryReplayGuard::new(16);
+    let first = world.issue(&request());
+    let again = world
+        .replace(&first, &ReplaceRequest::new(id("gateway")))
+        .unwrap();
+    let other = world.issue(&request());
+    let once = |token: &TxnToken, what, purpose: &str| {
+        token
+            .use_once(what, purpose, &provider(), &guard, now())
+            .map_err(|error| error.code())
+    };
+    assert_eq!(once(&first, SingleUse::Token, "ledger"), Ok(()));
+    assert_eq!(once(&first, SingleUse::Token, "ledger"), Err("replayed"));
+    assert_eq!(once(&again, SingleUse::Token, "ledger"), Ok(()));
+    assert_eq!(once(&first, SingleUse::Transaction, "pay"), Ok(()));
+    assert_eq!(once(&first, SingleUse::Transaction, "pay"), Err("replayed"));
+    assert_eq!(once(&again, SingleUse::Transaction, "pay"), Err("replayed"));
+    assert_eq!(once(&other, SingleUse::Transaction, "pay"), Ok(()));
+    assert_eq!(once(&first, SingleUse::Transaction, "refund"), Ok(()));
+}
+
+/// Covers: TXN-AGENTS-5.6-2, AGENTIC-CTX-E-7, TXN-TOKEN-15.2-1, TXN-TOKEN-13.2-1
+#[test]
+fn the_record_names_everybody_and_holds_no_token() {
+    let world = World::new();
+    let token = world.token(&claims_with(json!({
+        "act": {"sub": id("agents/pay")}, "act_chain": [{"sub": id("agents/plan")}],
+        "agentic_ctx": {"intent": "pay the bill"},
+    })));
+    let record = |decision: &Result<(), Error>| {
+        serde_json::to_value(token.audit_record(decision, now())).unwrap()
+    };
+    assert_eq!(
+        record(&Ok(())),
+        json!({
+            "txn": "t-1", "sub": "user-1", "act": id("agents/pay"), "path": [id("agents/plan")], "req_wl": id("gateway"),
+            "scope": token.scope().to_string(), "unverified_intent": "pay the bill", "token_hash": token.hash_for_logs(),
+            "time": NOW, "decision": "allow",
+        })
+    );
+    let refused = record(&Err(Error::InsufficientScope));
+    assert_eq!(refused["decision"], "insufficient_scope");
+    assert!(
+        !refused
+            .to_string()
+            .contains(token.as_received().split('.').nth(2).unwrap())
+    );
+}
+
+fn ask() -> TxnTokenRequest {
+    let subject = SubjectToken {
+        unverified_token: "subject-token".into(),
+        token_type: TokenType::AccessToken,
+    };
+    TxnTokenRequest::new(DOMAIN, subject, scope("pay"))
+}
+
+/// Covers: TXN-TOKEN-11.5-1, TXN-TOKEN-11.5-3, TXN-TOKEN-13.7-1, TXN-TOKEN-13.9-1, TXN-TOKEN-A16, TXN-AGENTS-5.9-1
+#[test]
+fn nothing_is_sent_to_an_unknown_token_service() {
+    let address = "https://tts.example.org/token";
+    let names = [id("tts"), "tts.example.org".to_owned()];
+    let endpoint = TokenServiceEndpoint::new(Uri::from_static(address), names).unwrap();
+    for peer in [
+        None,
+        Some("spiffe://example.org/tts2"),
+        Some("tts.example.org.evil"),
+        Some(""),
+    ] {
+        assert_eq!(
+            endpoint.request(&ask(), peer).unwrap_err(),
+            Error::UntrustedTokenService,
+            "{peer:?}"
+        );
+    }
+    for peer in [id("tts"), "tts.example.org".to_owned()] {
+        let request = endpoint.request(&ask(), Some(&peer)).unwrap();
+        assert_eq!(
+            (
+                request.uri().to_string().as_str(),
+                request.method().as_str()
+            ),
+            (address, "POST")
+        );
+        assert!(request.body().contains("subject-token"));
+        assert!(!request.headers().contains_key("authorization"));
+    }
+    for uri in [
+        "http://tts.example.org/token",
+        "/token",
+        "http://127.0.0.1:8080/token",
+    ] {
+        assert!(
+            TokenServiceEndpoint::new(uri.parse().unwrap(), ["a"]).is_err(),
+            "{uri}"
+        );
+    }
+    assert!(TokenServiceEndpoint::new(Uri::from_static(address), [""]).is_err());
+    assert!(TokenServiceEndpoint::new(Uri::from_static(address), Vec::<String>::new()).is_err());
+    for (uri, good) in [
+        ("http://127.0.0.1:8080/token", true),
+        ("http://[::1]/token", true),
+        ("http://localhost/token", true),
+        ("http://127.0.0.1.evil.example/token", false),
+        ("http://tts.example.org/token", false),
+    ] {
+        assert_eq!(
+            TokenServiceEndpoint::on_loopback_for_tests(uri.parse().unwrap(), ["a"]).is_ok(),
+            good,
+            "{uri}"
+        );
+    }
+    for status in [301, 302, 307, 308] {
+        let response = Response::builder()
+            .status(status)
+            .header("location", "https://evil.example")
+            .body(Vec::new());
+        assert_eq!(
+            endpoint.read_response(&response.unwrap()).unwrap_err(),
+            Error::UntrustedTokenService
+        );
+    }
+}
+
+/// Covers: TXN-TOKEN-A18
+#[test]
+fn what_is_too_large_costs_little() {
+    let world = World::new();
+    let verify = |text: &str| {
+        let request = with(&[("txn-token", text)]);
+        world
+            .verifier
+            .verify_request(request.headers(), &world.keys, now())
+            .map_err(|error| error.code())
+    };
+    assert_eq!(
+        verify(&"x".repeat(16 * 1024 + 1)).unwrap_err(),
+        "field_value"
+    );
+    let many: Vec<_> = (0..200)
+        .map(|i| json!({"sub": id(&format!("a{i}"))}))
+        .collect();
+    let long = world.sign(&claims_with(
+        json!({"act": {"sub": id("x")}, "act_chain": many}),
+    ));
+    assert_eq!(verify(&long).unwrap_err(), "chain_too_long");
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(1000), "]".repeat(1000));
+    let wide = format!("{{\"a\":\"{}\"}}", "x".repeat(10 << 20));
+    for text in [&deep, &wide] {
+        assert_eq!(
+            txn_token::Context::parse(text).unwrap_err(),
+            Error::InvalidContext
+        );
+    }
+    // An unknown key is told apart, and fetching anew is for the caller to ration.
+    let unknown = World::new();
+    let key = jose_x509::SigningKey::generate(&provider(), jose_x509::Algorithm::Es256)
+        .unwrap()
+        .with_kid("k9");
+    let token = TxnTokenIssuer::new(key, DOMAIN, &provider())
+        .unwrap()
+        .with_issuer(ISSUER)
+        .issue(&request(), now())
+        .unwrap();
+    let set = KeySet::new(vec![unknown.keys.clone()]).unwrap();
+    let refused = unknown
+        .verifier
+        .verify(token.as_str(), &set, now())
+        .unwrap_err();
+    assert!(refused.refresh_may_help());
+    assert!(!Error::FieldValue.refresh_may_help());
+}
