@@ -12,7 +12,10 @@ use libfuzzer_sys::fuzz_target;
 use rustls_pki_types::UnixTime;
 use serde_json::Value;
 use token_exchange::Party;
-use txn_token::{Actor, ReplaceRequest, TXN_TOKEN_TYPE, TxnTokenIssuer, TxnTokenVerifier};
+use txn_token::{
+    Actor, AssuranceLevels, Lineage, LineageProfile, ReplaceRequest, TXN_TOKEN_TYPE, TxnToken,
+    TxnTokenIssuer, TxnTokenVerifier,
+};
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://tts.example.org";
@@ -23,6 +26,8 @@ struct Setup {
     key: VerifyingKey,
     service: TxnTokenIssuer<SigningKey>,
     verifier: TxnTokenVerifier,
+    /// Reads earlier names and both lineages.
+    lenient: TxnTokenVerifier,
 }
 
 static SETUP: LazyLock<Setup> = LazyLock::new(|| {
@@ -35,6 +40,9 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
             .expect("a service")
             .with_issuer(ISSUER),
         verifier: TxnTokenVerifier::new(DOMAIN, ISSUER),
+        lenient: TxnTokenVerifier::new(DOMAIN, ISSUER)
+            .with_legacy_names()
+            .with_lineages([LineageProfile::ActChain, LineageProfile::PosturedLineage]),
         signer,
     }
 });
@@ -49,9 +57,19 @@ fuzz_target!(|payload: &[u8]| {
         return;
     };
     let now = UnixTime::since_unix_epoch(Duration::from_secs(NOW));
+    let lenient = setup.lenient.verify(&token, &setup.key, now);
+    if let Ok(token) = &lenient {
+        check_lineage(token);
+    }
     let Ok(token) = setup.verifier.verify(&token, &setup.key, now) else {
         return;
     };
+    // Who reads more does not read it otherwise.
+    let lenient = lenient.expect("accepted by the strict verifier");
+    assert_eq!(
+        (lenient.subject(), lenient.scope()),
+        (token.subject(), token.scope())
+    );
     let claims: Value = serde_json::from_slice(payload).expect("accepted claims are JSON");
     assert_eq!(claims["iss"], ISSUER);
     assert!(claims["aud"] == DOMAIN || claims["aud"] == serde_json::json!([DOMAIN]));
@@ -112,3 +130,33 @@ fuzz_target!(|payload: &[u8]| {
     assert!(next.expires() <= token.expires());
     assert!(next.act_chain().starts_with(token.act_chain()));
 });
+
+/// The path has named ends and no agent twice, and no agent is weaker than the least assurance.
+fn check_lineage(token: &TxnToken) {
+    assert!(!token.subject().is_empty() && !token.scope().is_empty());
+    let Some(lineage @ Lineage::Multi(agents)) = token.lineage() else {
+        return;
+    };
+    let path = agents.path();
+    assert!((1..=8).contains(&path.len()));
+    assert!((1..path.len()).all(|i| !path[..i].contains(&path[i])));
+    assert!(
+        path.iter()
+            .all(|agent| agent.starts_with("spiffe://example.org"))
+    );
+    let ends = [agents.originator(), agents.current()].map(|agent| agent.workload_id());
+    assert_eq!(
+        ends,
+        [
+            path.first().map(String::as_str),
+            path.last().map(String::as_str)
+        ]
+    );
+    assert_eq!(token.acting_workload(), path.last().map(String::as_str));
+    let levels = AssuranceLevels::default();
+    for agent in [agents.originator(), agents.current()] {
+        assert!(levels.rank(agent.assurance()) >= levels.rank(lineage.least_assurance()));
+    }
+    let claim = &token.claim("agentic_ctx").expect("read from it")["chain_metadata"];
+    assert_eq!(claim["hop_count"], path.len());
+}

@@ -24,11 +24,13 @@ pub struct TxnTokenLayer {
     shared: Arc<Shared>,
 }
 
+type Log = Box<dyn Fn(&Error) + Send + Sync>;
+
 struct Shared {
     verifier: TxnTokenVerifier,
     keys: Arc<dyn KeySource + Send + Sync>,
     clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
-    refused: Option<Box<dyn Fn(&Error) + Send + Sync>>,
+    refused: Option<Log>,
 }
 
 impl TxnTokenLayer {
@@ -55,7 +57,7 @@ impl TxnTokenLayer {
         verifier: TxnTokenVerifier,
         keys: Arc<dyn KeySource + Send + Sync>,
         clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
-        refused: Option<Box<dyn Fn(&Error) + Send + Sync>>,
+        refused: Option<Log>,
     ) -> Self {
         let shared = Shared {
             verifier,

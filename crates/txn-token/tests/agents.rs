@@ -18,7 +18,7 @@ use pki_types::UnixTime;
 use serde_json::{Value, json};
 use spiffe_id::SpiffeIdPattern;
 use support::*;
-use token_exchange::{SubjectToken, TokenType};
+use token_exchange::{DetailType, DetailTypes, SubjectToken, TokenType};
 use txn_token::evidence::{AttestationVerifier, Attested};
 use txn_token::lineage::HandedOver;
 use txn_token::service::*;
@@ -1033,4 +1033,41 @@ fn instances_share_one_key_set_and_keys_rotate() {
     let next = planned.rotated(new, Some(at(NOW + 20))).unwrap();
     next.issue(&request(), at(NOW + 19)).unwrap();
     assert!(next.issue(&request(), at(NOW + 20)).is_err());
+}
+
+/// Covers: AGENTIC-CTX-I-7
+#[test]
+fn a_token_is_for_one_invocation() {
+    let world = World::new();
+    let types = DetailTypes::new([DetailType::new("tool")]);
+    let endpoint =
+        |location: &str| json!([{"type": "tool", "actions": ["call"], "locations": [location]}]);
+    let mut wanted = request();
+    let mut context = AgenticContext::new();
+    context.authorization_details = Some(endpoint("https://tools.example.org/bill"));
+    wanted.agentic_context = Some(context);
+    let token = world.issue(&wanted);
+    assert_eq!(
+        (token.trust_domain(), token.expires() - token.issued_at()),
+        (DOMAIN, 300)
+    );
+    let tool = Requirements::new(scope("pay")).with_detail_types(types.clone());
+    for (location, good) in [
+        ("https://tools.example.org/bill", true),
+        ("https://tools.example.org/refund", false),
+        ("https://tools.example.org/bill/all", false),
+    ] {
+        let detail = types.grant(&endpoint(location)).unwrap();
+        let call = Call::new().with_detail(&detail.as_slice()[0]);
+        let expected = if good {
+            Ok(())
+        } else {
+            Err(Error::DetailNotGranted)
+        };
+        assert_eq!(tool.check(&token, &call, now()), expected, "{location}");
+    }
+    assert_eq!(
+        tool.check(&token, &Call::new(), now()),
+        Err(Error::DetailNotGranted)
+    );
 }

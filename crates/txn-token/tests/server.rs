@@ -83,7 +83,8 @@ fn the_layer_lets_only_verified_tokens_through() {
     let good = world.sign(&claims());
     let foreign = World::new().sign(&claims());
     let late = world.sign(&claims_with(json!({"iat": NOW - 400, "exp": NOW - 100})));
-    let cases: [(&[(&'static str, &str)], StatusCode, &str); 8] = [
+    type Fields<'a> = &'a [(&'static str, &'a str)];
+    let cases: [(Fields<'_>, StatusCode, &str); 8] = [
         (&[("txn-token", &good)], StatusCode::OK, ""),
         (
             &[("Txn-Token", &good), ("authorization", "Bearer x")],
@@ -157,7 +158,7 @@ fn the_layer_lets_only_verified_tokens_through() {
     assert_eq!(unverified.as_str(), good);
     let token = world.verify(&good).unwrap();
     assert_eq!(unverified.hash_for_logs(&provider()), token.hash_for_logs());
-    assert!(!format!("{unverified:?} {token:?}").contains(&good[..20]));
+    assert!(!format!("{unverified:?} {token:?}").contains(good.get(..20).unwrap()));
 }
 
 /// Covers: TXN-TOKEN-12.2-6, TXN-TOKEN-14-1, TXN-TOKEN-A21, AGENTIC-CTX-E-8
