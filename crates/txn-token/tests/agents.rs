@@ -582,7 +582,7 @@ fn only_evidence_makes_a_posture() {
         "sha256:",
         "sha256:4455...",
         "md5:00",
-        &HASH[..70],
+        HASH.get(..70).unwrap(),
         &HASH.to_uppercase(),
         "NONE",
     ] {
@@ -676,7 +676,7 @@ fn the_examples_of_the_drafts_read_as_they_say() {
         verify(&verifier, &v1, 1_697_059_300).unwrap_err().code(),
         "missing_claim"
     );
-    let token = verify(&verifier.clone().with_legacy_names(), &v1, 1_697_059_300).unwrap();
+    let token = verify(&verifier.with_legacy_names(), &v1, 1_697_059_300).unwrap();
     assert_eq!(
         (token.scope(), token.legacy_forms()),
         (&scope("trade.stocks"), &[LegacyForm::Purpose][..])
