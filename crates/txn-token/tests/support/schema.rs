@@ -5,7 +5,7 @@ use serde_json::Value;
 pub(crate) fn accepts(root: &Value, schema: &Value, value: &Value) -> bool {
     let rules = schema.as_object().unwrap();
     rules.iter().all(|(keyword, rule)| {
-        let size = |length: usize| rule.as_u64().unwrap() as usize >= length;
+        let size = |length: usize| usize::try_from(rule.as_u64().unwrap()).unwrap() >= length;
         match keyword.as_str() {
             "$schema" | "title" | "description" | "$defs" => true,
             "$ref" => {
@@ -25,9 +25,9 @@ pub(crate) fn accepts(root: &Value, schema: &Value, value: &Value) -> bool {
             "minimum" => value
                 .as_i64()
                 .is_none_or(|number| number >= rule.as_i64().unwrap()),
-            "minItems" => value
-                .as_array()
-                .is_none_or(|items| items.len() >= rule.as_u64().unwrap() as usize),
+            "minItems" => value.as_array().is_none_or(|items| {
+                items.len() >= usize::try_from(rule.as_u64().unwrap()).unwrap()
+            }),
             "maxItems" => value.as_array().is_none_or(|items| size(items.len())),
             "maxProperties" => value.as_object().is_none_or(|members| size(members.len())),
             "items" => value
