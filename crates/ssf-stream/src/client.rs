@@ -1,7 +1,8 @@
-//! A ready HTTPS client for the requests of this crate: one connection a request, to an address that the policy allows, with no redirects,
-//! no proxy, and bounds on time and size.
+//! A ready HTTPS client for the requests of this crate: to addresses that the policy allows, with no redirects, no proxy, and bounds on
+//! time and size. Connections are kept for the next request to the same server.
 
 mod deliver;
+mod pool;
 
 use std::future::Future;
 use std::io;
@@ -12,14 +13,14 @@ use std::time::Duration;
 
 use http::header::{HOST, HeaderValue};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 
+use self::pool::{Connection, Failed, Pool};
 use crate::address::AddressPolicy;
 use crate::error::Error;
 
@@ -28,7 +29,7 @@ pub use deliver::{Pusher, ensure_stream};
 /// The largest response, in bytes.
 const MAX_RESPONSE: usize = 1024 * 1024;
 
-/// Name resolution. One call a request; what it returns is checked and connected to.
+/// Name resolution. One call a connection; what it returns is checked and connected to.
 pub trait Resolve: Send + Sync {
     /// All addresses of `host`, with `port`.
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a>;
@@ -54,6 +55,9 @@ pub type Revoked = dyn Fn(&[CertificateDer<'_>]) -> bool + Send + Sync;
 ///
 /// The TLS configuration is the caller's: roots, revocation checks, and a client certificate for mutual TLS. TLS 1.2 is the oldest
 /// version there is. The certificate is verified for the host of the URL, and nothing is sent before.
+///
+/// A connection serves one request at a time and is kept after a whole response: for 30 seconds, for five minutes in all, and at most 256
+/// at once. Clones share them. Revocation is asked about before every request, new connection or not.
 #[derive(Clone)]
 pub struct Client {
     tls: TlsConnector,
@@ -62,6 +66,7 @@ pub struct Client {
     revoked: Option<Arc<Revoked>>,
     connect: Duration,
     total: Duration,
+    pool: Arc<Pool>,
 }
 
 impl std::fmt::Debug for Client {
@@ -83,6 +88,7 @@ impl Client {
             revoked: None,
             connect: Duration::from_secs(5),
             total: Duration::from_secs(15),
+            pool: Arc::default(),
         }
     }
 
@@ -90,6 +96,8 @@ impl Client {
     #[must_use]
     pub fn with_addresses(mut self, addresses: AddressPolicy) -> Self {
         self.addresses = addresses;
+        // Connections of a clone may lead where this one must not.
+        self.pool = Arc::default();
         self
     }
 
@@ -97,6 +105,7 @@ impl Client {
     #[must_use]
     pub fn with_resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.resolver = resolver;
+        self.pool = Arc::default();
         self
     }
 
@@ -135,52 +144,57 @@ impl Client {
                 what: "the endpoint",
             });
         };
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let stream = timeout(self.connect, self.open(bare, uri.port_u16().unwrap_or(443)))
-            .await
-            .unwrap_or(Err(unreachable("connecting took too long")))?;
-        let name = ServerName::try_from(bare.to_owned());
-        let name = name.map_err(|_| unreachable("the host has no valid name"))?;
-        let stream = self.tls.connect(name, stream).await;
-        let stream = stream.map_err(|_| unreachable("TLS failed"))?;
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        if self.revoked.as_ref().is_some_and(|revoked| revoked(chain)) {
-            return Err(unreachable("the certificate is revoked"));
-        }
-        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-            .max_headers(64)
-            .max_buf_size(16 * 1024)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|_| unreachable("HTTP failed"))?;
+        let bare = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_ascii_lowercase();
+        let port = uri.port_u16().unwrap_or(443);
         let authority = uri.authority().map(http::uri::Authority::as_str);
         let host = HeaderValue::try_from(authority.unwrap_or_default());
         let host = host.map_err(|_| unreachable("the host has no valid name"))?;
         request.headers_mut().insert(HOST, host);
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         *request.uri_mut() = target.parse().map_err(|_| unreachable("HTTP failed"))?;
-        let request = request.map(|body| Full::new(hyper::body::Bytes::from(body)));
-        let exchange = async {
-            let response = sender.send_request(request).await;
-            let (parts, body) = response
-                .map_err(|_| unreachable("HTTP failed"))?
-                .into_parts();
-            match Limited::new(body, MAX_RESPONSE).collect().await {
-                Ok(body) => Ok(Response::from_parts(parts, body.to_bytes().to_vec())),
-                Err(error) if error.is::<LengthLimitError>() => Err(Error::ResponseTooLarge {
-                    limit: MAX_RESPONSE,
-                }),
-                Err(_) => Err(unreachable("the response broke off")),
+        let mut request = request.map(|body| Full::new(hyper::body::Bytes::from(body)));
+        let server = format!("{bare}:{port}");
+        loop {
+            let waiting = self.pool.take(&server);
+            let kept = waiting.is_some();
+            let mut connection = match waiting {
+                Some(connection) => connection,
+                None => self.connect(&bare, port).await?,
+            };
+            let revoked = self.revoked.as_ref();
+            if revoked.is_some_and(|revoked| revoked(connection.chain())) {
+                return Err(unreachable("the certificate is revoked"));
             }
-        };
-        // The connection lives as long as the exchange: nothing goes on reading after a refusal.
-        let mut exchange = std::pin::pin!(exchange);
-        let connection = std::pin::pin!(connection);
-        tokio::select! {
-            biased;
-            outcome = &mut exchange => outcome,
-            _closed = connection => exchange.await,
+            if !connection.is_ready().await {
+                if kept {
+                    continue;
+                }
+                return Err(unreachable("HTTP failed"));
+            }
+            match connection.exchange(request).await {
+                Ok(response) => {
+                    self.pool.put(server, connection);
+                    return Ok(response);
+                }
+                // The server closed a connection that had waited. Nothing was sent, so nothing is done twice.
+                Err(Failed::NotSent(unsent)) if kept => request = *unsent,
+                Err(Failed::NotSent(_)) => return Err(unreachable("HTTP failed")),
+                Err(Failed::Broken(error)) => return Err(error),
+            }
         }
+    }
+
+    async fn connect(&self, host: &str, port: u16) -> Result<Connection, Error> {
+        let stream = timeout(self.connect, self.open(host, port))
+            .await
+            .unwrap_or(Err(unreachable("connecting took too long")))?;
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| unreachable("the host has no valid name"))?;
+        let stream = self.tls.connect(name, stream).await;
+        Connection::open(stream.map_err(|_| unreachable("TLS failed"))?).await
     }
 
     /// Resolves once, checks every address, and connects to those very addresses.

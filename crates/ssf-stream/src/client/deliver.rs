@@ -14,7 +14,7 @@ use crate::receiver::{Created, Management, Updated};
 use crate::stream::{ConfigurationRequest, StreamConfiguration};
 use crate::transmitter::{Backoff, PushResult, PushStep, Transmitter};
 
-/// How long a claim holds. A SET takes no longer than the client's time for a request.
+/// How long a claim holds by default. A SET takes no longer than the client's time for a request.
 const HOLD: Duration = Duration::from_secs(120);
 
 /// Pushes the SETs of one stream, alone by its claim.
@@ -24,12 +24,13 @@ pub struct Pusher<S> {
     client: Client,
     stream_id: String,
     fence: Fence,
+    hold: Duration,
     backoff: Backoff,
     provider: CryptoProvider,
 }
 
 impl<S: Signer> Pusher<S> {
-    /// Claims a stream.
+    /// Claims a stream, for two minutes at a time.
     ///
     /// # Errors
     ///
@@ -41,12 +42,30 @@ impl<S: Signer> Pusher<S> {
         provider: CryptoProvider,
         now: UnixTime,
     ) -> Result<Self, Error> {
-        let fence = transmitter.queue().claim(stream_id, HOLD, now).await?;
+        Self::claim_for(HOLD, transmitter, client, stream_id, provider, now).await
+    }
+
+    /// Claims a stream, for `hold` at a time: at least three times as long as the client takes for a request. A claim outlives a crash,
+    /// so this is also how long deliveries rest after one.
+    ///
+    /// # Errors
+    ///
+    /// As [`claim`](Self::claim).
+    pub async fn claim_for(
+        hold: Duration,
+        transmitter: Arc<Transmitter<S>>,
+        client: Client,
+        stream_id: &str,
+        provider: CryptoProvider,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        let fence = transmitter.queue().claim(stream_id, hold, now).await?;
         Ok(Self {
             transmitter,
             client,
             stream_id: stream_id.to_owned(),
             fence,
+            hold,
             backoff: Backoff::default(),
             provider,
         })
@@ -60,17 +79,25 @@ impl<S: Signer> Pusher<S> {
     }
 
     /// Sends what may be sent now, in order, and tells when to come back: at that time, or with `None` when there is something
-    /// new. Come back every minute in any case, to keep the claim.
+    /// new. Come back within half of the claim's time in any case, to keep the claim.
     ///
     /// # Errors
     ///
     /// [`Error::NoStream`] when the stream is gone or is polled; [`Error::Queue`] with
     /// [`Fenced`](QueueError::Fenced) when another pusher has the stream: stop. [`Error::Store`]: come back later.
     pub async fn run(&self, clock: fn() -> UnixTime) -> Result<Option<UnixTime>, Error> {
+        // Each renewal costs a durable queue a sync.
+        let quarter = self.hold.as_secs().div_ceil(4);
+        let mut renew_at = 0;
         loop {
             let now = clock();
-            let queue = self.transmitter.queue();
-            queue.renew(&self.stream_id, self.fence, HOLD, now).await?;
+            if now.as_secs() >= renew_at {
+                let queue = self.transmitter.queue();
+                queue
+                    .renew(&self.stream_id, self.fence, self.hold, now)
+                    .await?;
+                renew_at = now.as_secs().saturating_add(quarter);
+            }
             let step = self
                 .transmitter
                 .next_push(&self.stream_id, self.fence, now)

@@ -4,7 +4,6 @@ use http::{StatusCode, request};
 use jose_x509::Signer;
 use pki_types::UnixTime;
 use serde_json::Value;
-use ssf_set::ssf::StreamStatus;
 
 use crate::stream::{ConfigurationRequest, Delivery, DeliveryRequest, Member, StreamConfiguration};
 use crate::transmitter::answer::{Answered, Refusal, empty, ok};
@@ -41,19 +40,7 @@ impl<S: Signer> Transmitter<S> {
             stream_id,
         };
         let response = ok(StatusCode::CREATED, &configuration.to_value());
-        let record = StreamRecord {
-            version: 0,
-            receiver: client.id.clone(),
-            configuration,
-            status: StreamStatus::Enabled,
-            reason: None,
-            last: None,
-            active_at: now.as_secs(),
-            verification_at: None,
-            verification: None,
-            verified: false,
-            dropped: 0,
-        };
+        let record = StreamRecord::new(&client.id, configuration, now);
         match self
             .store
             .create(record, self.settings.streams_per_receiver)

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pki_types::UnixTime;
 use ssf_set::Subject;
 use ssf_set::ssf::StreamStatus;
 
@@ -58,6 +59,26 @@ pub struct StreamRecord {
 }
 
 impl StreamRecord {
+    /// A stream that is enabled, for stores that read what they kept and for streams that no receiver asked for.
+    ///
+    /// A receiver is [`Client::id`](super::Client::id); a configuration comes from [`StreamConfiguration::parse`].
+    #[must_use]
+    pub fn new(receiver: &str, configuration: StreamConfiguration, now: UnixTime) -> Self {
+        Self {
+            version: 0,
+            receiver: receiver.to_owned(),
+            configuration,
+            status: StreamStatus::Enabled,
+            reason: None,
+            last: None,
+            active_at: now.as_secs(),
+            verification_at: None,
+            verification: None,
+            verified: false,
+            dropped: 0,
+        }
+    }
+
     /// Which SETs may go out.
     #[must_use]
     pub fn gate(&self) -> Gate {

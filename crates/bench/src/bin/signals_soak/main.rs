@@ -1,0 +1,59 @@
+//! `signals-soak`: a transmitter and receivers in processes of their own, over TLS on loopback, with kills and broken connections.
+//!
+//! Prints one JSON line with what became of the events, and fails when one of the figures is bad. `docs/performance.md` says what is done
+//! and how to run it.
+
+mod faults;
+mod inbox;
+mod plan;
+mod receiver;
+mod supervisor;
+mod transmitter;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Options {
+    /// The events that the transmitter has to acknowledge; each goes to every receiver.
+    #[arg(long, default_value_t = 100_000)]
+    events: u64,
+    /// Chooses the faults and kills.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The receivers, each with one stream.
+    #[arg(long, default_value_t = 2)]
+    receivers: usize,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+/// What a process of the program is, unless it is the one that starts the others.
+#[derive(Subcommand)]
+enum Role {
+    /// Takes numbers of events on its input, and pushes the events.
+    Transmitter {
+        /// The folder of the run.
+        dir: PathBuf,
+    },
+    /// Has one stream pushed to it.
+    Receiver {
+        /// The folder of the run.
+        dir: PathBuf,
+        /// Which of the receivers.
+        index: usize,
+        /// Chooses the faults.
+        seed: u64,
+    },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let options = Options::parse();
+    match options.role {
+        None => supervisor::run(options.events, options.seed, options.receivers),
+        Some(Role::Transmitter { dir }) => transmitter::run(&dir),
+        Some(Role::Receiver { dir, index, seed }) => receiver::run(&dir, index, seed),
+    }
+}
