@@ -41,6 +41,9 @@ pub enum Action {
     Revoke,
     /// Leave the subject no more than these scopes.
     NarrowScope(Vec<String>),
+    /// Break the link between the identifier and the account that it led to: somebody else may have it now. Whoever
+    /// proves the identifier later does not reach that account.
+    Unlink,
     /// Demand a fresh and stronger authentication.
     StepUp,
     /// Admit the one instance no longer.
@@ -79,7 +82,6 @@ impl ResponsePolicy {
     }
 
     /// What to do about a SET.
-    #[must_use]
     pub fn decide(&self, set: &SecurityEventToken) -> Decision<'_> {
         let fits = |(trigger, action)| {
             let trigger: &Trigger = trigger;
@@ -111,9 +113,10 @@ impl ResponsePolicy {
 
 /// What a policy says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "an event for which nothing is done is told to the operator, not dropped"]
 #[non_exhaustive]
 pub enum Decision<'a> {
-    /// No rule fits.
+    /// No rule fits: the event is not handled. Tell the operator when it is of a type that needs an answer.
     Nothing,
     /// Rules fit, and the subject is one that the policy does not act upon: tell the operator.
     TooBroad,

@@ -11,9 +11,12 @@
 
 mod common;
 
+use std::collections::HashMap;
+
 use common::*;
 use serde_json::{Value, json};
 use ssf_set::caep::{Common, RiskLevel, RiskLevelChange, SessionRevoked};
+use ssf_set::risc::{RiscEvent, RiscType};
 use ssf_set::{ComplexSubject, Event, SetRequest, Subject, SubjectIdentifier};
 use ssf_stream::metadata::{TransmitterMetadata, well_known_url};
 use ssf_stream::policy::{Action, Decision, ResponsePolicy, Trigger};
@@ -156,4 +159,51 @@ fn a_policy_takes_away_by_level_and_spares_whole_tenants() {
     assert_eq!(policy.decide(&revoked), Decision::TooBroad);
     let bold = policy.with_broad_subjects();
     assert_eq!(bold.decide(&revoked), Decision::Act(vec![&Action::Revoke]));
+}
+
+/// An address passes to somebody else: who proves it then does not reach the account of the one before.
+///
+/// Covers: RISC-2.6-3, RISC-A5
+#[test]
+fn a_recycled_identifier_leads_to_its_old_account_no_longer() {
+    let parties = parties();
+    let email = |address| Subject::from(SubjectIdentifier::email(address).unwrap());
+    let set = |kind, address| {
+        let event = RiscEvent::new(kind).unwrap();
+        let request = SetRequest::new(AUDIENCE, email(address), event);
+        let compact = parties.issuer.issue(&request, at(NOW)).unwrap().compact;
+        parties.verifier.verify(&compact, at(NOW)).unwrap()
+    };
+    let recycled = RiscType::IdentifierRecycled.uri().to_owned();
+    let policy = ResponsePolicy::new().with_rule(Trigger::EventType(recycled), Action::Unlink);
+    let mut accounts = HashMap::from([
+        (email("old@example.com"), "account 1"),
+        (email("kept@example.com"), "account 2"),
+    ]);
+    let mut unhandled = Vec::new();
+    for (kind, address) in [
+        (RiscType::IdentifierRecycled, "old@example.com"),
+        (RiscType::AccountPurged, "kept@example.com"),
+    ] {
+        let set = set(kind, address);
+        match policy.decide(&set) {
+            Decision::Act(actions) => {
+                assert_eq!(actions, [&Action::Unlink]);
+                accounts.remove(set.subject().unwrap());
+            }
+            decision => unhandled.push((decision, set.event().uri().to_owned())),
+        }
+    }
+    let login = |address| accounts.get(&email(address)).copied();
+    assert_eq!(login("old@example.com"), None);
+    assert_eq!(login("kept@example.com"), Some("account 2"));
+    let purged = RiscType::AccountPurged.uri().to_owned();
+    assert_eq!(
+        unhandled,
+        [(Decision::Nothing, purged)],
+        "nothing is silent"
+    );
+    // Without a rule it is not handled, and that is told as well.
+    let set = set(RiscType::IdentifierRecycled, "kept@example.com");
+    assert_eq!(ResponsePolicy::new().decide(&set), Decision::Nothing);
 }

@@ -421,7 +421,7 @@ async fn a_long_poll_ends_as_soon_as_there_is_an_event() {
 
 /// Bodies that are too large or too slow, TLS that is too old.
 ///
-/// Covers: SET-PUSH-A2, SSF-A18, SET-PUSH-5.3-1, SET-POLL-4.3-1, CAEP-INTEROP-2.1-1
+/// Covers: SET-PUSH-A2, SSF-A18, SET-PUSH-5.3-1, SET-POLL-4.3-1, CAEP-INTEROP-2.1-1, SET-5.1-3, SUBID-7.1-1
 #[tokio::test]
 async fn the_server_gives_up_on_bodies_without_end() {
     let side = transmitter(rustls::ALL_VERSIONS).await;
@@ -568,7 +568,7 @@ async fn the_client_follows_nothing_and_reads_no_more_than_it_should() {
     );
 }
 
-/// Covers: CAEP-INTEROP-2.1-3, CAEP-INTEROP-A1, SET-POLL-3-1, SET-PUSH-3-1
+/// Covers: CAEP-INTEROP-2.1-3, CAEP-INTEROP-A1, SET-POLL-3-1, SET-PUSH-3-1, SET-5.1-3, SUBID-7.1-1
 #[tokio::test]
 async fn nothing_is_sent_to_a_server_whose_certificate_is_wrong() {
     let expired = |params: &mut rcgen::CertificateParams| {
@@ -610,4 +610,101 @@ async fn nothing_is_sent_to_a_server_whose_certificate_is_wrong() {
             "{host} {trusted} {revoked:?}"
         );
     }
+}
+
+/// One connection serves request after request, and leads no further than a new one would.
+#[tokio::test]
+async fn a_connection_is_kept_as_long_as_it_may_be_used() {
+    struct Counted(TlsListener, Arc<AtomicUsize>);
+    impl axum::serve::Listener for Counted {
+        type Io = TlsStream<TcpStream>;
+        type Addr = SocketAddr;
+        async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+            let accepted = self.0.accept().await;
+            self.1.fetch_add(1, Ordering::SeqCst);
+            accepted
+        }
+        fn local_addr(&self) -> std::io::Result<SocketAddr> {
+            axum::serve::Listener::local_addr(&self.0)
+        }
+    }
+    let (listener, port) = listen().await;
+    let tls = tls(HOST, rustls::ALL_VERSIONS);
+    let (connections, hits) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let counted = hits.clone();
+    let router = Router::new().fallback(move |request: Request<axum::body::Body>| async move {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let mut response = Response::new(axum::body::Body::from("x".repeat(100_000)));
+        match request.uri().path() {
+            "/close" => {
+                let close = http::HeaderValue::from_static("close");
+                response.headers_mut().insert("connection", close);
+            }
+            "/hang" => std::future::pending().await,
+            _ => {}
+        }
+        response
+    });
+    let listener = Counted(
+        TlsListener(listener, tls.acceptor.clone()),
+        connections.clone(),
+    );
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let revoked = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = revoked.clone();
+    let client = https(&tls)
+        .with_timeouts(Duration::from_secs(2), Duration::from_secs(2))
+        .with_revoked(Arc::new(move |_| asked.load(Ordering::SeqCst)));
+    let get = |client: &Https, host: &str, path: &str| {
+        let uri = format!("https://{host}:{port}{path}");
+        let request = Request::builder().uri(uri).body(Vec::new()).unwrap();
+        let client = client.clone();
+        async move {
+            let response = client.send(request).await?;
+            assert_eq!(response.body().len(), 100_000);
+            Ok::<_, Error>(())
+        }
+    };
+    let opened = || connections.load(Ordering::SeqCst);
+
+    for _ in 0..3 {
+        get(&client, HOST, "/").await.unwrap();
+    }
+    get(&client.clone(), "SIGNALS.example.com", "/")
+        .await
+        .unwrap();
+    assert_eq!((opened(), hits.load(Ordering::SeqCst)), (1, 4));
+    // Two requests at once need two connections.
+    let (one, two) = tokio::join!(get(&client, HOST, "/"), get(&client, HOST, "/"));
+    one.and(two).unwrap();
+    assert_eq!(opened(), 2);
+
+    // A connection whose server is done with it is given up, and so is one with half a response.
+    for _ in 0..3 {
+        get(&client, HOST, "/close").await.unwrap();
+    }
+    assert_eq!(opened(), 3);
+    get(&client, HOST, "/").await.unwrap();
+    assert_eq!(opened(), 4);
+    let late = get(&client, HOST, "/hang").await.unwrap_err();
+    assert_eq!(late.code(), "unreachable");
+    get(&client, HOST, "/").await.unwrap();
+    assert_eq!(opened(), 5);
+
+    // What a new connection would not be allowed, the kept one is not either.
+    let strict = client.clone().with_addresses(AddressPolicy::public());
+    let refused = get(&strict, HOST, "/").await.unwrap_err();
+    assert_eq!(refused, Error::AddressRefused);
+    let before = hits.load(Ordering::SeqCst);
+    let other = get(&client, "other.example.com", "/").await.unwrap_err();
+    assert_eq!(
+        other.code(),
+        "unreachable",
+        "the certificate is for one name"
+    );
+    revoked.store(true, Ordering::SeqCst);
+    let gone = get(&client, HOST, "/").await.unwrap_err();
+    assert_eq!(gone.code(), "unreachable");
+    assert_eq!(hits.load(Ordering::SeqCst), before);
+    revoked.store(false, Ordering::SeqCst);
 }

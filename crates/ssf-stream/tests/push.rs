@@ -29,7 +29,7 @@ fn receive(
     push::receive(&parts, &body, &parties.verifier, peer, at(NOW))
 }
 
-/// Covers: SET-PUSH-2.1-1, SET-PUSH-2.1-2, SET-PUSH-2.1-4, SET-PUSH-2.1-5, SET-7.3-1, SSF-6.1.1-4
+/// Covers: SET-PUSH-2.1-1, SET-PUSH-2.1-2, SET-PUSH-2.1-4, SET-PUSH-2.1-5, SET-7.3-1, SSF-6.1.1-4, SET-5.1-4
 #[test]
 fn a_push_is_a_post_of_the_bare_token_over_https() {
     let secret = HeaderValue::from_static("Bearer secret");

@@ -70,11 +70,6 @@ impl Connection {
         &self.chain
     }
 
-    fn fresh(&self, now: Instant) -> bool {
-        let within = |since, limit| now.saturating_duration_since(since) < limit;
-        within(self.used, IDLE) && within(self.opened, LIFETIME)
-    }
-
     /// Whether a request can be sent. What the server has sent meanwhile, such as the end, is read first.
     pub(super) async fn is_ready(&mut self) -> bool {
         tokio::select! {
@@ -121,6 +116,11 @@ impl Connection {
     }
 }
 
+fn is_fresh(opened: Instant, used: Instant, now: Instant) -> bool {
+    let within = |since, limit| now.saturating_duration_since(since) < limit;
+    within(used, IDLE) && within(opened, LIFETIME)
+}
+
 /// The connections that wait, by `host:port`.
 #[derive(Default)]
 pub(super) struct Pool(Mutex<Vec<(String, Connection)>>);
@@ -129,7 +129,7 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, Vec<(String, Connection)>> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        waiting.retain(|(_, connection)| connection.fresh(now));
+        waiting.retain(|(_, connection)| is_fresh(connection.opened, connection.used, now));
         waiting
     }
 
@@ -151,5 +151,29 @@ impl Pool {
             waiting.remove(0);
         }
         waiting.push((server, connection));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_waits_for_a_while_and_is_used_for_a_while() {
+        let opened = Instant::now();
+        let after = |seconds| opened + Duration::from_secs(seconds);
+        for (used, now, fresh) in [
+            (0, 0, true),
+            (0, 29, true),
+            (0, 30, false),
+            (280, 299, true),
+            (280, 300, false),
+        ] {
+            assert_eq!(
+                is_fresh(opened, after(used), after(now)),
+                fresh,
+                "{used} {now}"
+            );
+        }
     }
 }
