@@ -10,6 +10,7 @@ use crate::{backend, fixtures, peers};
 mod bundle;
 mod json;
 mod keys;
+mod set;
 mod sign;
 mod svid;
 mod verify;
@@ -72,6 +73,7 @@ pub fn all(peers: Peers) -> Vec<Planned> {
             keys::plan(&mut cases, *backend);
             x509::plan(&mut cases, *backend);
             svid::plan(&mut cases, *backend);
+            set::plan(&mut cases, *backend);
         }
     }
     if peers == Peers::AwsLc {
