@@ -44,9 +44,13 @@ async fn the_certificate_is_verified() {
     let (other, url) = Server::start("other.test", good).await;
     assert_eq!(fetch(&other.fetcher(), &url).await.unwrap_err(), Error::Tls);
     let (server, url) = Server::start("client.test", good).await;
-    let config = ClientConfig::builder()
-        .with_root_certificates(other.roots.clone())
-        .with_no_client_auth();
+    let config = ClientConfig::builder_with_provider(Arc::new(
+        tokio_rustls::rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_root_certificates(other.roots.clone())
+    .with_no_client_auth();
     let loopback =
         AddressPolicy::for_development().dangerous_allow_loopback(Ipv4Addr::LOCALHOST.into());
     let stranger = Fetcher::new(Arc::new(config))

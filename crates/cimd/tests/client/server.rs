@@ -50,9 +50,13 @@ impl Server {
         let issued = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         let certificate = issued.cert.der().clone();
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], key);
+        let config = ServerConfig::builder_with_provider(Arc::new(
+            tokio_rustls::rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key);
         let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -115,9 +119,13 @@ impl Server {
 
     /// A fetcher that trusts this server and may reach 127.0.0.1.
     pub(crate) fn fetcher(&self) -> Fetcher {
-        let config = ClientConfig::builder()
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
+        let config = ClientConfig::builder_with_provider(Arc::new(
+            tokio_rustls::rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(self.roots.clone())
+        .with_no_client_auth();
         let loopback =
             AddressPolicy::for_development().dangerous_allow_loopback(Ipv4Addr::LOCALHOST.into());
         Fetcher::new(Arc::new(config))
