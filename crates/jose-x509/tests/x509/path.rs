@@ -743,6 +743,18 @@ fn email_addresses_in_subjects_are_of_the_constrained_form() {
         verify(&leaf.sign(&h.ca_key), from_ref(&h.ca), &[&root]),
         NAMES
     );
+    let plain = h.leaf().sign(&h.ca_key);
+    assert_eq!(verify(&plain, from_ref(&h.ca), &[&root]), Ok(1));
+    // An authority with such a name, which only a constraint above it judges.
+    let address = attribute(email, 0x16, b"ca@b.example");
+    let ca = h
+        .intermediate()
+        .with(|parts| parts.subject = address.clone());
+    let ca = ca.sign(&h.root_key);
+    let below = h.leaf().with(|parts| parts.issuer = address.clone());
+    let below = below.sign(&h.ca_key);
+    assert_eq!(verify(&below, from_ref(&ca), &[&h.root]), Ok(1));
+    assert_eq!(verify(&below, &[ca], &[&root]), NAMES);
 }
 
 /// Covers: X509-5280.4.2.1.10-3, X509-A3, X509-5280.6.1.1-2
