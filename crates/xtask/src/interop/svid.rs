@@ -420,7 +420,7 @@ fn certificates_of_openssl(folder: &Path, tally: &mut Tally) -> Result<()> {
             let options = VerifyOptions::new(role);
             let algorithms = PROVIDER.certificate_algorithms;
             let identity = verify(&chain, bundle, &options, algorithms, now()?)?;
-            Ok(identity.spiffe_id().to_string())
+            Ok(identity.unproven_spiffe_id().to_string())
         };
         ca.leaf("good", WORKLOAD, kind, both)?;
         for role in [PeerRole::Client, PeerRole::Server] {
