@@ -279,7 +279,7 @@ fn scopes_are_compared_whole() {
 }
 
 /// Covers: CAEP-INTEROP-2.7.1-3, CAEP-INTEROP-2.7.3-2, CAEP-INTEROP-2.7.3-3, CAEP-INTEROP-2.7.3-5, CAEP-INTEROP-A2, CAEP-INTEROP-A3, CAEP-INTEROP-A5
-/// Covers: SSF-A19, SET-POLL-4.4.1-1, SET-4.2-1
+/// Covers: SSF-A19, SET-POLL-4.4.1-1
 #[test]
 fn only_good_tokens_in_the_right_place_count() {
     let api = api();

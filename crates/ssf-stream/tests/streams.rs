@@ -191,7 +191,7 @@ fn an_audience_of_two_is_in_every_set_of_its_stream() {
     }
 }
 
-/// Covers: SSF-7.1-14, SSF-7.1-15, SSF-3.3.1-1, SSF-8.1.3.1-1, SSF-8.1.3.1-5, SSF-9.3-1, SSF-A6, SSF-8.1.3.2-4, SSF-8.1.3.3-1
+/// Covers: SSF-7.1-14, SSF-7.1-15, SSF-3.3.1-1, SSF-8.1.3.1-1, SSF-8.1.3.1-5, SSF-9.3-1, SSF-8.1.3.2-4, SSF-8.1.3.3-1
 #[test]
 fn subjects_decide_what_is_sent() {
     for (subjects, baseline) in [(Subjects::All, true), (Subjects::None, false)] {

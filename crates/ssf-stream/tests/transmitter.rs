@@ -870,7 +870,7 @@ fn concurrent_updates_lose_nothing() {
     assert!(run(plane.transmitter.store().replace(stale)).is_err());
 }
 
-/// Covers: SSF-8.1.3.2-1, SSF-8.1.3.2-2, SSF-8.1.3.2-3, SSF-8.1.3.2-4, SSF-8.1.3.2-5, SSF-8.1.3.3-1, SSF-8.1.3.3-2, SSF-9.1-1, SSF-A7, SSF-A8, SSF-A6
+/// Covers: SSF-8.1.3.2-1, SSF-8.1.3.2-2, SSF-8.1.3.2-3, SSF-8.1.3.2-4, SSF-8.1.3.2-5, SSF-8.1.3.3-1, SSF-8.1.3.3-2, SSF-9.1-1, SSF-A7, SSF-A8
 #[test]
 fn subjects_are_added_and_removed_without_telling_who_is_known() {
     struct Guarded;

@@ -202,7 +202,7 @@ fn assurance_never_rises_along_the_path() {
     );
 }
 
-/// Covers: TXN-AGENTS-5.13-2, TXN-AGENTS-5.13-3, TXN-AGENTS-4.2.3-2
+/// Covers: TXN-AGENTS-5.13-2, TXN-AGENTS-4.2.3-2
 #[test]
 fn the_path_has_an_end() {
     let mut world = postured();
@@ -964,7 +964,7 @@ fn the_agent_is_the_client_of_the_access_token() {
     );
 }
 
-/// Covers: AGENTIC-CTX-I-8, TXN-AGENTS-5.13-3
+/// Covers: AGENTIC-CTX-I-8
 #[test]
 fn a_signal_ends_issue_and_replacement() {
     let world = World::new();

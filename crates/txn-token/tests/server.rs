@@ -259,7 +259,7 @@ fn a_transaction_is_used_once_where_that_is_asked_for() {
     assert_eq!(once(&first, SingleUse::Transaction, "refund"), Ok(()));
 }
 
-/// Covers: TXN-AGENTS-5.6-2, AGENTIC-CTX-E-7, TXN-TOKEN-15.2-1, TXN-TOKEN-13.2-1
+/// Covers: TXN-AGENTS-5.6-2, TXN-TOKEN-15.2-1, TXN-TOKEN-13.2-1
 #[test]
 fn the_record_names_everybody_and_holds_no_token() {
     let world = World::new();
@@ -362,7 +362,6 @@ fn nothing_is_sent_to_an_unknown_token_service() {
     }
 }
 
-/// Covers: TXN-TOKEN-A18
 #[test]
 fn what_is_too_large_costs_little() {
     let world = World::new();
