@@ -1,18 +1,19 @@
 //! What the strict reader accepts, an ordinary one accepts too, and no two of its members share a name.
 #![no_main]
 
-use jose_x509::json::{self, Limits};
+use jose_x509::json::{self, JsonErrorKind, Limits};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(object) = json::object(data, &Limits::CLAIMS) else {
-        return;
+    let object = match json::object(data, &Limits::CLAIMS) {
+        Ok(object) => object,
+        Err(error) => return check_refusal(data, error.kind()),
     };
     assert!(json::check(data, &Limits::CLAIMS).is_ok());
     let lenient: Value = serde_json::from_slice(data).expect("strict JSON is JSON");
     assert_eq!(lenient, Value::Object(object.clone()));
-    assert!(depth(&lenient) <= 17, "nested deeper than the limit");
+    assert!(depth(&lenient) <= 16, "nested deeper than the limit");
 
     // A repeated name would be lost on the way through a map.
     assert_eq!(members_in_text(data), members(&lenient));
@@ -25,6 +26,24 @@ fuzz_target!(|data: &[u8]| {
         );
     }
 });
+
+/// An ordinary reader sees why, too.
+fn check_refusal(data: &[u8], kind: JsonErrorKind) {
+    let lenient: Result<Value, _> = serde_json::from_slice(data);
+    match (kind, lenient) {
+        (JsonErrorKind::Syntax, lenient) => assert!(lenient.is_err(), "JSON after all"),
+        (JsonErrorKind::DuplicateMember, Ok(lenient)) => {
+            assert_ne!(
+                members_in_text(data),
+                members(&lenient),
+                "nothing is repeated"
+            );
+        }
+        (JsonErrorKind::TooDeep, Ok(lenient)) => assert!(depth(&lenient) > 16, "not too deep"),
+        (JsonErrorKind::Shape, Ok(lenient)) => assert!(!lenient.is_object(), "an object"),
+        _ => {}
+    }
+}
 
 /// The value without numbers that are no integers: `serde_json` may read back the neighbour of what it wrote.
 fn without_fractions(value: Value) -> Value {

@@ -2,16 +2,18 @@
 //!
 //! Duplicate member names (compared after unescaping) are refused at every depth; size, depth,
 //! members per object and the length of number tokens are bounded; input is UTF-8 without a byte
-//! order mark and with nothing but white space behind it. Tokenising is `serde_json`'s.
+//! order mark and with nothing but white space behind it. Tokenising is `serde_json`'s, but for texts of the
+//! plainest kind.
 
 use core::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, IgnoredAny};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 mod error;
 mod names;
+mod plain;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -78,8 +80,8 @@ const MAX_DEPTH: usize = 64;
 ///
 /// [`JsonError`] with the first rule that is broken.
 pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
-    let text = scan(bytes, limits)?;
-    read(text, limits, PhantomData::<IgnoredAny>)?;
+    let text = utf8(bytes, limits)?;
+    read(text, limits, &mut As::<IgnoredAny>(PhantomData))?;
     Ok(text)
 }
 
@@ -95,7 +97,7 @@ pub fn from_slice<'a, T: Deserialize<'a>>(
     bytes: &'a [u8],
     limits: &Limits,
 ) -> Result<T, JsonError> {
-    read_with(bytes, limits, PhantomData)
+    read_with(bytes, limits, &mut As(PhantomData))
 }
 
 /// Checks a text that has to be one object, and returns its members.
@@ -107,13 +109,18 @@ pub fn object(bytes: &[u8], limits: &Limits) -> Result<Map<String, Value>, JsonE
     from_slice(bytes, limits)
 }
 
-/// Calls `member` for every member of the one object that `bytes` must be.
-pub(crate) fn read_object<'de>(
+/// Lets `member` note every member of the one object that `bytes` must be, and returns the notes.
+pub(crate) fn read_object<'de, T: Default>(
     bytes: &'de [u8],
     limits: &Limits,
-    member: impl FnMut(&str, Member<'de>),
-) -> Result<(), JsonError> {
-    read_members(bytes, limits, &mut Each(member))
+    member: impl FnMut(&mut T, &str, Member<'de>),
+) -> Result<T, JsonError> {
+    let mut each = Each {
+        notes: T::default(),
+        member,
+    };
+    read_members(bytes, limits, &mut each)?;
+    Ok(each.notes)
 }
 
 /// Lets `members` read the members of the one object that `bytes` must be.
@@ -122,46 +129,91 @@ pub(crate) fn read_members<'de>(
     limits: &Limits,
     members: &mut impl Members<'de>,
 ) -> Result<(), JsonError> {
-    read_with(bytes, limits, Object(members))
+    read_with(bytes, limits, &mut Object(members))
 }
 
-/// Reads a text with a seed.
-pub(crate) fn read_with<'de, S: DeserializeSeed<'de>>(
+/// What reads a text, and begins anew if the first way to read it turns out to be the wrong one.
+pub(crate) trait Reader<'de> {
+    type Value;
+
+    fn read<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<Self::Value, D::Error>;
+
+    /// Forgets what an attempt has read.
+    fn restart(&mut self);
+}
+
+/// Reads a `T`.
+struct As<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Reader<'de> for As<T> {
+    type Value = T;
+
+    fn read<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<T, D::Error> {
+        T::deserialize(deserializer)
+    }
+
+    fn restart(&mut self) {}
+}
+
+/// Reads a text.
+pub(crate) fn read_with<'de, R: Reader<'de>>(
     bytes: &'de [u8],
     limits: &Limits,
-    seed: S,
-) -> Result<S::Value, JsonError> {
-    read(scan(bytes, limits)?, limits, seed)
+    reader: &mut R,
+) -> Result<R::Value, JsonError> {
+    read(utf8(bytes, limits)?, limits, reader)
 }
 
-fn read<'a, S: DeserializeSeed<'a>>(
-    text: &'a str,
+fn read<'de, R: Reader<'de>>(
+    text: &'de str,
     limits: &Limits,
-    seed: S,
-) -> Result<S::Value, JsonError> {
+    reader: &mut R,
+) -> Result<R::Value, JsonError> {
+    if let Some(value) = plain::read(text, limits, reader) {
+        return Ok(value);
+    }
+    reader.restart();
+    read_strictly(text, limits, reader)
+}
+
+/// The general way.
+fn read_strictly<'de, R: Reader<'de>>(
+    text: &'de str,
+    limits: &Limits,
+    reader: &mut R,
+) -> Result<R::Value, JsonError> {
+    if may_have_long_number(text.as_bytes()) {
+        check_numbers(text.as_bytes())?;
+    }
     let state = State::new(limits);
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = seed
-        .deserialize(Strict::new(&mut json, &state))
+    let value = reader
+        .read(Strict::new(&mut json, &state))
         .and_then(|value| json.end().map(|()| value))
         .map_err(|error| JsonError::from_serde(&error, text, state.noticed()))?;
     if state.unseen() {
-        read(text, limits, PhantomData::<IgnoredAny>)?;
+        read_strictly(text, limits, &mut As::<IgnoredAny>(PhantomData))?;
     }
     Ok(value)
 }
 
-/// Size, UTF-8 and the length of numbers: what nobody checks on the way.
-fn scan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
+/// A text of acceptable size.
+fn utf8<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
     if bytes.len() > limits.bytes {
         return Err(JsonError::new(JsonErrorKind::TooLarge, limits.bytes));
     }
-    let text = core::str::from_utf8(bytes)
-        .map_err(|error| JsonError::new(JsonErrorKind::NotUtf8, error.valid_up_to()))?;
-    if may_have_long_number(bytes) {
-        check_numbers(bytes)?;
-    }
-    Ok(text)
+    simdutf8::basic::from_utf8(bytes).map_err(|_| {
+        // Only now is it worth knowing where.
+        let valid = simdutf8::compat::from_utf8(bytes).map_err(|error| error.valid_up_to());
+        JsonError::new(JsonErrorKind::NotUtf8, valid.err().unwrap_or_default())
+    })
+}
+
+/// Reads a part of a text that was read before, with other eyes: as an ordinary reader does, but faster.
+pub(crate) fn again<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
+    let text = simdutf8::basic::from_utf8(bytes).ok()?;
+    let limits = Limits::CLAIMS.with_bytes(usize::MAX).with_depth(MAX_DEPTH);
+    plain::read(text, &limits, &mut As(PhantomData)).or_else(|| serde_json::from_str(text).ok())
 }
 
 const fn in_number(byte: u8) -> bool {

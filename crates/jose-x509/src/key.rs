@@ -434,9 +434,7 @@ impl KeySet {
         bytes: &[u8],
         limits: &SetLimits,
     ) -> Result<Self, Error> {
-        // About the length of an EC key in JSON; a guess that only saves time.
-        let mut keys = Vec::with_capacity((bytes.len() / 180).min(limits.keys));
-        let skipped = jwk::read_set(bytes, limits, |jwk| {
+        let (keys, skipped) = jwk::read_set(bytes, limits, |keys, jwk| {
             if is_for_signatures(jwk.key_use()) {
                 keys.push(Inner::of_jwk(provider, jwk)?);
             }

@@ -42,7 +42,7 @@ impl Audiences {
 
 /// A target without its query and fragment.
 pub(crate) fn without_query(target: &str) -> &str {
-    let end = target.bytes().position(|byte| matches!(byte, b'?' | b'#'));
+    let end = memchr::memchr2(b'?', b'#', target.as_bytes());
     end.and_then(|end| target.get(..end)).unwrap_or(target)
 }
 

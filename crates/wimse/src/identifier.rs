@@ -41,7 +41,7 @@ impl WorkloadIdentifier {
         {
             return refuse(IdentifierProblem::NotAbsolute);
         }
-        if rest.contains(['?', '#']) {
+        if memchr::memchr2(b'?', b'#', rest.as_bytes()).is_some() {
             return refuse(IdentifierProblem::QueryOrFragment);
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -115,8 +115,15 @@ impl fmt::Debug for WorkloadIdentifier {
 
 /// RFC 3986 section 3.2.2, without percent escapes, which no trust domain has a use for.
 fn is_reg_name(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte))
+    text.bytes().all(is_unreserved_or_sub_delim)
+}
+
+/// RFC 3986 sections 2.2 and 2.3.
+const fn is_unreserved_or_sub_delim(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\''..=b',' | b';' | b'='
+    )
 }
 
 /// RFC 3986 section 3.3.
@@ -128,7 +135,8 @@ fn is_path(text: &str) -> bool {
                 let mut hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
                 hex() && hex()
             }
-            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte),
+            b'/' | b':' | b'@' => true,
+            _ => is_unreserved_or_sub_delim(byte),
         };
         if !fine {
             return false;

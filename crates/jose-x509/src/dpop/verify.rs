@@ -462,12 +462,9 @@ struct Claims {
 impl Claims {
     fn read(payload: &[u8]) -> Result<Self, Error> {
         let limits = json::Limits::CLAIMS.with_bytes(MAX_PROOF);
-        let mut found: [Option<Member<'_>>; NAMES.len()] = Default::default();
-        json::read_object(payload, &limits, |name, value| {
-            let slot = NAMES
-                .iter()
-                .zip(&mut found)
-                .find(|(known, _)| **known == name);
+        type Found<'a> = [Option<Member<'a>>; NAMES.len()];
+        let found = json::read_object(payload, &limits, |found: &mut Found<'_>, name, value| {
+            let slot = NAMES.iter().zip(found).find(|(known, _)| **known == name);
             if let Some((_, slot)) = slot {
                 *slot = Some(value);
             }

@@ -78,7 +78,7 @@ impl<'s, T> Strict<'s, T> {
 }
 
 /// Under this name `serde_json` hands out a part of the text unread.
-const RAW_VALUE: &str = "$serde_json::private::RawValue";
+pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 macro_rules! forward {
     ($($method:ident)*) => {$(

@@ -144,3 +144,173 @@ proptest! {
         prop_assert_eq!(check(text.as_bytes(), &Limits::CLAIMS).unwrap_err().kind(), JsonErrorKind::DuplicateMember);
     }
 }
+
+/// Reads in the plain way alone.
+fn plainly<'a, T: Deserialize<'a>>(text: &'a str, limits: &Limits) -> Option<T> {
+    plain::read(text, limits, &mut As(PhantomData))
+}
+
+/// Reads in the general way alone.
+fn generally<'a, T: Deserialize<'a>>(text: &'a str, limits: &Limits) -> Result<T, JsonError> {
+    read_strictly(text, limits, &mut As(PhantomData))
+}
+
+/// What has a type of each kind that `serde` knows.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed<'a> {
+    text: &'a str,
+    #[serde(borrow)]
+    copied: std::borrow::Cow<'a, str>,
+    number: u32,
+    signed: i64,
+    float: f64,
+    flag: bool,
+    nothing: (),
+    some: Option<u8>,
+    none: Option<u8>,
+    absent: Option<u8>,
+    pair: (u8, String),
+    list: Vec<u64>,
+    map: std::collections::BTreeMap<&'a str, Value>,
+    kind: Kind,
+    wrapped: Wrapped,
+    letter: char,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+enum Kind {
+    Unit,
+    Content(u8),
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Wrapped(u8);
+
+#[test]
+fn the_plain_way_reads_every_type_as_the_general_way_does() {
+    let text = r#" {"text":"é","copied":"b","number":1,"signed":2,"float":3,"flag":true,"nothing":null,
+        "some":4,"none":null,"pair":[5,"c"],"list":[],"map":{"x":[{},{"y":false}]},"kind":"Unit","wrapped":6,"letter":"z"} "#;
+    let typed: Typed<'_> = plainly(text, &Limits::CLAIMS).expect("nothing in it is unusual");
+    assert_eq!(generally::<Typed<'_>>(text, &Limits::CLAIMS), Ok(typed));
+    // What is unusual comes from the general way, whatever was read before it.
+    for (from, to) in [
+        (r#""c""#, r#""\u0063""#),
+        ("\"signed\":2", "\"signed\":-2"),
+        ("\"float\":3", "\"float\":3.5"),
+        (r#""Unit""#, r#"{"Content":7}"#),
+    ] {
+        let text = text.replace(from, to);
+        assert_eq!(plainly::<Typed<'_>>(&text, &Limits::CLAIMS), None, "{text}");
+        let general = generally::<Typed<'_>>(&text, &Limits::CLAIMS);
+        assert!(general.is_ok(), "{text}: {general:?}");
+        assert_eq!(from_slice(text.as_bytes(), &Limits::CLAIMS), general);
+    }
+}
+
+#[test]
+fn the_plain_way_takes_no_wrong_type_for_a_right_one() {
+    fn is_unusual<'a, T: Deserialize<'a>>(texts: &[&'a str]) {
+        for text in texts {
+            assert!(plainly::<T>(text, &Limits::CLAIMS).is_none(), "{text}");
+            assert!(generally::<T>(text, &Limits::CLAIMS).is_err(), "{text}");
+        }
+    }
+    is_unusual::<String>(&["1", "true", "null", "[]", "{}"]);
+    is_unusual::<char>(&["1", r#""ab""#]);
+    is_unusual::<u64>(&[r#""1""#, "true", "null", "[1]", "18446744073709551616"]);
+    is_unusual::<u8>(&["256"]);
+    is_unusual::<f64>(&[r#""1""#]);
+    is_unusual::<bool>(&[r#""true""#, "1", "truth", "fals"]);
+    is_unusual::<()>(&["0", "nul", "[]"]);
+    is_unusual::<(u8, u8)>(&["[1]", "[1,2,3]", "{}"]);
+    is_unusual::<Vec<u8>>(&["{}", r#""a""#, "[1,]", "[,1]", "[1 2]", "[1", "[1}"]);
+    is_unusual::<std::collections::BTreeMap<String, u8>>(&[
+        "[]",
+        r#"{"a":1,}"#,
+        r#"{,"a":1}"#,
+        r#"{"a":1 "b":2}"#,
+        r#"{"a",1}"#,
+        r#"{"a":1"#,
+        r#"{"a":1]"#,
+        r#"{1:1}"#,
+    ]);
+    is_unusual::<Kind>(&[r#""Content""#, r#""Other""#, "1"]);
+}
+
+#[test]
+fn a_part_that_is_handed_out_unread_was_looked_at() {
+    use serde_json::value::RawValue;
+
+    let raw = |text: &'static str| plainly::<Vec<&RawValue>>(text, &Limits::CLAIMS);
+    let parts = raw(r#"[ {"a" : [1, 2]} , "b" ]"#).unwrap();
+    let texts: Vec<_> = parts.iter().map(|part| part.get()).collect();
+    assert_eq!(texts, [r#"{"a" : [1, 2]}"#, r#""b""#]);
+    for text in [
+        r#"[{"a":1,"a":2}]"#,
+        "[{]",
+        "[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]",
+    ] {
+        assert!(raw(text).is_none(), "{text}");
+        let general = from_slice::<Vec<Box<RawValue>>>(text.as_bytes(), &Limits::CLAIMS);
+        assert!(general.is_err(), "{text}");
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (0..1000_u32).prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f32>().prop_map(Value::from),
+        "[ -~]{0,9}".prop_map(Value::from),
+        "\\PC{0,5}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 64, 20, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..20).prop_map(Value::from),
+            proptest::collection::btree_map("[a-e]{0,3}|\\PC{0,3}", inner, 0..20)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_the_plain_way_reads_the_general_way_reads_alike(
+        value in any_value(),
+        pretty: bool,
+        depth in 0..7_usize,
+        members in 0..20_usize,
+    ) {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let limits = Limits { members, ..Limits::CLAIMS.with_depth(depth) };
+        let general = generally::<Value>(&text, &limits);
+        let plain = plainly::<Value>(&text, &limits);
+        let plain_text = !text.contains(['\\', '-', '.', 'e']) && !text.contains("18446744073709551");
+        if let Some(plain) = &plain {
+            prop_assert_eq!(Ok(plain), general.as_ref());
+        } else if plain_text && value.as_u64().is_none() && general.is_ok() {
+            let long = text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 19);
+            prop_assert!(long, "left to the general way: {}", text);
+        }
+    }
+
+    #[test]
+    fn what_is_broken_is_broken_in_both_ways(
+        value in any_value(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), "[\\[\\]{}:,\"\\\\ 0-9a-z\u{1}é]"), 1..4),
+    ) {
+        let mut text: Vec<char> = value.to_string().chars().collect();
+        for (at, with) in changes {
+            let at = at.index(text.len());
+            text[at] = with.chars().next().unwrap();
+        }
+        let text = String::from_iter(text);
+        if let Some(plain) = plainly::<Value>(&text, &Limits::CLAIMS) {
+            prop_assert_eq!(Ok(plain), generally::<Value>(&text, &Limits::CLAIMS));
+        }
+    }
+}

@@ -8,6 +8,8 @@ use serde::de::{
 };
 use serde_json::Value;
 
+use super::Reader;
+
 /// A string, borrowed from the input unless it has escapes.
 pub(crate) struct Text;
 
@@ -149,27 +151,41 @@ impl<'de> Visitor<'de> for AnyMember {
 pub(crate) trait Members<'de> {
     /// Takes the value of the member `name` from `map`.
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
+
+    /// Forgets what was taken, because all of it comes again.
+    fn restart(&mut self);
 }
 
 /// Hands out each member as what it was found to be.
-pub(super) struct Each<F>(pub(super) F);
+pub(super) struct Each<T, F> {
+    pub(super) notes: T,
+    pub(super) member: F,
+}
 
-impl<'de, F: FnMut(&str, Member<'de>)> Members<'de> for Each<F> {
+impl<'de, T: Default, F: FnMut(&mut T, &str, Member<'de>)> Members<'de> for Each<T, F> {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let value = map.next_value_seed(AnyMember)?;
-        (self.0)(name, value);
+        (self.member)(&mut self.notes, name, value);
         Ok(())
+    }
+
+    fn restart(&mut self) {
+        self.notes = T::default();
     }
 }
 
 /// Reads one object.
 pub(super) struct Object<'m, M>(pub(super) &'m mut M);
 
-impl<'de, M: Members<'de>> DeserializeSeed<'de> for Object<'_, M> {
+impl<'de, M: Members<'de>> Reader<'de> for Object<'_, M> {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+    fn read<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(Object(&mut *self.0))
+    }
+
+    fn restart(&mut self) {
+        self.0.restart();
     }
 }
 

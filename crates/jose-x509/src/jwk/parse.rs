@@ -331,18 +331,14 @@ pub(crate) fn public_half(text: &[u8]) -> Result<Jwk, Error> {
 }
 
 fn object(text: &[u8]) -> Result<Members<'_>, Error> {
-    let mut members = Members::default();
     let limits = json::Limits::HEADER.with_bytes(64 * 1024);
-    json::read_object(text, &limits, |name, value| members.take(name, value)).map_err(
-        |source| match source.kind() {
-            json::JsonErrorKind::Shape => KeyProblem::Malformed.into(),
-            _ => Error::Json {
-                what: "JWK",
-                source,
-            },
+    json::read_object(text, &limits, Members::take).map_err(|source| match source.kind() {
+        json::JsonErrorKind::Shape => KeyProblem::Malformed.into(),
+        _ => Error::Json {
+            what: "JWK",
+            source,
         },
-    )?;
-    Ok(members)
+    })
 }
 
 /// Reads one public JWK from members that were read before.
@@ -354,28 +350,28 @@ pub(super) fn of_members(members: &Map<String, Value>) -> Result<Jwk, KeyProblem
     found.public()
 }
 
-/// Hands each entry of the set `text` to `entry`.
+/// What takes the entries of a set.
+pub(super) trait Entries {
+    fn entry(&mut self, entry: Result<Jwk, KeyProblem>);
+
+    /// Forgets the entries, because all of them come again.
+    fn restart(&mut self);
+}
+
+/// Hands each entry of the set `text` to `entries`.
 pub(super) fn each_of_set(
     text: &[u8],
     limits: &json::Limits,
-    entry: impl FnMut(Result<Jwk, KeyProblem>),
+    entries: &mut impl Entries,
 ) -> Result<(), Error> {
-    let mut found = false;
-    json::read_with(
-        text,
-        limits,
-        Set {
-            found: &mut found,
-            entry,
-        },
-    )
-    .map_err(|source| match source.kind() {
-        json::JsonErrorKind::Shape => KeyProblem::Member("keys").into(),
-        _ => Error::Json {
-            what: "JWK Set",
-            source,
-        },
-    })?;
+    let found =
+        json::read_with(text, limits, &mut Set(entries)).map_err(|source| match source.kind() {
+            json::JsonErrorKind::Shape => KeyProblem::Member("keys").into(),
+            _ => Error::Json {
+                what: "JWK Set",
+                source,
+            },
+        })?;
     if found {
         Ok(())
     } else {
@@ -383,37 +379,38 @@ pub(super) fn each_of_set(
     }
 }
 
-/// The object around `keys`.
-struct Set<'f, F> {
-    /// Whether there is an array of that name.
-    found: &'f mut bool,
-    entry: F,
-}
+/// The object around `keys`; whether there is an array of that name.
+struct Set<'e, E>(&'e mut E);
 
-impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> DeserializeSeed<'de> for Set<'_, F> {
-    type Value = ();
+impl<'de, E: Entries> json::Reader<'de> for Set<'_, E> {
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+    fn read<D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_map(Set(&mut *self.0))
+    }
+
+    fn restart(&mut self) {
+        self.0.restart();
     }
 }
 
-impl<'de, F: FnMut(Result<Jwk, KeyProblem>)> Visitor<'de> for Set<'_, F> {
-    type Value = ();
+impl<'de, E: Entries> Visitor<'de> for Set<'_, E> {
+    type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JWK Set")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut found = false;
         while let Some(name) = map.next_key_seed(json::Text)? {
             if name == "keys" {
-                *self.found = map.next_value_seed(Keys(&mut self.entry))?;
+                found = map.next_value_seed(Keys(&mut |entry| self.0.entry(entry)))?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(())
+        Ok(found)
     }
 }
 

@@ -89,8 +89,7 @@ impl JwkSet {
     ///
     /// As [`JwkSet::from_slice`].
     pub fn from_slice_with(bytes: &[u8], limits: &SetLimits) -> Result<Self, Error> {
-        let mut keys = Vec::new();
-        let skipped = read_set(bytes, limits, |jwk| {
+        let (keys, skipped) = read_set(bytes, limits, |keys, jwk| {
             keys.push(jwk);
             Ok(())
         })?;
@@ -126,30 +125,61 @@ impl serde::Serialize for JwkSet {
     }
 }
 
-/// Hands each key of a set to `usable`, which may refuse it; what was skipped is returned.
-pub(crate) fn read_set(
+/// Hands each key of a set to `usable`, which may keep something of it or refuse it. Returns what was kept, and what was
+/// skipped.
+pub(crate) fn read_set<T>(
     bytes: &[u8],
     limits: &SetLimits,
-    mut usable: impl FnMut(Jwk) -> Result<(), KeyProblem>,
-) -> Result<Vec<SkippedKey>, Error> {
-    let (mut skipped, mut count, mut secret) = (Vec::new(), 0_usize, false);
-    parse::each_of_set(bytes, &limits.json(), |entry| {
-        let index = count;
-        count += 1;
-        if count > limits.keys {
-            return;
-        }
-        match entry.and_then(&mut usable) {
-            Ok(()) => {}
-            Err(KeyProblem::PrivateMaterial) => secret = true,
-            Err(reason) => skipped.push(SkippedKey { index, reason }),
-        }
-    })?;
-    if count > limits.keys {
+    usable: impl FnMut(&mut Vec<T>, Jwk) -> Result<(), KeyProblem>,
+) -> Result<(Vec<T>, Vec<SkippedKey>), Error> {
+    let mut reading = Reading {
+        // About the length of an EC key in JSON; a guess that only saves time.
+        kept: Vec::with_capacity((bytes.len() / 180).min(limits.keys)),
+        skipped: Vec::new(),
+        most: limits.keys,
+        count: 0,
+        secret: false,
+        usable,
+    };
+    parse::each_of_set(bytes, &limits.json(), &mut reading)?;
+    if reading.count > limits.keys {
         return Err(Error::TooManyKeys { limit: limits.keys });
     }
-    if secret {
+    if reading.secret {
         return Err(KeyProblem::PrivateMaterial.into());
     }
-    Ok(skipped)
+    Ok((reading.kept, reading.skipped))
+}
+
+/// A set on its way from a text.
+struct Reading<T, F> {
+    kept: Vec<T>,
+    skipped: Vec<SkippedKey>,
+    most: usize,
+    count: usize,
+    /// Whether there is a private or symmetric key.
+    secret: bool,
+    usable: F,
+}
+
+impl<T, F: FnMut(&mut Vec<T>, Jwk) -> Result<(), KeyProblem>> parse::Entries for Reading<T, F> {
+    fn entry(&mut self, entry: Result<Jwk, KeyProblem>) {
+        let index = self.count;
+        self.count += 1;
+        if self.count > self.most {
+            return;
+        }
+        match entry.and_then(|jwk| (self.usable)(&mut self.kept, jwk)) {
+            Ok(()) => {}
+            Err(KeyProblem::PrivateMaterial) => self.secret = true,
+            Err(reason) => self.skipped.push(SkippedKey { index, reason }),
+        }
+    }
+
+    fn restart(&mut self) {
+        self.kept.clear();
+        self.skipped.clear();
+        self.count = 0;
+        self.secret = false;
+    }
 }

@@ -208,13 +208,11 @@ pub(crate) fn same_media_type(a: &str, b: &str) -> bool {
 
 impl Parsed {
     pub(super) fn read(bytes: &[u8], rules: &HeaderRules, limit: usize) -> Result<Self, Error> {
-        let mut alg = None;
-        let mut parsed = Found::default();
-        json::read_object(
+        let parsed = json::read_object(
             bytes,
             &json::Limits::HEADER.with_bytes(limit),
-            |name, value| match name {
-                "alg" => alg = Some(text_only(value)),
+            |parsed: &mut Found<'_>, name, value| match name {
+                "alg" => parsed.alg = Some(text_only(value)),
                 "kid" => parsed.kid = Some(text_only(value)),
                 "typ" => parsed.typ = Some(text_only(value)),
                 "cty" => parsed.cty = Some(text_only(value)),
@@ -243,7 +241,7 @@ impl Parsed {
         if let Some(crit) = parsed.crit {
             check_crit(crit, bytes, rules)?;
         }
-        let algorithm = match alg {
+        let algorithm = match parsed.alg {
             None => return Err(Error::MissingHeader { name: "alg" }),
             Some(None) => return Err(Error::HeaderType { name: "alg" }),
             Some(Some(name)) => Algorithm::from_name(&name).ok_or(Error::UnsupportedAlgorithm)?,
@@ -273,6 +271,7 @@ impl Parsed {
 
 #[derive(Default)]
 struct Found<'a> {
+    alg: Option<Option<Cow<'a, str>>>,
     kid: Option<Option<Cow<'a, str>>>,
     typ: Option<Option<Cow<'a, str>>>,
     cty: Option<Option<Cow<'a, str>>>,
@@ -324,12 +323,11 @@ fn check_crit(crit: Member<'_>, header: &[u8], rules: &HeaderRules) -> Result<()
     if names.is_empty() || names.len() > MAX_CRIT || repeated || standard {
         return Err(Error::InvalidCritical);
     }
-    let mut present = 0_usize;
-    json::read_object(
+    let present = json::read_object(
         header,
         &json::Limits::HEADER.with_bytes(header.len()),
-        |name, _| {
-            present += usize::from(names.iter().any(|critical| critical == name));
+        |present: &mut usize, name, _| {
+            *present += usize::from(names.iter().any(|critical| critical == name));
         },
     )
     .map_err(|source| Error::Json {

@@ -189,6 +189,11 @@ impl<'de> Members<'de> for Reading<'_> {
         }
         Ok(())
     }
+
+    fn restart(&mut self) {
+        self.claims = Registered::default();
+        self.wrong = None;
+    }
 }
 
 /// The bit of [`Registered::present`] for a position.
@@ -283,7 +288,7 @@ impl<B: AsRef<[u8]>> Jwt<B> {
     ///
     /// [`Error::ClaimsShape`].
     pub fn claims<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
-        serde_json::from_slice(self.jws.payload()).map_err(|_| Error::ClaimsShape)
+        json::again(self.jws.payload()).ok_or(Error::ClaimsShape)
     }
 
     /// All claims, untouched.

@@ -2,6 +2,7 @@
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
+use memchr::memchr;
 
 use crate::error::Error;
 use crate::wit::WORKLOAD_IDENTITY_TOKEN;
@@ -92,7 +93,7 @@ pub(super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Optio
         .to_str()
         .map_err(|_| Error::FieldValue)?
         .trim_matches([' ', '\t']);
-    if *name != AUTHORIZATION && value.contains(',') {
+    if *name != AUTHORIZATION && memchr(b',', value.as_bytes()).is_some() {
         return Err(Error::FieldCount {
             field: label(name.as_str()),
         });
@@ -115,5 +116,5 @@ fn credentials<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
     let (name, rest) = value.split_once(' ')?;
     name.eq_ignore_ascii_case(scheme)
         .then(|| rest.trim_start_matches(' '))
-        .filter(|rest| !rest.contains(' '))
+        .filter(|rest| memchr(b' ', rest.as_bytes()).is_none())
 }

@@ -1,11 +1,14 @@
 //! The check of a WPT, with the WIT that it belongs to.
 
+use core::fmt;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Uri};
 use jose_x509::jwt::{Audience, Issuer, Jwt, Type, Validator};
 use jose_x509::{Error as JoseError, ReplayGuard, ReplayKey, base64url};
 use pki_types::UnixTime;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -158,7 +161,7 @@ impl WptVerifier {
             .validator
             .validate_jws(proof, &ProofKey(&wit), now)
             .map_err(refused)?;
-        let bound: Bound = proof.claims().map_err(refused)?;
+        let bound: Bound<'_> = proof.claims().map_err(refused)?;
         if proof
             .expires()
             .is_some_and(|exp| exp > now.as_secs().saturating_add(self.max_ahead + self.leeway))
@@ -176,14 +179,14 @@ impl WptVerifier {
                 Err(Error::FieldValue)
             }
         };
-        if hash_of(bound.wth.as_ref(), "wth")? != Some(*wit.hash()) {
+        if bound.wth.hash("wth")? != Some(*wit.hash()) {
             return Err(Error::WitHash);
         }
-        if hash_of(bound.tth.as_ref(), "tth")? != tokens.txn_token.map(hash).transpose()? {
+        if bound.tth.hash("tth")? != tokens.txn_token.map(hash).transpose()? {
             return Err(Error::TransactionTokenHash);
         }
         if self.form == WireForm::LegacyField
-            && hash_of(bound.ath.as_ref(), "ath")? != tokens.access_token.map(hash).transpose()?
+            && bound.ath.hash("ath")? != tokens.access_token.map(hash).transpose()?
         {
             return Err(Error::Claim { claim: "ath" });
         }
@@ -236,15 +239,16 @@ impl WptVerifier {
             Some(_) => return Err(Error::OtherTokenHash),
         };
         // Every member is understood and right …
-        for name in oth.keys() {
+        for (name, named) in oth {
             let field = self
                 .context_fields
                 .iter()
                 .find(|field| field.as_str() == name)
                 .ok_or(Error::OtherTokenHash)?;
             let value = one(headers, field)?.ok_or(Error::OtherTokenHash)?;
-            let named = hash_of(oth.get(name), "oth").map_err(|_| Error::OtherTokenHash)?;
-            if named != Some(hash(value)?) {
+            let named = named.as_str().ok_or(Error::OtherTokenHash)?;
+            let named = decode(named, "oth").map_err(|_| Error::OtherTokenHash)?;
+            if named != hash(value)? {
                 return Err(Error::OtherTokenHash);
             }
         }
@@ -273,29 +277,97 @@ impl jose_x509::KeySource for ProofKey<'_> {
 
 /// The claims that bind a proof to tokens, each as it stands, `null` included.
 #[derive(Deserialize)]
-struct Bound {
-    #[serde(default, deserialize_with = "present")]
-    wth: Option<Value>,
-    #[serde(default, deserialize_with = "present")]
-    tth: Option<Value>,
-    #[serde(default, deserialize_with = "present")]
-    ath: Option<Value>,
+struct Bound<'a> {
+    #[serde(borrow, default)]
+    wth: Claimed<'a>,
+    #[serde(borrow, default)]
+    tth: Claimed<'a>,
+    #[serde(borrow, default)]
+    ath: Claimed<'a>,
     #[serde(default, deserialize_with = "present")]
     oth: Option<Value>,
+}
+
+/// A claim that has to be the hash of a token, in base64url.
+#[derive(Default)]
+enum Claimed<'a> {
+    #[default]
+    Absent,
+    Text(Cow<'a, str>),
+    /// Of another type.
+    Wrong,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Claimed<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyClaim)
+    }
+}
+
+/// Reads a [`Claimed`].
+struct AnyClaim;
+
+macro_rules! wrong {
+    ($($method:ident: $type:ty)*) => {$(
+        fn $method<E>(self, _: $type) -> Result<Claimed<'de>, E> {
+            Ok(Claimed::Wrong)
+        }
+    )*};
+}
+
+impl<'de> Visitor<'de> for AnyClaim {
+    type Value = Claimed<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Claimed<'de>, E> {
+        Ok(Claimed::Text(text.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Claimed<'de>, E> {
+        Ok(Claimed::Text(text.to_owned().into()))
+    }
+
+    wrong! {
+        visit_bool: bool
+        visit_i64: i64
+        visit_u64: u64
+        visit_f64: f64
+    }
+
+    fn visit_unit<E>(self) -> Result<Claimed<'de>, E> {
+        Ok(Claimed::Wrong)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Claimed<'de>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Claimed::Wrong)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claimed<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Claimed::Wrong)
+    }
+}
+
+impl Claimed<'_> {
+    fn hash(&self, claim: &'static str) -> Result<Option<[u8; 32]>, Error> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Text(text) => decode(text, claim).map(Some),
+            Self::Wrong => Err(Error::Claim { claim }),
+        }
+    }
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-fn hash_of(value: Option<&Value>, claim: &'static str) -> Result<Option<[u8; 32]>, Error> {
-    match value {
-        None => Ok(None),
-        Some(Value::String(text)) => base64url::decode_array(text, claim)
-            .map(Some)
-            .map_err(|_| Error::Claim { claim }),
-        Some(_) => Err(Error::Claim { claim }),
-    }
+fn decode(text: &str, claim: &'static str) -> Result<[u8; 32], Error> {
+    base64url::decode_array(text, claim).map_err(|_| Error::Claim { claim })
 }
 
 /// A workload that has proven to be the holder of its WIT, for one request.
