@@ -56,6 +56,17 @@ impl Backend {
         }
     }
 
+    /// As [`bare_verify`](Self::bare_verify), with a key that came along with the token: nobody has it ready.
+    #[must_use]
+    pub fn bare_verify_with_new_key(self, key: &Key, token: &str) -> Work {
+        match self {
+            // It makes nothing ready.
+            Self::Ring => ring_verify(key, token),
+            #[cfg(feature = "peers")]
+            Self::AwsLcRs => aws_lc_verify_with_new_key(key, token),
+        }
+    }
+
     /// Signs, and nothing else, with a key that is ready.
     #[must_use]
     pub fn bare_sign(self, key: &Key, message: Vec<u8>) -> Work {
@@ -145,6 +156,22 @@ pub fn aws_lc_verify(key: &Key, token: &str) -> Work {
     };
     Work::new(move || {
         key.verify_sig(black_box(&message), black_box(&signature))
+            .expect("the signature is good");
+    })
+}
+
+/// [`Backend::bare_verify_with_new_key`] of AWS-LC.
+#[cfg(feature = "peers")]
+fn aws_lc_verify_with_new_key(key: &Key, token: &str) -> Work {
+    use aws_lc_rs::signature as s;
+    let (message, signature) = split(token);
+    let KeyMaterial::Ec { point, .. } = key.public.material() else {
+        unreachable!("the fixtures have no other keys in tokens")
+    };
+    let point = point.to_vec();
+    Work::new(move || {
+        s::UnparsedPublicKey::new(&s::ECDSA_P256_SHA256_FIXED, black_box(&point))
+            .verify(black_box(&message), black_box(&signature))
             .expect("the signature is good");
     })
 }

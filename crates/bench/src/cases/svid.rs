@@ -175,7 +175,7 @@ impl WitRequest {
         let proof = headers.get("authorization").expect("it is there");
         let proof = proof.to_str().expect("ASCII").trim_start_matches("WPT ");
         let mut first = backend.bare_verify(&issuer, &wit);
-        let mut second = backend.bare_verify(&workload, proof);
+        let mut second = backend.bare_verify_with_new_key(&workload, proof);
         Self {
             bundles: set(bundle.build().expect("the keys are sound")),
             floor: Work::new(move || {
