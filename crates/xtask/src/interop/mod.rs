@@ -16,6 +16,8 @@ mod jwe;
 #[cfg(feature = "interop")]
 mod jws;
 #[cfg(feature = "interop")]
+mod oauth;
+#[cfg(feature = "interop")]
 mod openssl;
 #[cfg(feature = "interop")]
 mod peers;
@@ -69,6 +71,8 @@ pub(crate) struct Context {
     peers: Vec<peers::Peer>,
     /// The SPIFFE library for Python, which knows SVIDs and bundles.
     spiffe: Option<peers::Peer>,
+    /// Clients and servers of OAuth.
+    oauth: Vec<peers::Peer>,
     /// An interpreter and the script that speaks TLS with it.
     python_tls: Option<(std::path::PathBuf, std::path::PathBuf)>,
     /// Whether the `openssl` command is there.
@@ -89,6 +93,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("x509", x509::run),
     ("svid", svid::run),
     ("tls", tls::run),
+    ("oauth", oauth::run),
 ];
 
 #[cfg(feature = "interop")]

@@ -1,9 +1,9 @@
 //! The peers: installed in the pinned versions, and spoken to with JSON on standard input and output.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -29,11 +29,23 @@ impl Peer {
     }
 
     fn exchange(&self, mode: &str, request: &Value) -> Result<Value> {
-        let mut child = Command::new(&self.program)
+        self.ask(&mut self.command(mode), request)
+    }
+
+    /// The command that runs the peer in this mode.
+    pub(crate) fn command(&self, mode: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.arguments)
             .arg(mode)
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("PYTHONWARNINGS", "ignore")
+            .env("PYTHONWARNINGS", "ignore");
+        command
+    }
+
+    /// Runs such a command to its end.
+    pub(crate) fn ask(&self, command: &mut Command, request: &Value) -> Result<Value> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -64,6 +76,7 @@ pub(crate) fn set_up(root: &Path) -> Result<(Context, Vec<String>)> {
     let mut peers = Vec::new();
     let mut missing = Vec::new();
     let (mut spiffe, mut python_tls) = (None, None);
+    let mut oauth = Vec::new();
     if runs("python3", &["-c", "import ensurepip, venv"]) {
         let python = install_python(&folder, &scripts)?;
         let peer = |name: &'static str| Peer {
@@ -73,20 +86,36 @@ pub(crate) fn set_up(root: &Path) -> Result<(Context, Vec<String>)> {
         };
         peers.extend(["joserfc", "jwcrypto", "cryptography"].map(peer));
         spiffe = Some(peer("spiffe"));
+        oauth.extend(["authlib", "requests-oauthlib"].map(|name| Peer {
+            name,
+            program: python.clone(),
+            arguments: vec![scripts.join("python/oauth.py").into()],
+        }));
         python_tls = Some((python.clone(), scripts.join("python/tls.py")));
     } else {
         missing.push(
-            "joserfc, jwcrypto, cryptography, spiffe and ssl need `python3` with `venv`".to_owned(),
+            "joserfc, jwcrypto, cryptography, spiffe, ssl, authlib and requests-oauthlib need `python3` with `venv`"
+                .to_owned(),
         );
     }
     if runs("node", &["--version"]) && runs("npm", &["--version"]) {
-        peers.push(Peer {
-            name: "jose (npm)",
+        let folder = install_node(&folder, &scripts)?;
+        let peer = |name, script| Peer {
+            name,
             program: "node".into(),
-            arguments: vec![install_node(&folder, &scripts)?.into()],
-        });
+            arguments: vec![folder.join(script).into()],
+        };
+        peers.push(peer("jose (npm)", "peer.mjs"));
+        oauth.extend([
+            peer("oauth4webapi", "oauth.mjs"),
+            peer("openid-client", "oauth.mjs"),
+            peer(MCP_SDK, "mcp.mjs"),
+            peer(OIDC_PROVIDER, "oidc_provider.mjs"),
+        ]);
     } else {
-        missing.push("jose (npm) needs `node` and `npm`".to_owned());
+        missing.push(
+            "jose, oauth4webapi, openid-client, oidc-provider and the MCP SDK (npm) need `node` and `npm`".to_owned(),
+        );
     }
     let openssl = runs("openssl", &["version"]);
     if !openssl {
@@ -95,6 +124,7 @@ pub(crate) fn set_up(root: &Path) -> Result<(Context, Vec<String>)> {
     let context = Context {
         peers,
         spiffe,
+        oauth,
         python_tls,
         openssl,
         work,
@@ -133,11 +163,22 @@ fn install_python(folder: &Path, scripts: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// A copy of the script beside the pinned packages, where `node` finds them.
+/// The client of the Model Context Protocol.
+pub(crate) const MCP_SDK: &str = "MCP TypeScript SDK";
+/// An authorization server.
+pub(crate) const OIDC_PROVIDER: &str = "oidc-provider";
+
+/// A folder with copies of the scripts beside the pinned packages, where `node` finds them.
 fn install_node(folder: &Path, scripts: &Path) -> Result<PathBuf> {
     let folder = folder.join("node");
     fs::create_dir_all(&folder)?;
-    for name in ["package.json", "peer.mjs"] {
+    for name in [
+        "package.json",
+        "peer.mjs",
+        "oauth.mjs",
+        "mcp.mjs",
+        "oidc_provider.mjs",
+    ] {
         fs::copy(scripts.join("node").join(name), folder.join(name))?;
     }
     succeed(
@@ -146,7 +187,7 @@ fn install_node(folder: &Path, scripts: &Path) -> Result<PathBuf> {
             .args(["--no-package-lock", "--ignore-scripts"])
             .current_dir(&folder),
     )?;
-    Ok(folder.join("peer.mjs"))
+    Ok(folder)
 }
 
 /// Runs a command that has to succeed, without showing what it says to the end.
@@ -161,4 +202,50 @@ pub(crate) fn succeed(command: &mut Command) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A peer's process, which ends with this value.
+pub(crate) struct Running {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot run {command:?}"))?;
+        let output = child.stdout.take().context("no output")?;
+        Ok(Self {
+            child,
+            output: BufReader::new(output),
+        })
+    }
+
+    /// With JSON on standard input, which then ends.
+    pub(crate) fn start_with(command: &mut Command, input: &Value) -> Result<Self> {
+        let mut running = Self::start(command)?;
+        let mut stdin = running.child.stdin.take().context("no input")?;
+        stdin.write_all(input.to_string().as_bytes())?;
+        Ok(running)
+    }
+
+    pub(crate) fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line)? == 0 {
+            bail!("the peer said nothing");
+        }
+        Ok(line)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use svid_rustls::{
 };
 
 use super::Context;
+use super::peers::Running;
 use super::report::{Direction, Report, Tally};
 use super::svid::{OpensslCa, P256, PROVIDER, certificate_pem, now, x509_bundle};
 
@@ -400,50 +401,4 @@ fn compare(
         }
     }
     Ok(())
-}
-
-/// A peer's process, which ends with this value.
-struct Running {
-    child: Child,
-    output: BufReader<std::process::ChildStdout>,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot run {command:?}"))?;
-        let output = child.stdout.take().context("no output")?;
-        Ok(Self {
-            child,
-            output: BufReader::new(output),
-        })
-    }
-
-    /// With JSON on standard input, which then ends.
-    fn start_with(command: &mut Command, input: &Value) -> Result<Self> {
-        let mut running = Self::start(command)?;
-        let mut stdin = running.child.stdin.take().context("no input")?;
-        stdin.write_all(input.to_string().as_bytes())?;
-        Ok(running)
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        if self.output.read_line(&mut line)? == 0 {
-            bail!("the peer said nothing");
-        }
-        Ok(line)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
 }
