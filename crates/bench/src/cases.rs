@@ -7,9 +7,12 @@ use crate::harness::Case;
 #[cfg(feature = "peers")]
 use crate::{backend, fixtures, peers};
 
+mod authority;
 mod bundle;
+mod cimd;
 mod json;
 mod keys;
+mod oauth;
 mod set;
 mod sign;
 mod svid;
@@ -74,11 +77,14 @@ pub fn all(peers: Peers) -> Vec<Planned> {
             x509::plan(&mut cases, *backend);
             svid::plan(&mut cases, *backend);
             set::plan(&mut cases, *backend);
+            oauth::plan(&mut cases, *backend);
         }
     }
     if peers == Peers::AwsLc {
         bundle::plan(&mut cases);
         json::plan(&mut cases);
+        authority::plan(&mut cases);
+        cimd::plan(&mut cases);
     }
     cases
 }

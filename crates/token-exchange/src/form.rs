@@ -55,19 +55,9 @@ impl Form {
             if parameters.len() == MAX_PARAMETERS {
                 return too_large;
             }
-            if !well_formed(pair) {
-                return Err(Error::FormEncoding);
-            }
-            let (name, value) = form_urlencoded::parse(pair)
-                .next()
-                .ok_or(Error::FormEncoding)?;
-            if [&name, &value]
-                .iter()
-                .any(|text| text.contains(['\u{fffd}', '\0']))
-            {
-                return Err(Error::FormEncoding);
-            }
-            parameters.push((name.into_owned(), value.into_owned()));
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            let mut half = || decode(halves.next().unwrap_or_default());
+            parameters.push((half()?, half()?));
         }
         Ok(Self(parameters))
     }
@@ -106,6 +96,13 @@ impl Form {
             .iter()
             .filter(move |(other, value)| other == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Every parameter with its value, in order, repetitions included: what authenticates a client by parameters reads them, so
+    /// that the form is decoded once.
+    #[must_use]
+    pub fn as_slice(&self) -> &[(String, String)] {
+        &self.0
     }
 
     /// Every parameter with its value, in order.
@@ -148,16 +145,39 @@ const KNOWN: [&str; 12] = [
     "request_context",
 ];
 
-/// Every percent sign is followed by two hexadecimal digits.
-fn well_formed(pair: &[u8]) -> bool {
-    let mut bytes = pair.iter();
-    while let Some(byte) = bytes.next() {
-        if *byte == b'%' {
-            let mut hex = || bytes.next().is_some_and(u8::is_ascii_hexdigit);
-            if !(hex() && hex()) {
-                return false;
+/// The text of a name or value: each plus sign a space, each percent sign followed by two hexadecimal digits, UTF-8 without
+/// the characters that stand for what could not be decoded.
+fn decode(encoded: &[u8]) -> Result<String, Error> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let Some(end) = rest.iter().position(|byte| matches!(byte, b'%' | b'+')) {
+        let (plain, special) = rest.split_at(end);
+        bytes.extend_from_slice(plain);
+        rest = match special {
+            [b'%', high, low, rest @ ..] => {
+                bytes.push(hex(*high)? << 4 | hex(*low)?);
+                rest
             }
-        }
+            [b'+', rest @ ..] => {
+                bytes.push(b' ');
+                rest
+            }
+            _ => return Err(Error::FormEncoding),
+        };
     }
-    true
+    bytes.extend_from_slice(rest);
+    let text = String::from_utf8(bytes).map_err(|_| Error::FormEncoding)?;
+    if text.contains('\0') || (!text.is_ascii() && text.contains('\u{fffd}')) {
+        return Err(Error::FormEncoding);
+    }
+    Ok(text)
+}
+
+fn hex(digit: u8) -> Result<u8, Error> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        b'A'..=b'F' => Ok(digit - b'A' + 10),
+        _ => Err(Error::FormEncoding),
+    }
 }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use http::{HeaderMap, Response, StatusCode, header};
 use jose_x509::json;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::authority::ScopeSet;
 use crate::error::{Error, json_response};
-use crate::resource::{ResourceIndicator, audience_value};
+use crate::resource::ResourceIndicator;
 use crate::token_type::TokenType;
 
 /// How the issued token is used (`token_type`).
@@ -60,6 +61,30 @@ pub struct TokenExchangeResponse {
 }
 
 const MAX_RESPONSE: usize = 256 * 1024;
+
+/// The JSON object of a response.
+#[derive(Serialize)]
+struct Members<'a> {
+    access_token: &'a str,
+    issued_token_type: &'a str,
+    token_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<OneOrMany<'a>>,
+}
+
+/// A text for one, an array for several.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OneOrMany<'a> {
+    One(&'a str),
+    Many(Vec<&'a str>),
+}
 
 impl TokenExchangeResponse {
     /// A response.
@@ -131,28 +156,25 @@ impl TokenExchangeResponse {
     /// The HTTP response, not to be stored by anybody.
     #[must_use]
     pub fn to_response(&self) -> Response<Vec<u8>> {
-        let mut members = Map::new();
-        let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
-        put("access_token", self.token.as_str().into());
-        put("issued_token_type", self.issued_token_type.as_str().into());
-        put("token_type", self.token_use.name().into());
-        if let Some(seconds) = self.expires_in {
-            put("expires_in", seconds.into());
-        }
-        if let Some(scope) = &self.scope {
-            put("scope", scope.to_string().into());
-        }
-        if let Some(details) = &self.authorization_details {
-            put("authorization_details", details.clone());
-        }
-        if !self.resources.is_empty() {
-            let names: Vec<String> = self.resources.iter().map(ToString::to_string).collect();
-            put("resource", audience_value(&names));
-        }
-        json_response(
-            StatusCode::OK,
-            Value::Object(members).to_string().into_bytes(),
-        )
+        let resource = match self.resources.as_slice() {
+            [] => None,
+            [one] => Some(OneOrMany::One(one.as_str())),
+            several => Some(OneOrMany::Many(
+                several.iter().map(ResourceIndicator::as_str).collect(),
+            )),
+        };
+        let members = Members {
+            access_token: &self.token,
+            issued_token_type: self.issued_token_type.as_str(),
+            token_type: self.token_use.name(),
+            expires_in: self.expires_in,
+            scope: self.scope.as_ref().map(ScopeSet::to_string),
+            authorization_details: self.authorization_details.as_ref(),
+            resource,
+        };
+        // Texts, numbers and JSON values always can be written.
+        let body = serde_json::to_vec(&members).unwrap_or_default();
+        json_response(StatusCode::OK, body)
     }
 
     /// Reads a response, as the client that asked for `requested`.

@@ -187,10 +187,7 @@ impl ExchangeService {
         caller: &Caller<'_>,
         now: UnixTime,
     ) -> (Response<Vec<u8>>, AuditRecord) {
-        match self.exchange(parts, body, caller, now) {
-            (Ok(exchanged), record) => (exchanged.response.to_response(), record),
-            (Err(error), record) => (error.oauth_error().to_response(), record),
-        }
+        answer(self.exchange(parts, body, caller, now))
     }
 
     /// Decides on a request. The error is that of the first rule that is broken, authentication before everything else.
@@ -201,23 +198,57 @@ impl ExchangeService {
         caller: &Caller<'_>,
         now: UnixTime,
     ) -> (Result<Exchanged, Error>, AuditRecord) {
+        self.recorded(now, |record| {
+            let known = self.known(caller, record)?;
+            let form = Form::from_request(parts, body)?;
+            self.decide(&form, known, now, record)
+        })
+    }
+
+    /// Answers a request whose form was read already, because the client authenticated with parameters of it
+    /// ([`Form::as_slice`]). Otherwise as [`handle`](Self::handle).
+    #[must_use]
+    pub fn handle_form(
+        &self,
+        form: &Form,
+        caller: &Caller<'_>,
+        now: UnixTime,
+    ) -> (Response<Vec<u8>>, AuditRecord) {
+        answer(self.exchange_form(form, caller, now))
+    }
+
+    /// Decides on a request whose form was read already. Otherwise as [`exchange`](Self::exchange).
+    pub fn exchange_form(
+        &self,
+        form: &Form,
+        caller: &Caller<'_>,
+        now: UnixTime,
+    ) -> (Result<Exchanged, Error>, AuditRecord) {
+        self.recorded(now, |record| {
+            let known = self.known(caller, record)?;
+            self.decide(form, known, now, record)
+        })
+    }
+
+    fn recorded(
+        &self,
+        now: UnixTime,
+        decide: impl FnOnce(&mut AuditRecord) -> Result<Exchanged, Error>,
+    ) -> (Result<Exchanged, Error>, AuditRecord) {
         let mut record = AuditRecord::new(now, self.rules.version());
-        let result = self.decide(parts, body, caller, now, &mut record);
+        let result = decide(&mut record);
         record.refused = result.as_ref().err().map(Error::code);
         (result, record)
     }
 
     fn decide(
         &self,
-        parts: &Parts,
-        body: &[u8],
-        caller: &Caller<'_>,
+        form: &Form,
+        (client, permissions): (AuthenticatedClient, &Permissions),
         now: UnixTime,
         record: &mut AuditRecord,
     ) -> Result<Exchanged, Error> {
-        let (client, permissions) = self.known(caller, record)?;
-        let form = Form::from_request(parts, body)?;
-        let request = TokenExchangeRequest::from_form(&form)?;
+        let request = TokenExchangeRequest::from_form(form)?;
         if form
             .get("client_id")
             .is_some_and(|stated| stated != client.client_id)
@@ -651,6 +682,16 @@ impl ExchangeService {
             delegation,
         })
     }
+}
+
+fn answer(
+    (result, record): (Result<Exchanged, Error>, AuditRecord),
+) -> (Response<Vec<u8>>, AuditRecord) {
+    let response = match result {
+        Ok(exchanged) => exchanged.response.to_response(),
+        Err(error) => error.oauth_error().to_response(),
+    };
+    (response, record)
 }
 
 /// The bytes that a validator gets.

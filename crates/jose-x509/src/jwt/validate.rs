@@ -252,11 +252,7 @@ impl Validator {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<Jwt, Error> {
-        self.validate_jws(
-            UnverifiedJws::parse_with(compact, &self.header_rules, &self.limits)?,
-            keys,
-            now,
-        )
+        self.validate_jws(self.parse(compact)?, keys, now)
     }
 
     /// As [`Validator::validate`], decoding into a buffer that the caller uses again and again, so that
@@ -294,6 +290,15 @@ impl Validator {
         let jws = jws.verify(keys, self.algorithms)?;
         let registered = Registered::read(jws.payload(), &self.claim_limits, &self.required)?;
         self.check(jws, registered, now)
+    }
+
+    /// Parses a compact token by the rules of this validator, for [`read`](Self::read).
+    ///
+    /// # Errors
+    ///
+    /// As [`UnverifiedJws::parse_with`].
+    pub fn parse<'a>(&self, compact: &'a str) -> Result<UnverifiedJws<'a>, Error> {
+        UnverifiedJws::parse_with(compact, &self.header_rules, &self.limits)
     }
 
     /// Reads the claims of a token that was parsed before, for those who choose its keys by them:

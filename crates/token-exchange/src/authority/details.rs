@@ -11,6 +11,12 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 
+mod detail;
+mod set;
+
+pub use detail::{Detail, FieldSet};
+pub use set::Details;
+
 /// What a registered `type` of authorization details means. A type that is a URI is a name like any other: it is never
 /// fetched, and means what is said here.
 #[derive(Clone, Debug)]
@@ -241,17 +247,17 @@ impl DetailTypes {
         details: &Details,
         add: impl Fn(&Detail) -> Map<String, Value>,
     ) -> Result<Details, Error> {
-        let enriched = details.0.iter().map(|detail| {
-            let mut detail = detail.clone();
-            for (name, value) in add(&detail) {
-                let detail_type = self.0.get(&detail.name).ok_or(Error::Enrichment)?;
+        let enriched = details.as_slice().iter().map(|detail| {
+            let mut more = BTreeMap::new();
+            for (name, value) in add(detail) {
+                let detail_type = self.0.get(detail.type_name()).ok_or(Error::Enrichment)?;
                 if !detail_type.enriched.contains(&name) {
                     return Err(Error::Enrichment);
                 }
                 let values = field_set(&name, &value).map_err(|_| Error::Enrichment)?;
-                detail.fields.entry(name).or_insert(values);
+                more.insert(name, values);
             }
-            Ok(detail.normal())
+            Ok(detail.with_more(more))
         });
         Ok(Details::new(enriched.collect::<Result<_, _>>()?))
     }
@@ -299,269 +305,12 @@ const MAX_TEXT: usize = 16 * 1024;
 const MAX_DEPTH: usize = 8;
 const MAX_DETAILS: usize = 32;
 const MAX_VALUES: usize = 256;
-const MAX_COMBINATIONS: usize = 4096;
 
 /// The fields that RFC 9396 section 2.2 defines as arrays of strings.
 const ARRAYS: [&str; 4] = ["locations", "actions", "datatypes", "privileges"];
 
-/// The values of one field; `None` stands for "absent".
-pub type FieldSet = BTreeSet<Option<String>>;
-
-/// One authorization detail: the product of the values of its fields.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Detail {
-    name: String,
-    /// Fields with their values as canonical JSON. A field that is not here has every value.
-    fields: BTreeMap<String, FieldSet>,
-    /// Whether fields that are not listed are absent, as in a grant, instead of unrestricted.
-    closed: bool,
-    /// The fields that stay unrestricted although `closed`.
-    open: BTreeSet<String>,
-}
-
-impl Detail {
-    fn read(
-        detail_type: &DetailType,
-        members: &Map<String, Value>,
-        request: bool,
-    ) -> Result<Self, Error> {
-        const INVALID: Error = Error::InvalidAuthorizationDetails;
-        detail_type.check(members)?;
-        let mut fields = BTreeMap::new();
-        for (name, value) in members.iter().filter(|(name, _)| *name != "type") {
-            let values = field_set(name, value)?;
-            if values.is_empty() && request {
-                return Err(INVALID);
-            }
-            fields.insert(name.clone(), values);
-        }
-        let open = if request {
-            BTreeSet::new()
-        } else {
-            detail_type.expand(&mut fields);
-            detail_type.unrestricted.clone()
-        };
-        Ok(Self {
-            name: detail_type.name.clone(),
-            fields,
-            closed: !request,
-            open,
-        }
-        .normal())
-    }
-
-    /// The values of a field; `None` for every value.
-    fn values(&self, field: &str) -> Option<FieldSet> {
-        match self.fields.get(field) {
-            Some(values) => Some(values.clone()),
-            None if self.closed && !self.open.contains(field) => Some(FieldSet::from([None])),
-            None => None,
-        }
-    }
-
-    /// One form for one meaning: in a closed detail, an absent field is not listed.
-    fn normal(mut self) -> Self {
-        if self.closed {
-            let absent = FieldSet::from([None]);
-            self.fields.retain(|_, values| *values != absent);
-            let fields = &self.fields;
-            self.open.retain(|field| !fields.contains_key(field));
-        }
-        self
-    }
-
-    /// What both stand for; `None` if that is nothing.
-    fn intersect(&self, other: &Self) -> Option<Self> {
-        if self.name != other.name {
-            return None;
-        }
-        let mut fields = BTreeMap::new();
-        let mut open = BTreeSet::new();
-        let names = self
-            .fields
-            .keys()
-            .chain(&self.open)
-            .chain(other.fields.keys())
-            .chain(&other.open);
-        for name in names.collect::<BTreeSet<_>>() {
-            match (self.values(name), other.values(name)) {
-                (None, None) => {
-                    open.insert(name.clone());
-                }
-                (Some(values), None) | (None, Some(values)) => {
-                    fields.insert(name.clone(), values);
-                }
-                (Some(a), Some(b)) => {
-                    fields.insert(name.clone(), a.intersection(&b).cloned().collect());
-                }
-            }
-        }
-        if fields.values().any(BTreeSet::is_empty) {
-            return None;
-        }
-        let closed = self.closed || other.closed;
-        if !closed {
-            open.clear();
-        }
-        Some(
-            Self {
-                name: self.name.clone(),
-                fields,
-                closed,
-                open,
-            }
-            .normal(),
-        )
-    }
-
-    fn is_within(&self, other: &Self) -> bool {
-        self.intersect(other).as_ref() == Some(self)
-    }
-
-    /// `type`.
-    #[must_use]
-    pub fn type_name(&self) -> &str {
-        &self.name
-    }
-
-    /// The JSON object, with what is left of each field.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        let mut members = Map::from_iter([("type".to_owned(), Value::from(self.name.as_str()))]);
-        for (name, values) in &self.fields {
-            let mut values = values
-                .iter()
-                .flatten()
-                .filter_map(|text| serde_json::from_str::<Value>(text).ok());
-            let value = if ARRAYS.contains(&name.as_str()) {
-                Some(values.collect())
-            } else {
-                values.next()
-            };
-            if let Some(value) = value {
-                members.insert(name.clone(), value);
-            }
-        }
-        Value::Object(members)
-    }
-}
-
-/// A set of authorization details, none within another.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Details(Vec<Detail>);
-
-impl Details {
-    fn new(details: Vec<Detail>) -> Self {
-        let mut all = details;
-        all.retain(|detail| !detail.fields.values().any(BTreeSet::is_empty));
-        all.sort();
-        all.dedup();
-        let maximal = |one: &Detail| !all.iter().any(|other| other != one && one.is_within(other));
-        Self(all.iter().filter(|one| maximal(one)).cloned().collect())
-    }
-
-    /// What both stand for.
-    #[must_use]
-    pub fn intersect(&self, other: &Self) -> Self {
-        Self::new(
-            self.0
-                .iter()
-                .flat_map(|a| other.0.iter().filter_map(|b| a.intersect(b)))
-                .collect(),
-        )
-    }
-
-    /// Whether one of them stands for all that `detail` stands for.
-    #[must_use]
-    pub fn covers(&self, detail: &Detail) -> bool {
-        self.0.iter().any(|granted| detail.is_within(granted))
-    }
-
-    /// Whether everything that `request` asks for by name is here: each of its values together with each of its others,
-    /// within one detail. What it leaves out it does not ask for. More than 4096 combinations of one detail are none.
-    #[must_use]
-    pub fn grants(&self, request: &Self) -> bool {
-        request.0.iter().all(|asked| {
-            let size = asked.fields.values().try_fold(1_usize, |size, values| {
-                size.checked_mul(values.len())
-                    .filter(|size| *size <= MAX_COMBINATIONS)
-            });
-            let Some(size) = size else { return false };
-            let same: Vec<_> = self.0.iter().filter(|one| one.name == asked.name).collect();
-            (0..size).all(|index| {
-                let mut rest = index;
-                let mut wanted = Vec::with_capacity(asked.fields.len());
-                for (name, values) in &asked.fields {
-                    let count = values.len().max(1);
-                    wanted.push((
-                        name,
-                        values.iter().nth(rest.checked_rem(count).unwrap_or(0)),
-                    ));
-                    rest = rest.checked_div(count).unwrap_or(0);
-                }
-                same.iter().any(|granted| {
-                    wanted.iter().all(|(name, value)| {
-                        let values = granted.values(name);
-                        value.is_some_and(|value| values.is_none_or(|all| all.contains(value)))
-                    })
-                })
-            })
-        })
-    }
-
-    /// What one resource server is to know: details at its location or at none, and of several locations its own alone.
-    #[must_use]
-    pub fn at_location(&self, location: &str) -> Self {
-        self.at_locations(&[location])
-    }
-
-    /// What several resource servers that share one token are to know.
-    #[must_use]
-    pub fn at_locations(&self, locations: &[&str]) -> Self {
-        let here: FieldSet = locations
-            .iter()
-            .map(|location| Some(canonical(&Value::from(*location))))
-            .collect();
-        let kept = self.0.iter().filter_map(|detail| {
-            let mut detail = detail.clone();
-            if let Some(locations) = detail.fields.get_mut("locations") {
-                locations.retain(|one| here.contains(one));
-                if locations.is_empty() {
-                    return None;
-                }
-            }
-            Some(detail)
-        });
-        Self::new(kept.collect())
-    }
-
-    /// The JSON array without these fields: for a client that need not know them. A token has all of them.
-    #[must_use]
-    pub fn to_value_without(&self, fields: &[&str]) -> Value {
-        let mut details = self.to_value();
-        for detail in details.as_array_mut().into_iter().flatten() {
-            if let Some(members) = detail.as_object_mut() {
-                members.retain(|name, _| name == "type" || !fields.contains(&name.as_str()));
-            }
-        }
-        details
-    }
-
-    /// The details.
-    #[must_use]
-    pub fn as_slice(&self) -> &[Detail] {
-        &self.0
-    }
-
-    /// The JSON array.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        self.0.iter().map(Detail::to_value).collect()
-    }
-}
-
 /// The values of a field as it is written.
-fn field_set(name: &str, value: &Value) -> Result<FieldSet, Error> {
+pub(super) fn field_set(name: &str, value: &Value) -> Result<FieldSet, Error> {
     const INVALID: Error = Error::InvalidAuthorizationDetails;
     if ARRAYS.contains(&name) {
         let items = value
@@ -578,7 +327,7 @@ fn field_set(name: &str, value: &Value) -> Result<FieldSet, Error> {
 }
 
 /// One text for one JSON value: members sorted, and a whole number without fraction.
-fn canonical(value: &Value) -> String {
+pub(super) fn canonical(value: &Value) -> String {
     fn normal(value: &Value) -> Value {
         match value {
             Value::Array(items) => items.iter().map(normal).collect(),

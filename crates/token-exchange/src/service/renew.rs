@@ -98,10 +98,9 @@ impl ExchangeService {
         caller: &Caller<'_>,
         now: UnixTime,
     ) -> (Result<Exchanged, Error>, AuditRecord) {
-        let mut record = AuditRecord::new(now, self.rules.version());
-        let result = self.decide_again(delegation, renewal, caller, now, &mut record);
-        record.refused = result.as_ref().err().map(Error::code);
-        (result, record)
+        self.recorded(now, |record| {
+            self.decide_again(delegation, renewal, caller, now, record)
+        })
     }
 
     fn decide_again(

@@ -138,6 +138,24 @@ impl JwtTokens {
     }
 }
 
+impl JwtTokens {
+    /// Whose token it says it is. Where there is only one issuer there is nothing to choose.
+    fn issuer(&self, unverified: &str) -> Result<(&str, &Trusted), JoseError> {
+        let mut all = self.0.iter();
+        let found = match (all.next(), all.next()) {
+            (Some(only), None) => Some(only),
+            _ => {
+                let (rules, limits) = (HeaderRules::default(), Limits::default());
+                let jws = UnverifiedJws::parse_with(unverified, &rules, &limits)?;
+                let issuer = peek_claims(&jws)?.unverified_issuer;
+                issuer.and_then(|issuer| self.0.get_key_value(&issuer))
+            }
+        };
+        let (issuer, trusted) = found.ok_or(JoseError::IssuerMismatch)?;
+        Ok((issuer, trusted))
+    }
+}
+
 impl TokenValidator for JwtTokens {
     fn validate(
         &self,
@@ -147,19 +165,20 @@ impl TokenValidator for JwtTokens {
         let refused = |source| token.refused(source);
         let text = std::str::from_utf8(token.unverified_bytes)
             .map_err(|_| refused(JoseError::IssuerMismatch))?;
-        let jws = UnverifiedJws::parse_with(text, &HeaderRules::default(), &Limits::default())
-            .map_err(refused)?;
-        let issuer = peek_claims(&jws).map_err(refused)?.unverified_issuer;
-        let trusted = issuer
-            .as_ref()
-            .and_then(|issuer| self.0.get(issuer))
-            .ok_or(refused(JoseError::IssuerMismatch))?;
+        let (issuer, trusted) = self.issuer(text).map_err(refused)?;
         let jwt = trusted
             .validator
-            .validate(text, trusted.keys.as_ref(), token.now)
+            .parse(text)
+            .and_then(|jws| trusted.validator.read(jws))
+            .map_err(refused)?;
+        if jwt.unverified_issuer() != Some(issuer) {
+            return Err(refused(JoseError::IssuerMismatch));
+        }
+        let jwt = jwt
+            .validate(trusted.keys.as_ref(), token.now)
             .map_err(refused)?;
         // Whatever the validator was told: the keys were chosen by this issuer.
-        if jwt.issuer() != issuer.as_deref() {
+        if jwt.issuer() != Some(issuer) {
             return Err(refused(JoseError::IssuerMismatch));
         }
         VerifiedSubject::from_jwt(&jwt, trusted.kind, types)
