@@ -59,8 +59,8 @@ fn split_target(target: &str) -> Option<(&'static str, &str, &str)> {
         (_, Some(rest)) => ("http", rest, ":80"),
         _ => return None,
     };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if authority.is_empty() || authority.contains('@') {
+    let (authority, path) = rest.split_at(memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len()));
+    if authority.is_empty() || memchr::memchr(b'@', authority.as_bytes()).is_some() {
         return None;
     }
     let authority = authority.strip_suffix(default_port).unwrap_or(authority);

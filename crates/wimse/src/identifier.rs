@@ -28,7 +28,10 @@ impl WorkloadIdentifier {
         if text.len() > MAX_LEN {
             return refuse(IdentifierProblem::TooLong);
         }
-        let Some((scheme, rest)) = text.split_once("://") else {
+        // A colon may stand further behind, but no scheme has one.
+        let colon = memchr::memchr(b':', text.as_bytes()).unwrap_or_default();
+        let (scheme, rest) = text.split_at_checked(colon).unwrap_or_default();
+        let Some(rest) = rest.strip_prefix("://") else {
             return refuse(IdentifierProblem::NotAbsolute);
         };
         let mut letters = scheme.bytes();
@@ -44,11 +47,11 @@ impl WorkloadIdentifier {
         if memchr::memchr2(b'?', b'#', rest.as_bytes()).is_some() {
             return refuse(IdentifierProblem::QueryOrFragment);
         }
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (authority, path) = rest.split_at(memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len()));
         if authority.starts_with('[') {
             return refuse(IdentifierProblem::IpAddress);
         }
-        if authority.contains(['@', ':']) {
+        if memchr::memchr2(b'@', b':', authority.as_bytes()).is_some() {
             return refuse(IdentifierProblem::UserInfoOrPort);
         }
         if authority.is_empty() || !is_reg_name(authority) {

@@ -129,21 +129,23 @@ impl<'de> Plain<'de> {
     #[inline]
     fn number(&mut self) -> Result<u64, Unusual> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let digits = rest
-            .iter()
-            .take(DIGITS + 1)
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let (mut number, mut digits) = (0_u64, 0);
+        for byte in rest.iter().take(DIGITS + 1) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            // Beyond the digits that there is room for, it is not looked at.
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            digits += 1;
+        }
         let more = matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
         let zero = rest.first() == Some(&b'0') && digits > 1;
         if more || zero || !(1..=DIGITS).contains(&digits) {
             return Err(Unusual);
         }
         self.at += digits;
-        let digits = rest.iter().take(digits);
-        Ok(digits.fold(0, |number, digit| {
-            number * 10 + u64::from(digit.wrapping_sub(b'0'))
-        }))
+        Ok(number)
     }
 
     /// Runs `inside` between two brackets, one level deeper.

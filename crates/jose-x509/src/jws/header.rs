@@ -47,7 +47,11 @@ pub(crate) fn is_standard(name: &str) -> bool {
 
 /// An opaque name of bounded length.
 pub(crate) fn is_kid(kid: &str) -> bool {
-    kid.len() <= MAX_KID && !kid.chars().any(char::is_control)
+    // Told for many bytes at a time; other characters are looked at one by one.
+    let plain = kid
+        .bytes()
+        .fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    kid.len() <= MAX_KID && (plain || !kid.chars().any(char::is_control))
 }
 
 fn is_visible_ascii_kid(kid: &str) -> bool {
