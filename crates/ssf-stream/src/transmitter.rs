@@ -19,6 +19,7 @@ mod manage;
 mod policy;
 mod polling;
 mod pushing;
+mod removal;
 mod settings;
 mod status;
 mod store;
@@ -43,6 +44,7 @@ pub use api::{Reply, Waiting};
 pub use events::{Emitted, Occurrence};
 pub use policy::{Decision, DefaultPolicy, Policy, SubjectDecision};
 pub use pushing::{Backoff, PushResult, PushStep};
+pub use removal::{RemovalLog, RemovalOutcome, SubjectRemoval};
 pub use settings::{InactivityAction, Settings, Subjects};
 pub use store::{MemoryStreamStore, StoreError, Storing, StreamRecord, StreamStore, SubjectEntry};
 
@@ -69,6 +71,7 @@ pub struct Transmitter<S> {
     policy: Arc<dyn Policy>,
     poll: PollTransmitter,
     polls: polling::LongPolls,
+    removals: Option<Arc<dyn RemovalLog>>,
     wake: Option<Box<Wake>>,
 }
 
@@ -104,6 +107,7 @@ impl<S: Signer> Transmitter<S> {
             policy: Arc::new(DefaultPolicy),
             poll: PollTransmitter::new(),
             polls: polling::LongPolls::default(),
+            removals: None,
             wake: None,
         })
     }
@@ -112,6 +116,13 @@ impl<S: Signer> Transmitter<S> {
     #[must_use]
     pub fn with_policy(mut self, policy: Arc<dyn Policy>) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Records who removes which subject: before it happens, or it does not.
+    #[must_use]
+    pub fn with_removal_log(mut self, log: Arc<dyn RemovalLog>) -> Self {
+        self.removals = Some(log);
         self
     }
 

@@ -11,7 +11,8 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::plane::{self, BASE, CREDENTIAL, REVOKED, request, settings};
@@ -30,7 +31,8 @@ use ssf_stream::queue::MemoryEventQueue;
 use ssf_stream::receiver::StreamReceiver;
 use ssf_stream::stream::StreamConfiguration;
 use ssf_stream::transmitter::{
-    AccessTokens, Client, MemoryStreamStore, Operation, Reply, Transmitter,
+    AccessTokens, Client, MemoryStreamStore, Occurrence, Operation, RemovalLog, RemovalOutcome,
+    Reply, Settings, StoreError, Storing, SubjectRemoval, Transmitter,
 };
 
 const AS: &str = "https://as.example.com";
@@ -42,6 +44,10 @@ struct Api {
 }
 
 fn api() -> Api {
+    api_with(settings(), None)
+}
+
+fn api_with(settings: Settings, removals: Option<Arc<dyn RemovalLog>>) -> Api {
     let provider = ring::provider();
     let key = |kid| {
         SigningKey::generate(&provider, Algorithm::Es256)
@@ -60,18 +66,22 @@ fn api() -> Api {
     let keys = Arc::new(KeySet::new(vec![server.verifying_key().unwrap()]).unwrap());
     let tokens = AccessTokens::new(AS, keys, BASE)
         .with_client("rx", Client::new("rx", AUDIENCE))
+        .with_client("helpdesk", Client::new("rx", AUDIENCE))
         .with_client("other", Client::new("other", "https://other.example.org"))
         .with_max_lifetime(Duration::from_secs(3600))
         .with_revoked(Box::new(|jwt| jwt.id() == Some("revoked")));
-    let transmitter = Transmitter::new(
+    let mut transmitter = Transmitter::new(
         issuer,
         provider,
-        settings().with_streams_per_receiver(100),
+        settings.with_streams_per_receiver(100),
         Arc::new(MemoryStreamStore::new()),
         Arc::new(MemoryEventQueue::new(10)),
         Arc::new(tokens),
     )
     .unwrap();
+    if let Some(removals) = removals {
+        transmitter = transmitter.with_removal_log(removals);
+    }
     Api {
         transmitter,
         server,
@@ -1064,4 +1074,118 @@ fn a_receiver_gets_tokens_for_the_scopes_that_the_resource_names() {
             "{bad}"
         );
     }
+}
+
+/// What was removed, and whether the log can be written.
+#[derive(Default)]
+struct Ledger {
+    records: Mutex<Vec<SubjectRemoval>>,
+    broken: AtomicBool,
+}
+
+impl RemovalLog for Ledger {
+    fn record<'a>(&'a self, removal: &'a SubjectRemoval) -> Storing<'a, ()> {
+        let result = if self.broken.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable)
+        } else {
+            self.records.lock().unwrap().push(removal.clone());
+            Ok(())
+        };
+        Box::pin(core::future::ready(result))
+    }
+}
+
+/// Who stole a credential and removes the account that it takes over: it needs the scope for removal, is written down by name,
+/// hides nothing of the hour after, and cannot make the log go without the removal failing.
+///
+/// Covers: SSF-A6, SSF-9.3-1
+#[test]
+fn a_removal_is_recorded_with_its_caller_and_hides_nothing_at_once() {
+    const GRACE: u64 = 3600;
+    let ledger = Arc::new(Ledger::default());
+    let settings = settings()
+        .with_removal_grace(Duration::from_secs(GRACE))
+        .with_min_verification_interval(Duration::from_secs(1));
+    let api = api_with(settings, Some(ledger.clone()));
+    let id = {
+        let body = json!({"events_requested": [REVOKED]});
+        let bearer = format!("Bearer {}", api.token("ssf.manage"));
+        let created = api.send(request("POST", "/streams", &body), &[bearer]);
+        let created: Value = serde_json::from_slice(created.body()).unwrap();
+        created["stream_id"].as_str().unwrap().to_owned()
+    };
+    let email = |name: &str| json!({"format": "email", "email": name});
+    let remove = |name: &str, client: &str, scope: &str| {
+        let mut claims = api.claims(scope);
+        claims["client_id"] = client.into();
+        let body = json!({"stream_id": id, "subject": email(name)});
+        let token = api.sign("at+jwt", &claims);
+        api.ask("POST", "/subjects/remove", &body, &token).0
+    };
+    let records = || ledger.records.lock().unwrap().clone();
+
+    // Each right is one of its own: who may add may not remove, and is not even asked.
+    for scope in [
+        "",
+        "ssf.read",
+        "ssf.manage.subjects.add",
+        "ssf.manage.subjects",
+        "ssf.manage.delete ssf.manage.update ssf.manage.status",
+    ] {
+        assert_eq!(remove("v@example.com", "rx", scope), 403, "{scope}");
+    }
+    // A stream of somebody else is none, and nothing of it is written.
+    assert_eq!(remove("v@example.com", "other", "ssf.manage"), 404);
+    assert_eq!(records(), []);
+
+    // What cannot be written down does not happen.
+    ledger.broken.store(true, Ordering::SeqCst);
+    let only = "ssf.manage.subjects.remove";
+    assert_eq!(remove("v@example.com", "helpdesk", only), 503);
+    let subject = Subject::from(SubjectIdentifier::email("v@example.com").unwrap());
+    let kept = || run(api.transmitter.store().subject(&id, &subject)).unwrap();
+    assert_eq!(kept(), None);
+    ledger.broken.store(false, Ordering::SeqCst);
+
+    // It is written who called, not only for which receiver, and until when events go on.
+    assert_eq!(remove("v@example.com", "helpdesk", only), 204);
+    assert_eq!(remove("v@example.com", "rx", "ssf.manage"), 204);
+    let ends = at(NOW + GRACE);
+    let written = records();
+    let who: Vec<_> = written
+        .iter()
+        .map(|one| (one.caller.as_str(), one.receiver.as_str(), one.outcome))
+        .collect();
+    assert_eq!(
+        who,
+        [
+            ("helpdesk", "rx", RemovalOutcome::Removed { ends }),
+            ("rx", "rx", RemovalOutcome::AlreadyRemoved { ends }),
+        ]
+    );
+    assert!(
+        written
+            .iter()
+            .all(|one| { one.stream_id == id && one.subject == subject && one.at == at(NOW) })
+    );
+
+    // What the account does in the grace period is still told, the takeover among it.
+    let event = Occurrence::new(subject.clone(), SessionRevoked::default());
+    let streams = |now| run(api.transmitter.emit(&event, now)).unwrap().streams;
+    assert_eq!(streams(at(NOW + GRACE - 1)), 1);
+    assert_eq!(streams(at(NOW + GRACE)), 0);
+
+    // Silence is told from a broken stream by a verification, which no removal stops.
+    let stream = json!({"format": "opaque", "id": id});
+    let body = json!({"stream_id": id, "subject": stream});
+    let token = api.token("ssf.manage");
+    assert_eq!(api.ask("POST", "/subjects/remove", &body, &token).0, 204);
+    assert_eq!(records()[2].outcome, RemovalOutcome::Nothing);
+    let waiting = run(api.transmitter.queue().pending(&id)).unwrap();
+    let body = json!({"stream_id": id, "state": "s"});
+    assert_eq!(api.ask("POST", "/verify", &body, &token).0, 204);
+    assert_eq!(
+        run(api.transmitter.queue().pending(&id)).unwrap(),
+        waiting + 1
+    );
 }

@@ -77,6 +77,9 @@ impl Operation {
 pub struct Client {
     /// The name by which its streams are found.
     pub id: String,
+    /// Who calls on its behalf: the holder of the credential. It is the same as `id` unless the [`Authorizer`] knows better,
+    /// and decides nothing.
+    pub caller: String,
     /// `aud` of its streams: several names only if they are known to be one receiver.
     pub audience: Vec<String>,
     /// The event types that it may have. `None`: all that the transmitter supports.
@@ -89,9 +92,17 @@ impl Client {
     pub fn new(id: &str, audience: &str) -> Self {
         Self {
             id: id.to_owned(),
+            caller: id.to_owned(),
             audience: vec![audience.to_owned()],
             events: None,
         }
+    }
+
+    /// Names who calls on the receiver's behalf.
+    #[must_use]
+    pub fn with_caller(mut self, caller: &str) -> Self {
+        caller.clone_into(&mut self.caller);
+        self
     }
 
     /// Adds another name of the same receiver.
@@ -248,12 +259,12 @@ impl AccessTokens {
             return Err(Denied::InvalidToken);
         }
         let text = |name: &str| claims.get(name).and_then(|value| value.as_str());
-        let client = text("client_id").and_then(|id| self.clients.get(id));
-        let client = client.ok_or(Denied::InvalidToken)?;
+        let caller = text("client_id").unwrap_or_default();
+        let client = self.clients.get(caller).ok_or(Denied::InvalidToken)?;
         if !operation.allowed_by(text("scope").unwrap_or_default()) {
             return Err(Denied::InsufficientScope);
         }
-        Ok(client.clone())
+        Ok(client.clone().with_caller(caller))
     }
 }
 
@@ -322,11 +333,11 @@ impl Authorizer for Peers {
         _now: UnixTime,
     ) -> Authorizing<'a> {
         let name = request.extensions.get::<PeerName>();
-        let result = match name.map(|PeerName(name)| self.clients.get(name)) {
+        let result = match name.map(|PeerName(name)| (name, self.clients.get(name))) {
             None => Err(Denied::NoCredentials),
-            Some(None) => Err(Denied::InvalidToken),
-            Some(Some((_, except))) if except.contains(&operation) => Err(Denied::Forbidden),
-            Some(Some((client, _))) => Ok(client.clone()),
+            Some((_, None)) => Err(Denied::InvalidToken),
+            Some((_, Some((_, except)))) if except.contains(&operation) => Err(Denied::Forbidden),
+            Some((name, Some((client, _)))) => Ok(client.clone().with_caller(name)),
         };
         Box::pin(core::future::ready(result))
     }

@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::stream::SubjectRequest;
 use crate::transmitter::answer::{Answered, Refusal, empty};
 use crate::transmitter::{
-    Client, StoreError, StreamRecord, SubjectDecision, SubjectEntry, Subjects, Transmitter,
+    Client, RemovalOutcome, StoreError, StreamRecord, SubjectDecision, SubjectEntry, Subjects,
+    Transmitter,
 };
 
 impl<S: Signer> Transmitter<S> {
@@ -43,24 +44,45 @@ impl<S: Signer> Transmitter<S> {
         let request = SubjectRequest::parse(body)?;
         let stream = self.touch(client, &request.stream_id, now).await?;
         let decision = self.policy.remove_subject(&stream, &request.subject);
-        if applies(decision)? && !is_stream(&stream, &request.subject) {
-            let stream_id = &request.stream_id;
-            let known = self.store.subject(stream_id, &request.subject).await?;
-            let entry = match (known, self.settings.subjects) {
-                // A second removal does not put the end off.
-                (Some(known), _) if known.removed_at.is_some() => None,
-                (None, Subjects::None) => None,
-                (known, _) => Some(SubjectEntry {
-                    subject: request.subject,
-                    verified: known.is_none_or(|known| known.verified),
-                    removed_at: Some(now.as_secs()),
-                }),
-            };
-            if let Some(entry) = entry {
-                self.put(stream_id, entry).await?;
+        let (entry, outcome) = match decision {
+            SubjectDecision::Apply if !is_stream(&stream, &request.subject) => {
+                self.removed(&stream, &request.subject, now).await?
             }
+            SubjectDecision::Apply | SubjectDecision::Ignore => (None, RemovalOutcome::Nothing),
+            _ => (None, RemovalOutcome::Refused),
+        };
+        self.record_removal(client, &stream, &request.subject, outcome, now)
+            .await?;
+        applies(decision)?;
+        if let Some(entry) = entry {
+            self.put(&request.stream_id, entry).await?;
         }
         Ok(empty(StatusCode::NO_CONTENT))
+    }
+
+    /// The entry that removes a subject, if there is something to change.
+    async fn removed(
+        &self,
+        stream: &StreamRecord,
+        subject: &Subject,
+        now: UnixTime,
+    ) -> Result<(Option<SubjectEntry>, RemovalOutcome), Refusal> {
+        let stream_id = &stream.configuration.stream_id;
+        let known = self.store.subject(stream_id, subject).await?;
+        // A second removal does not put the end off.
+        if let Some(ends) = known.as_ref().and_then(|known| self.end_of(known)) {
+            return Ok((None, RemovalOutcome::AlreadyRemoved { ends }));
+        }
+        if known.is_none() && self.settings.subjects == Subjects::None {
+            return Ok((None, RemovalOutcome::Nothing));
+        }
+        let entry = SubjectEntry {
+            subject: subject.clone(),
+            verified: known.is_none_or(|known| known.verified),
+            removed_at: Some(now.as_secs()),
+        };
+        let ends = self.end_of(&entry).unwrap_or(now);
+        Ok((Some(entry), RemovalOutcome::Removed { ends }))
     }
 
     async fn put(&self, stream_id: &str, entry: SubjectEntry) -> Result<(), Refusal> {
@@ -84,13 +106,7 @@ impl<S: Signer> Transmitter<S> {
         now: UnixTime,
     ) -> Result<bool, Error> {
         let entries = self.store.matching(stream_id, subject).await?;
-        let kept = |entry: &SubjectEntry| {
-            let grace = self.settings.removal_grace;
-            let end = entry
-                .removed_at
-                .map(|removed| removed.saturating_add(grace));
-            end.is_none_or(|end| now.as_secs() < end)
-        };
+        let kept = |entry: &SubjectEntry| self.end_of(entry).is_none_or(|end| now < end);
         if let Some(entry) = entries.iter().find(|entry| entry.subject == *subject) {
             return Ok(kept(entry));
         }
