@@ -1,10 +1,13 @@
 //! An agent's credential: shown to the gateway, and verified again by the broker.
 
-use jose_x509::{CryptoProvider, base64url};
+use jose_x509::Error as JoseError;
+use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
+use jose_x509::{CryptoProvider, base64url, json};
 use pki_types::{CertificateDer, UnixTime};
 use serde_json::{Value, json};
 use spiffe_bundle::{JwtBundleSource, WitBundleSource, X509BundleSource};
 use spiffe_id::SpiffeId;
+use svid::Credential;
 use svid::jwt::JwtSvidVerifier;
 use svid::wit::WitSvidVerifier;
 use svid::x509::{PeerRole, VerifyOptions};
@@ -53,6 +56,25 @@ pub struct AgentIdentity {
 }
 
 const MAX_CHAIN: usize = 8;
+
+/// More than any verifier here reads.
+const MAX_TOKEN: usize = 64 * 1024;
+/// `typ` of a security event token (RFC 8417, section 2.3).
+const SECURITY_EVENT: &str = "secevent+jwt";
+
+/// Whether a token, verified or not, says that it is a security event token, by its `typ` or by `events`. It is then no credential,
+/// however good its signature (RFC 8417, section 4.2). What cannot be read is none; it is refused as what it is.
+#[must_use]
+pub fn is_security_event(unverified_token: &str) -> bool {
+    let limits = Limits::new(MAX_TOKEN, MAX_TOKEN).unwrap_or_default();
+    let rules = HeaderRules::default();
+    let Ok(jws) = UnverifiedJws::parse_with(unverified_token, &rules, &limits) else {
+        return false;
+    };
+    jws.unverified_header().is_type(SECURITY_EVENT)
+        || json::object(jws.unverified_payload(), &json::Limits::CLAIMS)
+            .is_ok_and(|claims| claims.contains_key("events"))
+}
 
 impl AgentCredential {
     /// Which kind it is.
@@ -105,7 +127,7 @@ impl AgentCredential {
         }
     }
 
-    /// Verifies signature, trust domain and lifetime. `gateway` is the audience of a JWT-SVID, and `wit` the rules of a
+    /// Verifies signature, trust domain and lifetime, and that it is no security event token. `gateway` is the audience of a JWT-SVID, and `wit` the rules of a
     /// WIT-SVID. That the presenter holds the key is for whoever terminates the connection to know.
     ///
     /// # Errors
@@ -119,7 +141,13 @@ impl AgentCredential {
         provider: &CryptoProvider,
         now: UnixTime,
     ) -> Result<AgentIdentity, svid::Error> {
+        let events = |credential| svid::Error::Token {
+            credential,
+            source: JoseError::WrongType,
+        };
         Ok(match self {
+            Self::Jwt(token) if is_security_event(token) => return Err(events(Credential::Jwt)),
+            Self::Wit(token) if is_security_event(token) => return Err(events(Credential::Wit)),
             Self::X509(chain) => {
                 let options = VerifyOptions::new(PeerRole::Client);
                 let identity = svid::x509::verify(

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use jose_x509::{CryptoProvider, MemoryReplayGuard, json};
 use pki_types::{CertificateDer, UnixTime};
 use serde::Deserialize;
@@ -21,7 +21,7 @@ use wimse::wit::WORKLOAD_IDENTITY_TOKEN;
 
 use crate::audit::{AuditLog, Decision, Event};
 use crate::broker::AGENT_CREDENTIAL;
-use crate::credential::{AgentCredential, AgentIdentity};
+use crate::credential::{AgentCredential, AgentIdentity, is_security_event};
 use crate::net::{self, Answer, Client, Handler};
 use crate::policy::{Call, Policy, PolicyError};
 use crate::registry::{Registry, RegistryError, Tool};
@@ -78,6 +78,9 @@ pub enum GatewayError {
     /// The X509-SVID or JWT-SVID is refused.
     #[error("the credential is refused: {0}")]
     Svid(#[from] svid::Error),
+    /// A security event token, which tells something and allows nothing.
+    #[error("a security event token is no credential: show an SVID, or an access token")]
+    SecurityEvent,
     /// The request's body is not a tool call.
     #[error("the body is not a tool call: JSON with `tool`, `intent` and perhaps `scope`")]
     Body,
@@ -108,6 +111,7 @@ impl GatewayError {
         match self {
             Self::Credential => "agent_credential",
             Self::Svid(error) => error.code(),
+            Self::SecurityEvent => "invalid_token",
             Self::Body => "invalid_tool_call",
             Self::Delegation => "no_delegation",
             Self::Registry(error) => error.code(),
@@ -120,11 +124,24 @@ impl GatewayError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Credential | Self::Svid(_) => StatusCode::UNAUTHORIZED,
+            Self::Credential | Self::Svid(_) | Self::SecurityEvent => StatusCode::UNAUTHORIZED,
             Self::Body | Self::Delegation => StatusCode::BAD_REQUEST,
             Self::Net(_) => StatusCode::BAD_GATEWAY,
             _ => StatusCode::FORBIDDEN,
         }
+    }
+
+    /// The refusal. `WWW-Authenticate` says whether there was a credential at all (RFC 6750, section 3).
+    fn response(&self) -> Response<Vec<u8>> {
+        let mut response = net::json(self.status(), &json!({"error": self.code()}));
+        let challenge = match self {
+            Self::Credential => "Bearer",
+            Self::Svid(_) | Self::SecurityEvent => "Bearer error=\"invalid_token\"",
+            _ => return response,
+        };
+        let challenge = HeaderValue::from_static(challenge);
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        response
     }
 }
 
@@ -202,6 +219,11 @@ impl Gateway {
         now: UnixTime,
         event: &mut Event,
     ) -> Result<Response<Vec<u8>>, GatewayError> {
+        for token in tokens(&parts.headers) {
+            if is_security_event(token) {
+                return Err(GatewayError::SecurityEvent);
+            }
+        }
         let (credential, agent) = self.authenticate(parts, peer, now)?;
         event.actors = vec![agent.spiffe_id.as_str().to_owned()];
         event.credential = Some(credential.kind().name().to_owned());
@@ -312,6 +334,17 @@ fn oauth_code(body: &[u8]) -> String {
         .to_owned()
 }
 
+/// Everything in the head that could be a token, however often it is there.
+fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let wit = HeaderName::from_static(WORKLOAD_IDENTITY_TOKEN);
+    [AUTHORIZATION, DELEGATION_TOKEN, wit]
+        .into_iter()
+        .flat_map(|name| headers.get_all(name))
+        .filter_map(|value| value.to_str().ok())
+        // Behind the scheme, if there is one.
+        .filter_map(|value| value.split_ascii_whitespace().last())
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = one_field(headers, &AUTHORIZATION)?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
@@ -344,9 +377,7 @@ impl Handler for Gateway {
                         event.reason = Some(error.code().to_owned());
                     }
                     self.parts.audit.append(event, now);
-                    result.unwrap_or_else(|error| {
-                        net::json(error.status(), &json!({"error": error.code()}))
-                    })
+                    result.unwrap_or_else(|error| error.response())
                 }
                 (&Method::POST, "/signals") => self.parts.signals.push(&parts, &body, now),
                 _ => net::empty(StatusCode::NOT_FOUND),

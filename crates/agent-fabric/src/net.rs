@@ -198,6 +198,15 @@ impl Hosts {
     }
 }
 
+/// For the clients of other rooms, which check the address before they connect.
+impl ssf_stream::client::Resolve for Hosts {
+    fn resolve<'a>(&'a self, host: &'a str, _: u16) -> ssf_stream::client::Resolving<'a> {
+        let address = self.get(host);
+        let result = address.ok_or_else(|| std::io::Error::other("no such name"));
+        Box::pin(core::future::ready(result.map(|address| vec![address])))
+    }
+}
+
 /// Why a request got no response.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -31,7 +31,7 @@ const MAX_RESPONSE: usize = 1024 * 1024;
 
 /// Name resolution. One call a connection; what it returns is checked and connected to.
 pub trait Resolve: Send + Sync {
-    /// All addresses of `host`, with `port`.
+    /// All addresses of `host`, with `port`, or with the one at which this resolver knows that it listens.
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a>;
 }
 
@@ -205,7 +205,7 @@ impl Client {
             return Err(Error::AddressRefused);
         }
         for address in addresses {
-            if let Ok(stream) = TcpStream::connect((address.ip(), port)).await {
+            if let Ok(stream) = TcpStream::connect(address).await {
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }

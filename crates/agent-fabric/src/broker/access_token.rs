@@ -112,7 +112,8 @@ pub fn validator(issuer: &str, resource: &str) -> Validator {
     .with_confirmation(ConfirmationRule::Refused)
 }
 
-/// Validates an access token, as the authorization server and the gateway do.
+/// Validates an access token, as the authorization server does. One with `events` tells something and grants nothing: it is
+/// refused whatever its type says (RFC 8417, section 4.2).
 ///
 /// # Errors
 ///
@@ -124,5 +125,9 @@ pub fn validate(
     keys: &KeySet,
     now: UnixTime,
 ) -> Result<Jwt, Error> {
-    validator(issuer, resource).validate(token, keys, now)
+    let jwt = validator(issuer, resource).validate(token, keys, now)?;
+    match jwt.claims_map()?.contains_key("events") {
+        true => Err(Error::WrongType),
+        false => Ok(jwt),
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use spiffe_id::{SpiffeId, TrustDomain};
 use ssf_set::caep::{Common, SessionRevoked};
 use ssf_set::{Event as SignalEvent, SetRequest, SubjectIdentifier};
+use ssf_stream::transmitter::Peers;
 use svid::x509::{CertificateAuthority, PeerRole, VerifyOptions};
 use wimse::WptBuilder;
 use wimse::wit::WORKLOAD_IDENTITY_TOKEN;
@@ -358,7 +359,9 @@ async fn signals(world: &World, story: &Story, report: &mut Report) -> Result<()
     let gateway = world.towards_anonymously(&world.gateway.id)?;
     let url = format!("{GATEWAY}/signals");
     let key = SigningKey::generate(&world.provider, Algorithm::Es256)?.with_thumbprint_kid();
-    let evil = Transmitter::new("https://signals.evil.example", key, world.provider)?;
+    let log = std::sync::Arc::clone(&world.audit);
+    let name = "https://signals.evil.example";
+    let evil = Transmitter::new(name, key, Peers::new(), log, world.provider)?;
     let event =
         || SignalEvent::SessionRevoked(SessionRevoked::new(Common::at(net::now().as_secs())));
     let subject = SubjectIdentifier::email(USER)?;
@@ -386,20 +389,29 @@ async fn signals(world: &World, story: &Story, report: &mut Report) -> Result<()
     );
 
     // Nobody takes events out of the stream of another: without an SVID there is no stream at all.
-    let poll =
-        Request::post(format!("{SIGNALS}/poll")).header(header::CONTENT_TYPE, "application/json");
+    let poll = Request::post(&world.polled).header(header::CONTENT_TYPE, "application/json");
     let response = world
         .web()?
         .send(poll.body(b"{\"returnImmediately\":true}".to_vec())?)
         .await?;
     let refused = code(read(&response, "sets").map_err(Into::into));
-    report.attack("polling without being the receiver", "http_401", refused);
+    report.attack(
+        "polling without being the receiver",
+        "unauthorized",
+        refused,
+    );
 
     // A repetition is answered like the first delivery, and is not acted upon.
+    let nobody = SubjectIdentifier::email("nobody@enterprise.example")?;
+    let request = SetRequest::new(audience("gateway"), nobody, event());
+    let set = world.transmitter.sign(&request, net::now())?;
+    let once = world.transmitter.push_request(&set, &url)?;
+    if gateway.send(once).await?.status() != 202 {
+        report.failure("the first delivery of a SET was refused");
+    }
     let before = world.audit.records().len();
-    let response = gateway
-        .send(world.transmitter.push_request(&story.signal, &url)?)
-        .await?;
+    let twice = world.transmitter.push_request(&set, &url)?;
+    let response = gateway.send(twice).await?;
     let acted = world
         .audit
         .records()
@@ -412,6 +424,14 @@ async fn signals(world: &World, story: &Story, report: &mut Report) -> Result<()
         Ok(())
     };
     report.attack("a SET delivered twice", "replayed", repeated);
+
+    // A SET has a good signature of a trusted party, and is no credential.
+    let subject = SubjectIdentifier::uri(story.reports.id.as_str())?;
+    let request = SetRequest::new(world.gateway.id.as_str(), subject, event());
+    let set = world.transmitter.sign(&request, net::now())?;
+    let bearer = format!("Bearer {}", set.compact);
+    let result = raw_call(world, &[(header::AUTHORIZATION.as_str(), &bearer)]).await;
+    report.attack("a SET as a bearer token", "invalid_token", code(result));
     Ok(())
 }
 

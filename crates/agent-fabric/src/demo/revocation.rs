@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use ssf_set::caep::{Common, RiskLevel, RiskLevelChange, SessionRevoked};
-use ssf_set::{Event as SignalEvent, SetRequest, SignedSet, SubjectIdentifier};
+use ssf_set::{Event as SignalEvent, SubjectIdentifier};
+use ssf_stream::transmitter::Occurrence;
 use token_exchange::{ScopeSet, SubjectToken, TokenType};
 use txn_token::TxnTokenRequest;
 
 use super::agent::{Shown, ToolCall, call_gateway, exchange};
 use super::report::{Line, Outcome, Report};
 use super::story::{refused, short, told, verify};
-use super::world::{
-    BROKER, Failure, GATEWAY, PATIENCE, SIGNALS, TRUST_DOMAIN, USER, Workload, World, audience,
-};
+use super::world::{Failure, PATIENCE, TRUST_DOMAIN, USER, Workload, World};
 use crate::audit;
 use crate::broker::AGENT_CREDENTIAL;
 use crate::credential::AgentCredential;
@@ -24,37 +23,26 @@ pub(super) async fn revoked(
     report: &mut Report,
     (payments, reports): (&Workload, &Workload),
     (delegation, reports_token): (&str, &str),
-) -> Result<SignedSet, Failure> {
+) -> Result<(), Failure> {
     report.step("A risk signal quarantines one agent at once; a revoked session ends the user's delegations");
     let now = net::now();
     let event = RiskLevelChange::new(Common::at(now.as_secs()), "WORKLOAD", RiskLevel::High)?;
-    let web = world.web()?;
-    let mut sets = Vec::new();
-    for component in ["gateway", "broker"] {
-        let subject = SubjectIdentifier::uri(payments.id.as_str())?;
-        let request = SetRequest::new(
-            audience(component),
-            subject,
-            SignalEvent::RiskLevelChange(event.clone()),
-        );
-        sets.push((component, world.transmitter.sign(&request, now)?));
-    }
-    let gateway = world.towards_anonymously(&world.gateway.id)?;
+    let subject = SubjectIdentifier::uri(payments.id.as_str())?;
+    let risk = Occurrence::new(subject, SignalEvent::RiskLevelChange(event));
     let signalled = Instant::now();
-    for (component, set) in &sets {
-        let (client, url) = match *component {
-            "gateway" => (&gateway, format!("{GATEWAY}/signals")),
-            _ => (&web, format!("{BROKER}/signals")),
-        };
+    let emitted = world.transmitter.emit(&risk, now).await?;
+    if emitted.streams != world.pushed.len() {
+        report.failure("the risk event did not go into two streams");
+    }
+    for (stream, component) in world.pushed.iter().zip(["gateway", "broker"]) {
         let push = async {
-            let response = client
-                .send(world.transmitter.push_request(set, &url)?)
-                .await?;
-            if response.status() == 202 {
-                Ok(())
-            } else {
-                Err(format!("http_{}", response.status()).into())
+            while world.transmitter.pending(stream).await? > 0 {
+                if signalled.elapsed() > PATIENCE {
+                    return Err("the event did not arrive".into());
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
+            Ok(())
         };
         let what =
             "risk-level-change HIGH for one instance: signature, issuer, audience, first delivery";
@@ -94,16 +82,13 @@ pub(super) async fn revoked(
 
     let subject = SubjectIdentifier::email(USER)?;
     let event = SignalEvent::SessionRevoked(SessionRevoked::new(Common::at(net::now().as_secs())));
-    let set = world.transmitter.sign(
-        &SetRequest::new(audience("broker"), subject, event),
-        net::now(),
-    )?;
     let signalled = Instant::now();
-    world.transmitter.enqueue(&world.broker.id, set).await?;
+    let revoked = Occurrence::new(subject, event);
+    world.transmitter.emit(&revoked, net::now()).await?;
     let poll = async {
-        let endpoint = format!("{SIGNALS}/poll");
+        let endpoint = &world.polled;
         let poller = world.web_with_svid(&world.broker)?;
-        while world.poller.poll(&poller, &endpoint).await? == 0 {
+        while world.poller.poll(&poller, endpoint).await? == 0 {
             if signalled.elapsed() > PATIENCE {
                 return Err("the event did not arrive".into());
             }
@@ -126,10 +111,7 @@ pub(super) async fn revoked(
     )
     .await;
     report.revocation(signalled.elapsed());
-    sets.into_iter()
-        .next()
-        .map(|(_, set)| set)
-        .ok_or_else(|| "no signal".into())
+    Ok(())
 }
 
 /// What a gateway that has not heard of the quarantine would ask of the broker.

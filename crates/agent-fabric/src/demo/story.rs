@@ -5,7 +5,6 @@ use svid::x509::VerifyOptions;
 
 use jose_x509::{base64url, json};
 use serde_json::{Value, json};
-use ssf_set::SignedSet;
 use token_exchange::ScopeSet;
 use txn_token::{TxnToken, TxnTokenVerifier};
 
@@ -27,8 +26,6 @@ pub(super) struct Story {
     pub(super) access_token: String,
     /// A fresh transaction token of the research agent.
     pub(super) txn_token: String,
-    /// The SET that quarantined the payments agent at the gateway.
-    pub(super) signal: SignedSet,
 }
 
 /// Tells what one action led to.
@@ -150,7 +147,7 @@ impl Story {
         let txn_token = delegated(world, report, &research, &search, &research_token).await?;
 
         let agents = (&payments, &reports);
-        let signal = revoked(world, report, agents, (&delegation, &reports_token)).await?;
+        revoked(world, report, agents, (&delegation, &reports_token)).await?;
         audited(world, report, &first)?;
         Ok(Self {
             reports,
@@ -158,7 +155,6 @@ impl Story {
             search,
             access_token: reports_token,
             txn_token,
-            signal,
         })
     }
 }

@@ -15,6 +15,9 @@ use serde_json::json;
 use spiffe_bundle::federation::{FetchStep, Relationship};
 use spiffe_bundle::{BundleSet, SharedBundleSet};
 use spiffe_id::{SpiffeId, SpiffeIdPattern, TrustDomain};
+use ssf_set::caep::{RiskLevelChange, SessionRevoked};
+use ssf_stream::stream::{ConfigurationRequest, DeliveryRequest};
+use ssf_stream::transmitter::{Client as StreamOwner, Peers};
 use svid::x509::X509Svid;
 use token_exchange::{DetailTypes, ScopeSet};
 use txn_token::{CallChainPolicy, Requirements, TxnTokenVerifier};
@@ -30,9 +33,12 @@ use crate::issuer::TrustDomainIssuer;
 use crate::net::{self, Client, Hosts, Server};
 use crate::policy::Policy;
 use crate::registry::Registry;
-use crate::signals::{Receiver, ResponseRules, Transmitter};
+use crate::signals::{Pushing, Receiver, ResponseRules, Transmitter, subscribe};
 use crate::tls;
 use crate::tool::ToolService;
+
+const RISK: &str = RiskLevelChange::URI;
+const SESSION: &str = SessionRevoked::URI;
 
 /// Whatever goes wrong in setting up.
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
@@ -93,11 +99,16 @@ pub(super) struct World {
     pub(super) fraud: Workload,
     pub(super) transmitter: Arc<Transmitter>,
     pub(super) poller: Receiver,
-    /// The broker as a workload: it polls under its own name.
+    /// The streams of gateway and broker that are pushed.
+    pub(super) pushed: [String; 2],
+    /// Where the broker polls its other stream.
+    pub(super) polled: String,
+    /// The broker as a workload: it has streams and polls under its own name.
     pub(super) broker: Workload,
     pub(super) token_keys: KeySet,
     /// The cookie of the user's browser.
     pub(super) user_session: String,
+    _pushing: Vec<Pushing>,
     _servers: Vec<Server>,
 }
 
@@ -307,13 +318,54 @@ impl World {
         servers.push(server.await?);
 
         // The signals plane.
-        let transmitter = Arc::new(Transmitter::new(SIGNALS, signals_key, provider)?);
+        let peer = |peers: Peers, workload: &Workload, component| {
+            let id = workload.id.as_str();
+            peers.with_peer(id, StreamOwner::new(id, &audience(component)))
+        };
+        let peers = peer(Peers::new(), &gateway, "gateway");
+        let peers = peer(peers, &broker_workload, "broker");
+        let log = Arc::clone(&audit);
+        let transmitter = Transmitter::new(SIGNALS, signals_key, peers, log, provider)?;
+        let transmitter = Arc::new(transmitter);
         let name = "signals.enterprise.example";
         servers.push(
             web.serve(name, &hosts, Some(&bundles), Arc::clone(&transmitter) as _)
                 .await?,
         );
         let poller = receiver("broker", &broker_registry)?;
+        let streams = [
+            (&gateway, Some(format!("{GATEWAY}/signals")), RISK),
+            (&broker_workload, Some(format!("{BROKER}/signals")), RISK),
+            (&broker_workload, None, SESSION),
+        ];
+        let mut subscribed = Vec::new();
+        for (workload, endpoint, event) in streams {
+            let client = broker_client(&workload.svid)?;
+            let delivery = match &endpoint {
+                Some(endpoint) => DeliveryRequest::push(endpoint, None)?,
+                None => DeliveryRequest::Poll,
+            };
+            let wanted = ConfigurationRequest::new()
+                .with_delivery(delivery)
+                .with_events([event])?;
+            subscribed.push(subscribe(&client, SIGNALS, &wanted).await?);
+        }
+        let [gateway_stream, broker_stream, polled] = <[_; 3]>::try_from(subscribed)
+            .map_err(|_| "three streams were asked for, and not made")?;
+        let towards_gateway = tls::anonymous_client(&bundles, &gateway.id)?;
+        let towards_broker = tls::web_client(&web.roots(), None)?;
+        let mut pushing = Vec::new();
+        for (stream, tls) in [
+            (&gateway_stream, towards_gateway),
+            (&broker_stream, towards_broker),
+        ] {
+            let loopback = ssf_stream::address::AddressPolicy::public()
+                .with_allowed(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            let client = ssf_stream::client::Client::new(tls)
+                .with_resolver(Arc::clone(&hosts) as _)
+                .with_addresses(loopback);
+            pushing.push(transmitter.push(&stream.stream_id, client).await?);
+        }
 
         Ok(Self {
             provider,
@@ -335,9 +387,12 @@ impl World {
             fraud,
             transmitter,
             poller,
+            pushed: [gateway_stream.stream_id, broker_stream.stream_id],
+            polled: polled.delivery.endpoint_url().to_owned(),
             broker: broker_workload,
             token_keys,
             user_session,
+            _pushing: pushing,
             _servers: servers,
         })
     }
