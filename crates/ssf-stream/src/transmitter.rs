@@ -15,6 +15,7 @@ mod access;
 mod answer;
 mod api;
 mod events;
+mod fanout;
 mod manage;
 mod policy;
 mod polling;

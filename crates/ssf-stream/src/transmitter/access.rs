@@ -82,6 +82,14 @@ pub struct Client {
     pub caller: String,
     /// `aud` of its streams: several names only if they are known to be one receiver.
     pub audience: Vec<String>,
+    /// The audience group of its streams: streams of one group that would get a SET with the same claims get the very same one,
+    /// so that an event costs one signature however many they are. `None`: each SET is for one stream.
+    ///
+    /// Declare a group only for receivers that are known to be one entity, as the instances of one service are. They see the same
+    /// `jti`, and so each needs a replay guard of its own: with one for all, the first of them would have the event alone. `aud` has
+    /// to be the same for all; a SET names whom the stream's own configuration names, and members with another `aud` share with
+    /// nobody.
+    pub group: Option<String>,
     /// The event types that it may have. `None`: all that the transmitter supports.
     pub events: Option<Vec<String>>,
 }
@@ -94,6 +102,7 @@ impl Client {
             id: id.to_owned(),
             caller: id.to_owned(),
             audience: vec![audience.to_owned()],
+            group: None,
             events: None,
         }
     }
@@ -109,6 +118,13 @@ impl Client {
     #[must_use]
     pub fn with_audience(mut self, audience: &str) -> Self {
         self.audience.push(audience.to_owned());
+        self
+    }
+
+    /// Puts its streams into an audience group: see [`group`](Self::group).
+    #[must_use]
+    pub fn with_group(mut self, group: &str) -> Self {
+        self.group = Some(group.to_owned());
         self
     }
 

@@ -281,6 +281,7 @@ impl<S: Signer> Transmitter<S> {
             let current = self.own(client, stream_id).await?;
             let mut changed = StreamRecord::clone(&current);
             changed.active_at = changed.active_at.max(now.as_secs());
+            changed.group.clone_from(&client.group);
             let result = change(&mut changed)?;
             if changed == *current {
                 return Ok((result, changed));

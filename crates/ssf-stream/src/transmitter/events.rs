@@ -3,10 +3,11 @@
 use jose_x509::Signer;
 use pki_types::UnixTime;
 use ssf_set::ssf::StreamStatus;
-use ssf_set::{Event, SetRequest, Subject};
+use ssf_set::{Event, Subject};
 
 use crate::error::Error;
 use crate::queue::{Addressed, Place, QueueError, QueuedSet};
+use crate::transmitter::fanout::Shared;
 use crate::transmitter::{EVENTS_DROPPED, INACTIVE, InactivityAction, StreamRecord, Transmitter};
 
 /// How many streams are looked at together.
@@ -46,6 +47,10 @@ impl Occurrence {
         self.time_of_event = Some(time);
         self
     }
+
+    pub(super) fn time_of_event(&self) -> Option<UnixTime> {
+        self.time_of_event
+    }
 }
 
 /// What became of an occurrence.
@@ -60,7 +65,9 @@ pub struct Emitted {
 
 impl<S: Signer> Transmitter<S> {
     /// Sends an event into every stream that delivers its type, has its subject, is not disabled, and may have it by the
-    /// policy. Each stream has a SET of its own, signed for its audience.
+    /// policy. Each stream has a SET of its own, signed for its audience, unless it belongs to an audience group
+    /// ([`Client::group`](super::Client::group)): streams of a group that get the same claims share one SET, and one signature. Everything
+    /// else is paid for each stream: the decision, the signature, and a place in the queue.
     ///
     /// When this returns, the SETs are kept as the queue keeps them.
     ///
@@ -77,6 +84,7 @@ impl<S: Signer> Transmitter<S> {
                 .map_err(|error| Error::Set(ssf_set::Error::Token(error)))?,
         };
         let mut emitted = Emitted::default();
+        let mut shared = Shared::default();
         let mut after: Option<String> = None;
         loop {
             let page = self.store.page(after.as_deref(), PAGE).await?;
@@ -86,7 +94,10 @@ impl<S: Signer> Transmitter<S> {
             after = Some(last.configuration.stream_id.clone());
             let mut sets = Vec::new();
             for stream in &page {
-                if let Some(set) = self.set_for(stream, occurrence, &transaction, now).await? {
+                if let Some(set) = self
+                    .set_for(stream, occurrence, &transaction, &mut shared, now)
+                    .await?
+                {
                     let stream = stream.configuration.stream_id.clone();
                     sets.push(Addressed { stream, set });
                 }
@@ -111,6 +122,7 @@ impl<S: Signer> Transmitter<S> {
         stream: &StreamRecord,
         occurrence: &Occurrence,
         transaction: &str,
+        shared: &mut Shared,
         now: UnixTime,
     ) -> Result<Option<QueuedSet>, Error> {
         let configuration = &stream.configuration;
@@ -131,19 +143,14 @@ impl<S: Signer> Transmitter<S> {
         let Some(event) = self.policy.share(stream, &subject, &occurrence.event) else {
             return Ok(None);
         };
-        let mut audience = configuration.aud.iter();
-        let Some(first) = audience.next() else {
-            return Ok(None);
-        };
-        let mut request =
-            SetRequest::new(first.as_str(), subject, event).with_transaction(transaction);
-        for aud in audience {
-            request = request.with_audience(aud.as_str());
-        }
-        if let Some(time) = occurrence.time_of_event {
-            request = request.with_time_of_event(time);
-        }
-        Ok(Some(self.issuer.issue(&request, now)?.into()))
+        self.sign_for(
+            stream,
+            (subject, event),
+            occurrence,
+            transaction,
+            shared,
+            now,
+        )
     }
 
     /// Makes room for a SET in a full stream: the oldest goes, which is counted and told.

@@ -40,7 +40,8 @@ impl<S: Signer> Transmitter<S> {
             stream_id,
         };
         let response = ok(StatusCode::CREATED, &configuration.to_value());
-        let record = StreamRecord::new(&client.id, configuration, now);
+        let mut record = StreamRecord::new(&client.id, configuration, now);
+        record.group.clone_from(&client.group);
         match self
             .store
             .create(record, self.settings.streams_per_receiver)

@@ -38,6 +38,8 @@ pub struct StreamRecord {
     pub version: u64,
     /// [`Client::id`](super::Client::id) of the receiver.
     pub receiver: String,
+    /// [`Client::group`](super::Client::group) of the receiver when it last used the stream.
+    pub group: Option<String>,
     /// The configuration, with the secret of a push.
     pub configuration: StreamConfiguration,
     /// The status.
@@ -67,6 +69,7 @@ impl StreamRecord {
         Self {
             version: 0,
             receiver: receiver.to_owned(),
+            group: None,
             configuration,
             status: StreamStatus::Enabled,
             reason: None,
