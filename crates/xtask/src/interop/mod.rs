@@ -24,6 +24,8 @@ mod peers;
 #[cfg(feature = "interop")]
 mod report;
 #[cfg(feature = "interop")]
+mod signals;
+#[cfg(feature = "interop")]
 mod svid;
 #[cfg(feature = "interop")]
 mod tls;
@@ -75,6 +77,8 @@ pub(crate) struct Context {
     oauth: Vec<peers::Peer>,
     /// An interpreter and the script that speaks TLS with it.
     python_tls: Option<(std::path::PathBuf, std::path::PathBuf)>,
+    /// An interpreter and the folder with the scripts that speak Shared Signals with it.
+    python_signals: Option<(std::path::PathBuf, std::path::PathBuf)>,
     /// Whether the `openssl` command is there.
     openssl: bool,
     /// An empty folder for files.
@@ -94,6 +98,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("svid", svid::run),
     ("tls", tls::run),
     ("oauth", oauth::run),
+    ("signals", signals::run),
 ];
 
 #[cfg(feature = "interop")]

@@ -75,7 +75,7 @@ pub(crate) fn set_up(root: &Path) -> Result<(Context, Vec<String>)> {
     let scripts = root.join("crates/xtask/interop");
     let mut peers = Vec::new();
     let mut missing = Vec::new();
-    let (mut spiffe, mut python_tls) = (None, None);
+    let (mut spiffe, mut python_tls, mut python_signals) = (None, None, None);
     let mut oauth = Vec::new();
     if runs("python3", &["-c", "import ensurepip, venv"]) {
         let python = install_python(&folder, &scripts)?;
@@ -92,6 +92,7 @@ pub(crate) fn set_up(root: &Path) -> Result<(Context, Vec<String>)> {
             arguments: vec![scripts.join("python/oauth.py").into()],
         }));
         python_tls = Some((python.clone(), scripts.join("python/tls.py")));
+        python_signals = Some((python, root.join("test-vectors/ssf-stream/peer")));
     } else {
         missing.push(
             "joserfc, jwcrypto, cryptography, spiffe, ssl, authlib and requests-oauthlib need `python3` with `venv`"
@@ -126,6 +127,7 @@ pub(crate) fn set_up(root: &Path) -> Result<(Context, Vec<String>)> {
         spiffe,
         oauth,
         python_tls,
+        python_signals,
         openssl,
         work,
     };

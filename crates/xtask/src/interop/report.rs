@@ -49,6 +49,13 @@ impl Tally {
         }
     }
 
+    /// What a peer counted.
+    pub(crate) fn add(&mut self, accepted: u64, refused: u64) {
+        let number = |count| usize::try_from(count).unwrap_or(usize::MAX);
+        self.accepted = self.accepted.saturating_add(number(accepted));
+        self.refused = self.refused.saturating_add(number(refused));
+    }
+
     /// Something bad: it has to be refused.
     pub(crate) fn refuses<T, E>(&mut self, what: &str, result: &Result<T, E>) -> Result<()> {
         if result.is_ok() {
