@@ -1,5 +1,7 @@
 //! A verified Security Event Token.
 
+use std::sync::OnceLock;
+
 use jose_x509::{ReplayKey, jwt::Jwt};
 use serde_json::{Map, Value};
 
@@ -29,7 +31,7 @@ pub struct SecurityEventToken {
     pub(crate) transaction: Option<String>,
     pub(crate) subject: Option<Subject>,
     pub(crate) events: Vec<Event>,
-    pub(crate) claims: Map<String, Value>,
+    pub(crate) claims: OnceLock<Map<String, Value>>,
 }
 
 /// Where the subject of a SET was found.
@@ -149,7 +151,9 @@ impl SecurityEventToken {
     /// All claims, as they were received.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
+        // What was verified is an object; it is read into a map for those who ask.
+        self.claims
+            .get_or_init(|| self.jwt.claims_map().unwrap_or_default())
     }
 
     /// The verified token.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
 use jose_x509::jwt::{Audience, Expiry, Issuer, Type, Validator};
 use jose_x509::{Algorithms, Error as JoseError, KeySource, ReplayGuard, json};
 use pki_types::UnixTime;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::authority::Authority;
@@ -321,22 +322,23 @@ impl SetVerifier {
                 return Err(Error::Token(JoseError::AudienceMismatch));
             }
         }
-        let claims = jwt.claims_map().map_err(Error::Token)?;
+        let claims: Own = jwt.claims().map_err(Error::Token)?;
         let (Some(id), Some(issued_at)) = (jwt.id().map(str::to_owned), jwt.issued_at()) else {
             return Err(wrong("jti", Problem::Missing));
         };
-        if self.profile == Profile::Ssf && claims.contains_key("sub") {
+        if self.profile == Profile::Ssf && jwt.subject().is_some() {
             return Err(wrong("sub", Problem::Forbidden));
         }
-        let transaction = transaction(&claims)?;
-        let time_of_event = time(&claims)?;
-        let events = self.events(&claims)?;
+        let transaction = transaction(claims.txn)?;
+        let time_of_event = time(claims.toe.as_ref())?;
+        let events = self.events(claims.events.as_ref())?;
         let sub_id = claims
-            .get("sub_id")
+            .sub_id
+            .as_ref()
             .map(|value| Subject::from_value(value, Strictness::Lenient))
             .transpose()?;
         let subject = if self.legacy.contains(&unverified_issuer) {
-            let payloads = claims.get("events").and_then(Value::as_object);
+            let payloads = claims.events.as_ref().and_then(Value::as_object);
             let payload = payloads.and_then(|events| events.values().next());
             legacy::choose(
                 sub_id,
@@ -362,7 +364,7 @@ impl SetVerifier {
             transaction,
             subject,
             events,
-            claims,
+            claims: OnceLock::new(),
         })
     }
 
@@ -436,8 +438,8 @@ impl SetVerifier {
         self.alternatives.iter().find_map(pair)
     }
 
-    fn events(&self, claims: &Map<String, Value>) -> Result<Vec<Event>, Error> {
-        let members = match claims.get("events") {
+    fn events(&self, events: Option<&Value>) -> Result<Vec<Event>, Error> {
+        let members = match events {
             None => return Err(wrong("events", Problem::Missing)),
             Some(Value::Object(members)) if members.is_empty() => {
                 return Err(wrong("events", Problem::Empty));
@@ -483,17 +485,36 @@ const fn wrong(claim: &'static str, problem: Problem) -> Error {
     Error::Claim { claim, problem }
 }
 
-fn transaction(claims: &Map<String, Value>) -> Result<Option<String>, Error> {
-    match claims.get("txn") {
+/// The claims that are SETs' own. What a SET has besides is read when somebody asks for it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Own {
+    #[serde(deserialize_with = "present")]
+    txn: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    toe: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    events: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    sub_id: Option<Value>,
+}
+
+/// A member that is there, `null` too, which is another value than none.
+fn present<'de, D: Deserializer<'de>>(member: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(member).map(Some)
+}
+
+fn transaction(txn: Option<Value>) -> Result<Option<String>, Error> {
+    match txn {
         None => Ok(None),
         Some(Value::String(txn)) if txn.len() > MAX_TXN => Err(wrong("txn", Problem::TooLong)),
-        Some(Value::String(txn)) => Ok(Some(txn.clone())),
+        Some(Value::String(txn)) => Ok(Some(txn)),
         Some(_) => Err(wrong("txn", Problem::Type)),
     }
 }
 
-fn time(claims: &Map<String, Value>) -> Result<Option<u64>, Error> {
-    match claims.get("toe") {
+fn time(toe: Option<&Value>) -> Result<Option<u64>, Error> {
+    match toe {
         None => Ok(None),
         Some(value @ Value::Number(_)) => match seconds_of(value) {
             Some(seconds) => Ok(Some(seconds)),

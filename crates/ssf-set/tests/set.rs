@@ -44,9 +44,11 @@ fn each_rule_of_the_profile_has_its_refusal() {
         ),
         (json!({"txn": "DELETE"}), "valid"),
         (json!({"sub": "a"}), "forbidden_claim"),
+        (json!({"sub": null}), "claim_type"),
         (json!({"exp": NOW + 600}), "forbidden_claim"),
         (json!({"sub_id": "DELETE"}), "missing_claim"),
         (json!({"sub_id": {"format": "email"}}), "subject_member"),
+        (json!({"sub_id": null}), "subject_member"),
         (json!({"events": "DELETE"}), "missing_claim"),
         (json!({"events": null}), "claim_type"),
         (json!({"events": []}), "claim_type"),
@@ -83,11 +85,17 @@ fn each_rule_of_the_profile_has_its_refusal() {
         (json!({"jti": "DELETE"}), "missing_claim"),
         (json!({"jti": ""}), "claim_type"),
         (json!({"txn": 1}), "claim_type"),
+        (json!({"txn": null}), "claim_type"),
         (json!({"toe": "1"}), "claim_type"),
+        (json!({"toe": null}), "claim_type"),
         (json!({"toe": 1_800_000_000_000_u64}), "claim_type"),
     ] {
-        let token = sign(&key, &changed(&change));
-        assert_eq!(code(verifier.verify(&token, at(NOW))), expected, "{change}");
+        let claims = changed(&change);
+        let verified = verifier.verify(&sign(&key, &claims), at(NOW));
+        if let Ok(set) = &verified {
+            assert_eq!(Value::Object(set.claims().clone()), claims, "all are there");
+        }
+        assert_eq!(code(verified), expected, "{change}");
     }
 }
 

@@ -26,6 +26,12 @@ struct Options {
     /// The receivers, each with one stream.
     #[arg(long, default_value_t = 2)]
     receivers: usize,
+    /// The most events that are asked for and not acknowledged.
+    #[arg(long, default_value_t = 32)]
+    window: usize,
+    /// Seconds for which the pushers' claims hold: how long a stream rests after the transmitter was killed.
+    #[arg(long, default_value_t = 4)]
+    hold: u64,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -37,6 +43,8 @@ enum Role {
     Transmitter {
         /// The folder of the run.
         dir: PathBuf,
+        /// Seconds for which claims hold.
+        hold: u64,
     },
     /// Has one stream pushed to it.
     Receiver {
@@ -52,8 +60,14 @@ enum Role {
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     match options.role {
-        None => supervisor::run(options.events, options.seed, options.receivers),
-        Some(Role::Transmitter { dir }) => transmitter::run(&dir),
+        None => supervisor::run(&supervisor::Load {
+            events: options.events,
+            seed: options.seed,
+            receivers: options.receivers,
+            window: options.window,
+            hold: options.hold,
+        }),
+        Some(Role::Transmitter { dir, hold }) => transmitter::run(&dir, hold),
         Some(Role::Receiver { dir, index, seed }) => receiver::run(&dir, index, seed),
     }
 }

@@ -14,8 +14,6 @@ use serde::Serialize;
 use crate::inbox::Inbox;
 use crate::plan::{self, Plan, Random};
 
-/// The most events that were asked for and not acknowledged.
-const WINDOW: usize = 32;
 /// The most events that were acknowledged and have not reached all applications: below the capacity of the queue.
 const BACKLOG: u64 = 2000;
 /// The memory of a process above which a run is bad.
@@ -82,6 +80,8 @@ struct Process {
 
 struct Run {
     dir: PathBuf,
+    window: usize,
+    hold: u64,
     random: Random,
     processes: Vec<Process>,
     lines: Receiver<(Role, String)>,
@@ -97,7 +97,33 @@ struct Run {
     progress: Instant,
 }
 
-pub(crate) fn run(events: u64, seed: u64, receivers: usize) -> Result<ExitCode> {
+/// What a run does.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    /// The events that have to be acknowledged.
+    pub(crate) events: u64,
+    /// Chooses faults and kills.
+    pub(crate) seed: u64,
+    /// The receivers.
+    pub(crate) receivers: usize,
+    /// The most events that were asked for and not acknowledged.
+    pub(crate) window: usize,
+    /// Seconds for which a pusher's claim holds.
+    pub(crate) hold: u64,
+}
+
+pub(crate) fn run(load: &Load) -> Result<ExitCode> {
+    let &Load {
+        events,
+        seed,
+        receivers,
+        window,
+        hold,
+    } = load;
+    ensure!(
+        window > 0 && hold > 2,
+        "a window of events, and claims that outlast two pushes"
+    );
     ensure!(events > 0 && receivers > 0, "nothing to do");
     let started = Instant::now();
     let dir = std::env::temp_dir().join(format!("signals-soak-{}", std::process::id()));
@@ -106,6 +132,8 @@ pub(crate) fn run(events: u64, seed: u64, receivers: usize) -> Result<ExitCode> 
     let (sender, lines) = channel();
     let mut run = Run {
         dir: dir.clone(),
+        window,
+        hold,
         random: Random(seed),
         processes: Vec::new(),
         lines,
@@ -182,7 +210,10 @@ impl Run {
     fn start(&mut self, role: Role) -> Result<()> {
         let mut command = Command::new(std::env::current_exe()?);
         match role {
-            Role::Transmitter => command.arg("transmitter").arg(&self.dir),
+            Role::Transmitter => command
+                .arg("transmitter")
+                .arg(&self.dir)
+                .arg(self.hold.to_string()),
             Role::Receiver(index) => {
                 let seed = self.random.next().to_string();
                 command
@@ -256,7 +287,7 @@ impl Run {
         let mut lines = String::new();
         let mut asked = 0;
         while room
-            && self.outstanding + asked < WINDOW
+            && self.outstanding + asked < self.window
             && acknowledged + outstanding + u64::try_from(asked)? < events
         {
             lines += &format!("{}\n", self.next);

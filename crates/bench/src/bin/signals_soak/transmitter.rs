@@ -26,8 +26,6 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::plan::{ISSUER, Plan, clock, loopback, tls_provider};
 
-/// How long a claim holds: what a kill costs before the streams go on.
-const HOLD: Duration = Duration::from_secs(4);
 /// How long a push may take.
 const PUSH: Duration = Duration::from_secs(1);
 
@@ -41,7 +39,7 @@ impl Resolve for Loopback {
 }
 
 /// A line with a number asks for that event, and the number comes back when the queue has it; the line `?` asks how many SETs wait.
-pub(crate) fn run(dir: &Path) -> Result<ExitCode> {
+pub(crate) fn run(dir: &Path, hold: u64) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
@@ -52,6 +50,7 @@ pub(crate) fn run(dir: &Path) -> Result<ExitCode> {
     let client = client(&plan)?;
     for stream in &streams {
         let pushing = push(
+            Duration::from_secs(hold),
             transmitter.clone(),
             client.clone(),
             stream.clone(),
@@ -135,6 +134,7 @@ fn client(plan: &Plan) -> Result<Client> {
 }
 
 async fn push(
+    hold: Duration,
     transmitter: Arc<Signed>,
     client: Client,
     stream: String,
@@ -143,7 +143,7 @@ async fn push(
     let pusher = loop {
         let (transmitter, client) = (transmitter.clone(), client.clone());
         let claim = Pusher::claim_for(
-            HOLD,
+            hold,
             transmitter,
             client,
             &stream,
