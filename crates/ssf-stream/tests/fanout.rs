@@ -145,7 +145,7 @@ fn ten_thousand_streams_of_one_group_cost_one_signature() {
         "the name of the group and of nobody in it"
     );
     // Each finishes its own.
-    let done = [first.id.clone()];
+    let done = [first.id];
     run(fan.queue.finish("s00007", Consumer::Shared, &done)).unwrap();
     let pending = |stream| run(fan.queue.pending(stream)).unwrap();
     assert_eq!((pending("s00007"), pending("s00008")), (0, 1));

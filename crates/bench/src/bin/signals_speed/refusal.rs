@@ -159,7 +159,10 @@ async fn revoke(agents: usize) -> Result<(Vec<Duration>, Vec<Duration>)> {
     let (parts, body) = (request.into_parts().0, wanted.to_string().into_bytes());
     let response = transmitter.handle(parts, body, svid.chain().to_vec()).await;
     let stream: Value = serde_json::from_slice(response.body())?;
-    let stream = stream["stream_id"].as_str().context("no stream")?;
+    let stream = stream
+        .get("stream_id")
+        .and_then(Value::as_str)
+        .context("no stream")?;
     let _pushing = transmitter.push(stream, client()?).await?;
 
     let (mut refused, mut calls) = (Vec::new(), Vec::new());
@@ -205,7 +208,7 @@ async fn call(client: &Https, token: &str) -> Result<bool> {
         .body(br#"{"tool": "tool", "intent": "measure"}"#.to_vec())?;
     let response = client.send(request).await?;
     let body: Value = serde_json::from_slice(response.body())?;
-    match body["error"].as_str() {
+    match body.get("error").and_then(Value::as_str) {
         Some("agent_quarantined") => Ok(true),
         Some("broker_unreachable") => Ok(false),
         other => bail!("the gateway answers {other:?}"),

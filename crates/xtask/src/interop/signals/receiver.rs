@@ -267,13 +267,17 @@ impl Session<'_> {
         let saw = self.talk.ask(&json!({"do": "saw"}))?;
         let errs = Ok::<_, Error>(saw.get("errs").cloned().unwrap_or_default());
         self.tally.accepts("setErrs", errs, &Value::Object(bad))?;
-        let acked: Vec<String> = serde_json::from_value(saw["acked"].clone())?;
+        let acked: Vec<String> = serde_json::from_value(at(&saw, "/acked"))?;
         let acked = Ok::<_, Error>(sorted(acked));
         self.tally.accepts("ack", acked, &sorted(good.clone()))?;
 
         // A transmitter that forgets what was acknowledged: taken, and not acted upon.
-        let sets: Vec<Value> = waiting["sets"].as_array().cloned().unwrap_or_default();
-        let first = sets.into_iter().find(|set| set[0] == good[0].as_str());
+        let sets: Vec<Value> = at(&waiting, "/sets")
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let first = good.first().map(String::as_str);
+        let first = sets.into_iter().find(|set| at(set, "/0").as_str() == first);
         self.talk
             .ask(&json!({"do": "again", "stream": id, "sets": [first]}))?;
         let taken = self.poll(&mut poller, &receiver, stream).await?;
@@ -322,7 +326,7 @@ impl Session<'_> {
                 .await?;
         }
         let waiting = self.talk.ask(&json!({"do": "waiting", "stream": id}))?;
-        let left = Ok::<_, Error>(waiting["sets"].clone());
+        let left = Ok::<_, Error>(at(&waiting, "/sets"));
         self.tally.accepts("nothing waits", left, &json!([]))
     }
 
@@ -348,7 +352,7 @@ impl Session<'_> {
         };
         let accepted = json!({"status": 202, "err": null, "length": 0});
         let pushed = self.talk.ask(&push(None, 3))?;
-        let answers = Ok::<_, Error>(pushed["answers"].clone());
+        let answers = Ok::<_, Error>(at(&pushed, "/answers"));
         let expected = json!([accepted, accepted, accepted]);
         self.tally.accepts("the same answer", answers, &expected)?;
         let stored = inbox
@@ -364,17 +368,19 @@ impl Session<'_> {
         self.tally.accepts("acted upon once", acted, &1)?;
         for (fault, code) in FAULTS {
             let pushed = self.talk.ask(&push(Some(fault), 1))?;
-            let answer = &pushed["answers"][0];
-            let found = (answer["status"].as_u64(), answer["err"].as_str());
-            if found != (Some(400), Some(code)) {
+            let answer = at(&pushed, "/answers/0");
+            let found = (at(&answer, "/status"), at(&answer, "/err"));
+            if found != (json!(400), json!(code)) {
                 bail!("a pushed SET with {fault}: expected {code}, answered {found:?}");
             }
             self.tally.refuses(fault, &Err::<(), _>(code))?;
         }
         let mut odd = push(None, 1);
-        odd["type"] = json!("application/jwt");
+        if let Some(members) = odd.as_object_mut() {
+            members.insert("type".to_owned(), json!("application/jwt"));
+        }
         let pushed = self.talk.ask(&odd)?;
-        let found = Ok::<_, Error>(pushed["answers"][0]["status"].clone());
+        let found = Ok::<_, Error>(at(&pushed, "/answers/0/status"));
         self.tally.accepts("another type", found, &json!(400))?;
         let acted = Ok::<_, Error>(inbox.acted.load(Ordering::SeqCst));
         self.tally.accepts("and no more", acted, &1)
@@ -415,6 +421,11 @@ impl Inbox for Log {
         }
         Box::pin(core::future::ready(()))
     }
+}
+
+/// What lies in an answer of the script, by a JSON pointer.
+fn at(value: &Value, pointer: &str) -> Value {
+    value.pointer(pointer).cloned().unwrap_or_default()
 }
 
 fn event(taken: &Taken) -> Option<&SecurityEventToken> {
