@@ -34,6 +34,23 @@ impl<T: Clone> Bound<T> {
         }
     }
 
+    /// As `intersect`, with what is there already instead of a copy of it.
+    fn narrow(&mut self, other: &Self, both: impl FnOnce(&T, &T) -> T) {
+        match (&*self, other) {
+            (_, Self::Any) => {}
+            (Self::Any, bound) => *self = bound.clone(),
+            (Self::Only(a), Self::Only(b)) => *self = Self::Only(both(a, b)),
+        }
+    }
+
+    /// As `narrow`, to this.
+    fn narrow_to(&mut self, set: T, both: impl FnOnce(&T, &T) -> T) {
+        *self = Self::Only(match self {
+            Self::Any => set,
+            Self::Only(own) => both(own, &set),
+        });
+    }
+
     /// The set, if there is a bound.
     #[must_use]
     pub fn only(&self) -> Option<&T> {
@@ -70,6 +87,10 @@ impl ScopeSet {
             scopes.insert(token.to_owned());
         }
         Ok(Self(scopes))
+    }
+
+    fn intersect(&self, other: &Self) -> Self {
+        Self(common(&self.0, &other.0))
     }
 
     /// Whether a scope is in the set.
@@ -160,75 +181,68 @@ impl Authority {
 
     /// Bounds the scopes further.
     #[must_use]
-    pub fn with_scopes(self, scopes: ScopeSet) -> Self {
-        self.intersect(&Self {
-            scopes: Bound::Only(scopes),
-            ..Self::unbounded()
-        })
+    pub fn with_scopes(mut self, scopes: ScopeSet) -> Self {
+        self.scopes.narrow_to(scopes, ScopeSet::intersect);
+        self
     }
 
     /// Bounds the authorization details further.
     #[must_use]
-    pub fn with_details(self, details: Details) -> Self {
-        self.intersect(&Self {
-            details: Bound::Only(details),
-            ..Self::unbounded()
-        })
+    pub fn with_details(mut self, details: Details) -> Self {
+        self.details.narrow_to(details, Details::intersect);
+        self
     }
 
     /// Bounds the targets further.
     #[must_use]
-    pub fn with_targets<S: Into<String>>(self, targets: impl IntoIterator<Item = S>) -> Self {
+    pub fn with_targets<S: Into<String>>(mut self, targets: impl IntoIterator<Item = S>) -> Self {
         let targets = targets.into_iter().map(Into::into).collect();
-        self.intersect(&Self {
-            targets: Bound::Only(targets),
-            ..Self::unbounded()
-        })
+        self.targets.narrow_to(targets, common);
+        self
     }
 
     /// Bounds the callable workloads further.
     #[must_use]
-    pub fn with_namespaces(self, namespaces: impl IntoIterator<Item = Namespace>) -> Self {
+    pub fn with_namespaces(mut self, namespaces: impl IntoIterator<Item = Namespace>) -> Self {
         let namespaces = Namespaces::new(namespaces);
-        self.intersect(&Self {
-            namespaces: Bound::Only(namespaces),
-            ..Self::unbounded()
-        })
+        self.namespaces.narrow_to(namespaces, Namespaces::intersect);
+        self
     }
 
     /// Bounds the time further.
     #[must_use]
-    pub fn with_expiry(self, seconds: u64) -> Self {
-        self.intersect(&Self {
-            expires: Bound::Only(seconds),
-            ..Self::unbounded()
-        })
+    pub fn with_expiry(mut self, seconds: u64) -> Self {
+        self.expires.narrow_to(seconds, earlier);
+        self
     }
 
     /// What both permit.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         Self {
-            scopes: self.scopes.intersect(&other.scopes, |a, b| {
-                ScopeSet(a.0.intersection(&b.0).cloned().collect())
-            }),
+            scopes: self.scopes.intersect(&other.scopes, ScopeSet::intersect),
             details: self.details.intersect(&other.details, Details::intersect),
-            targets: self
-                .targets
-                .intersect(&other.targets, |a, b| a.intersection(b).cloned().collect()),
+            targets: self.targets.intersect(&other.targets, common),
             namespaces: self
                 .namespaces
                 .intersect(&other.namespaces, Namespaces::intersect),
-            expires: self.expires.intersect(&other.expires, |a, b| *a.min(b)),
+            expires: self.expires.intersect(&other.expires, earlier),
         }
     }
 
     /// What all permit.
     #[must_use]
     pub fn intersection<'a>(authorities: impl IntoIterator<Item = &'a Self>) -> Self {
-        authorities
-            .into_iter()
-            .fold(Self::unbounded(), |all, one| all.intersect(one))
+        let mut all = Self::unbounded();
+        for one in authorities {
+            all.scopes.narrow(&one.scopes, ScopeSet::intersect);
+            all.details.narrow(&one.details, Details::intersect);
+            all.targets.narrow(&one.targets, common);
+            all.namespaces
+                .narrow(&one.namespaces, Namespaces::intersect);
+            all.expires.narrow(&one.expires, earlier);
+        }
+        all
     }
 
     /// Whether `other` permits everything that this permits.
@@ -254,4 +268,12 @@ impl Authority {
                 .expires
                 .permits(|expires| action.now.as_secs() < *expires)
     }
+}
+
+fn common(a: &BTreeSet<String>, b: &BTreeSet<String>) -> BTreeSet<String> {
+    a.intersection(b).cloned().collect()
+}
+
+fn earlier(a: &u64, b: &u64) -> u64 {
+    *a.min(b)
 }

@@ -48,16 +48,18 @@ impl Form {
             return too_large;
         }
         let mut parameters = Vec::new();
-        for pair in body
-            .split(|byte| *byte == b'&')
-            .filter(|pair| !pair.is_empty())
-        {
+        let mut rest = Some(body);
+        while let Some(body) = rest {
+            let (pair, next) = split_at(body, memchr::memchr(b'&', body));
+            rest = next;
+            if pair.is_empty() {
+                continue;
+            }
             if parameters.len() == MAX_PARAMETERS {
                 return too_large;
             }
-            let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            let mut half = || decode(halves.next().unwrap_or_default());
-            parameters.push((half()?, half()?));
+            let (name, value) = split_at(pair, memchr::memchr(b'=', pair));
+            parameters.push((decode(name)?, decode(value.unwrap_or_default())?));
         }
         Ok(Self(parameters))
     }
@@ -150,7 +152,7 @@ const KNOWN: [&str; 12] = [
 fn decode(encoded: &[u8]) -> Result<String, Error> {
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded;
-    while let Some(end) = rest.iter().position(|byte| matches!(byte, b'%' | b'+')) {
+    while let Some(end) = memchr::memchr2(b'%', b'+', rest) {
         let (plain, special) = rest.split_at(end);
         bytes.extend_from_slice(plain);
         rest = match special {
@@ -167,10 +169,20 @@ fn decode(encoded: &[u8]) -> Result<String, Error> {
     }
     bytes.extend_from_slice(rest);
     let text = String::from_utf8(bytes).map_err(|_| Error::FormEncoding)?;
-    if text.contains('\0') || (!text.is_ascii() && text.contains('\u{fffd}')) {
+    if memchr::memchr(0, text.as_bytes()).is_some()
+        || (!text.is_ascii() && text.contains('\u{fffd}'))
+    {
         return Err(Error::FormEncoding);
     }
     Ok(text)
+}
+
+/// What stands before and after the separator, if there is one.
+fn split_at(text: &[u8], separator: Option<usize>) -> (&[u8], Option<&[u8]>) {
+    match separator.and_then(|at| text.split_at_checked(at)) {
+        Some((before, after)) => (before, after.get(1..)),
+        None => (text, None),
+    }
 }
 
 fn hex(digit: u8) -> Result<u8, Error> {

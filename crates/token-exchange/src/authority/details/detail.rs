@@ -75,7 +75,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The value, if there is one alone.
+    /// The value, if it is the only one.
     pub(super) fn only(self) -> Option<Option<&'a str>> {
         match self {
             Self::Absent => Some(None),
@@ -162,14 +162,14 @@ impl Detail {
 
     /// What both stand for; `None` if that is nothing.
     pub(super) fn intersect(&self, other: &Self) -> Option<Self> {
-        if self.0.name != other.0.name || self.is_disjoint(other) {
-            return None;
-        }
         if self.is_within(other) {
             return Some(self.clone());
         }
         if other.is_within(self) {
             return Some(other.clone());
+        }
+        if self.0.name != other.0.name || self.is_disjoint(other) {
+            return None;
         }
         let mut fields = BTreeMap::new();
         let mut open = BTreeSet::new();
@@ -203,11 +203,15 @@ impl Detail {
 
     pub(super) fn is_within(&self, other: &Self) -> bool {
         let within = |name: &String| self.values(name).is_within(other.values(name));
+        let is_listed = |name: &String| self.0.fields.contains_key(name);
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return true;
+        }
         self.0.name == other.0.name
             // Of the fields that neither names, an open one has every value.
             && (self.0.closed || !other.0.closed)
             && self.names().all(within)
-            && other.0.fields.keys().all(within)
+            && other.0.fields.keys().all(|name| is_listed(name) || within(name))
     }
 
     /// The fields that it says something of.

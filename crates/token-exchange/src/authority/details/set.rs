@@ -1,6 +1,6 @@
 //! Several authorization details.
 
-use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::Value;
 
@@ -22,12 +22,15 @@ impl Details {
         all.dedup();
         let mut kept = Vec::with_capacity(all.len());
         for alike in of_one_type(&all) {
-            let index = Index::new(alike, alike);
+            let index = Index::new(alike, &[]);
+            if index.are_apart() {
+                kept.extend_from_slice(alike);
+                continue;
+            }
             let is_within_another = |one: &Detail| {
-                let others = index.partners(one).iter();
-                others
-                    .filter(|other| !std::ptr::eq(one, **other))
-                    .any(|other| one.is_within(other))
+                index
+                    .partners(one)
+                    .any(|other| !std::ptr::eq(one, other) && one.is_within(other))
             };
             kept.extend(alike.iter().filter(|one| !is_within_another(one)).cloned());
         }
@@ -45,8 +48,7 @@ impl Details {
             let Some(theirs) = theirs else { continue };
             let index = Index::new(theirs, ours);
             for one in ours {
-                let partners = index.partners(one).iter();
-                both.extend(partners.filter_map(|other| one.intersect(other)));
+                both.extend(index.partners(one).filter_map(|other| one.intersect(other)));
             }
         }
         Self::new(both)
@@ -142,12 +144,13 @@ fn of_one_type(details: &[Detail]) -> impl Iterator<Item = &[Detail]> {
 /// common, so that with an identifier in each of them, as is usual, work grows with their number and not with its square.
 struct Index<'a> {
     fields: Vec<&'a str>,
-    details: BTreeMap<Vec<Option<&'a str>>, Vec<&'a Detail>>,
+    /// With the hash of these values, in the order of the hashes. Who makes hashes collide makes work, and not another result.
+    details: Vec<(u64, &'a Detail)>,
 }
 
 impl<'a> Index<'a> {
     /// An index of `details`, to be asked with `partners`.
-    fn new(details: &'a [Detail], partners: &'a [Detail]) -> Self {
+    fn new(details: &'a [Detail], partners: &[Detail]) -> Self {
         let fields = details.first().into_iter().flat_map(Detail::fields);
         let fields = fields.filter(|(name, values)| {
             let single = |detail: &Detail| detail.values(name).only().is_some();
@@ -155,23 +158,37 @@ impl<'a> Index<'a> {
         });
         let mut index = Self {
             fields: fields.map(|(name, _)| name.as_str()).collect(),
-            details: BTreeMap::new(),
+            details: Vec::with_capacity(details.len()),
         };
         for detail in details {
-            let key = index.key(detail);
-            index.details.entry(key).or_default().push(detail);
+            index.details.push((index.hash(detail), detail));
         }
+        index.details.sort_by_key(|(hash, _)| *hash);
         index
     }
 
-    fn key<'d>(&self, detail: &'d Detail) -> Vec<Option<&'d str>> {
-        let value = |field: &&str| detail.values(field).only().flatten();
-        self.fields.iter().map(value).collect()
+    fn hash(&self, detail: &Detail) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for field in &self.fields {
+            detail.values(field).only().hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Those that may have something in common with `detail`.
-    fn partners<'d>(&'d self, detail: &'d Detail) -> &'d [&'d Detail] {
-        let found = self.details.get(self.key(detail).as_slice());
-        found.map(Vec::as_slice).unwrap_or_default()
+    fn partners(&self, detail: &Detail) -> impl Iterator<Item = &'a Detail> {
+        let hash = self.hash(detail);
+        let first = self.details.partition_point(|(other, _)| *other < hash);
+        let rest = self.details.iter().skip(first);
+        rest.take_while(move |(other, _)| *other == hash)
+            .map(|(_, detail)| *detail)
+    }
+
+    /// Whether no two can have anything in common.
+    fn are_apart(&self) -> bool {
+        self.details
+            .iter()
+            .zip(self.details.iter().skip(1))
+            .all(|((one, _), (next, _))| one != next)
     }
 }
