@@ -49,9 +49,12 @@ pub enum Error {
     /// Several `Txn-Token` fields or values.
     #[error("the request has to carry exactly one `Txn-Token` field with one value")]
     FieldCount,
-    /// The field holds something else than a compact token, or more than 16 KiB.
-    #[error("the `Txn-Token` field is not one compact token of at most 16 KiB")]
+    /// The field holds something else than a compact token.
+    #[error("the `Txn-Token` field is not one compact token")]
     FieldValue,
+    /// The field holds more than 16 KiB.
+    #[error("the `Txn-Token` field is longer than 16 KiB")]
+    FieldTooLong,
     /// The token itself: structure, type, key, signature, or a claim.
     #[error("transaction token: {0}")]
     Token(#[from] JoseError),
@@ -233,6 +236,15 @@ pub enum Error {
     /// The transaction has lasted too long.
     #[error("the transaction is older than replacements may make it")]
     TransactionTooOld,
+    /// The transaction was ended: it went beyond a threshold, or the service's policy ended it.
+    #[error("the transaction has ended: no further token of it is issued")]
+    TransactionEnded,
+    /// No room to remember that a transaction ended.
+    #[error("the store of ended transactions is full; give it more room")]
+    EndedStoreFull,
+    /// The store of ended transactions gave no answer.
+    #[error("the store of ended transactions cannot be reached")]
+    EndedStoreUnavailable,
     /// An outcome without an agent that hands over, or not stated by that agent itself.
     #[error("an outcome can only be stated by the agent that hands over, about itself")]
     OutcomeOfAnother,
@@ -269,6 +281,7 @@ impl Error {
             Self::MissingField => "missing_field",
             Self::FieldCount => "field_count",
             Self::FieldValue => "field_value",
+            Self::FieldTooLong => "field_too_long",
             Self::Token(source) => source.code(),
             Self::TwoSpellings { .. } => "two_spellings",
             Self::MalformedActor { .. } => "malformed_actor",
@@ -312,6 +325,9 @@ impl Error {
             Self::Widens { .. } => "widens",
             Self::TooManyReplacements { .. } => "too_many_replacements",
             Self::TransactionTooOld => "transaction_too_old",
+            Self::TransactionEnded => "transaction_ended",
+            Self::EndedStoreFull => "ended_store_full",
+            Self::EndedStoreUnavailable => "ended_store_unavailable",
             Self::OutcomeOfAnother => "outcome_of_another",
             Self::Policy(_) => "policy",
             #[cfg(feature = "chaining")]
@@ -354,9 +370,11 @@ impl Error {
             | Self::Widens { .. }
             | Self::TooManyReplacements { .. }
             | Self::TransactionTooOld
+            | Self::TransactionEnded
             | Self::NotPermitted { .. }
             | Self::ScopeNotGranted
             | Self::Refused => Fault::Policy,
+            Self::EndedStoreFull | Self::EndedStoreUnavailable => Fault::Transient,
             _ => Fault::Peer,
         }
     }
@@ -367,12 +385,13 @@ impl Error {
         matches!(self, Self::Token(source) if source.refresh_may_help())
     }
 
-    /// The status with which a workload answers: 401 for no or no valid token, 400 for several, 403
-    /// for one that is not enough.
+    /// The status with which a workload answers: 401 for no or no valid token, 400 for several, 431 for one that is too long,
+    /// 403 for one that is not enough.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::FieldCount => StatusCode::BAD_REQUEST,
+            Self::FieldTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::CallerMismatch
             | Self::ActorNotAllowed
             | Self::AssuranceTooLow
@@ -407,6 +426,7 @@ impl Error {
             Self::Unauthenticated => "invalid_client",
             Self::NotPermitted { .. } | Self::Refused => "unauthorized_client",
             Self::PolicyWidens { .. } => "server_error",
+            Self::EndedStoreFull | Self::EndedStoreUnavailable => "temporarily_unavailable",
             Self::OtherTrustDomain => "invalid_target",
             _ => "invalid_request",
         }
@@ -428,6 +448,10 @@ impl Error {
             Self::PolicyWidens { .. } | Self::EmptyClaim { .. } | Self::InvalidOption { .. } => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the service cannot decide this",
+            ),
+            Self::EndedStoreFull | Self::EndedStoreUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the service cannot tell for now",
             ),
             Self::ScopeNotGranted => (StatusCode::BAD_REQUEST, "the scope is not granted"),
             Self::NotPermitted { .. } | Self::Refused => {
@@ -453,7 +477,7 @@ impl Error {
     pub fn requirement(&self) -> Option<&'static str> {
         Some(match self {
             Self::MissingField => "TXN-TOKEN-12.1-1",
-            Self::FieldCount | Self::FieldValue => "TXN-TOKEN-12.1-2",
+            Self::FieldCount | Self::FieldValue | Self::FieldTooLong => "TXN-TOKEN-12.1-2",
             Self::Token(source) => match source {
                 JoseError::WrongType => "TXN-TOKEN-9.1-1",
                 JoseError::MissingHeader { name: "kid" } => "TXN-TOKEN-9.1-3",
@@ -525,6 +549,9 @@ impl Error {
             Self::ReplacedExpired => "TXN-TOKEN-13.15-5",
             Self::Widens { .. } => "TXN-TOKEN-13.15-3",
             Self::TooManyReplacements { .. } | Self::TransactionTooOld => "TXN-TOKEN-13.15-7",
+            Self::TransactionEnded | Self::EndedStoreFull | Self::EndedStoreUnavailable => {
+                "TXN-AGENTS-5.13-3"
+            }
             Self::OutcomeOfAnother => "AGENTIC-CTX-I-9",
             Self::Policy(_) => "AGENTIC-CTX-C-1",
             #[cfg(feature = "chaining")]

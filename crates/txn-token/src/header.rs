@@ -19,19 +19,22 @@ impl<'a> UnverifiedTxnToken<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingField`], [`Error::FieldCount`], [`Error::FieldValue`].
+    /// [`Error::MissingField`], [`Error::FieldCount`], [`Error::FieldValue`], [`Error::FieldTooLong`].
     pub fn from_headers(headers: &'a HeaderMap) -> Result<Self, Error> {
         let mut values = headers.get_all(TXN_TOKEN_HEADER).iter();
         let value = values.next().ok_or(Error::MissingField)?;
         if values.next().is_some() {
             return Err(Error::FieldCount);
         }
+        if value.len() > MAX_TOKEN {
+            return Err(Error::FieldTooLong);
+        }
         let text = value.to_str().map_err(|_| Error::FieldValue)?;
         if text.contains(',') {
             return Err(Error::FieldCount);
         }
         let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if text.is_empty() || text.len() > MAX_TOKEN || !text.bytes().all(token) {
+        if text.is_empty() || !text.bytes().all(token) {
             return Err(Error::FieldValue);
         }
         Ok(Self(text))

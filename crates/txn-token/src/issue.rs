@@ -1,5 +1,6 @@
 //! Issuing, at the transaction token service (draft section 11.3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jose_x509::jws::ProtectedHeader;
@@ -13,6 +14,7 @@ use crate::TXN_TOKEN_TYPE;
 use crate::actor::{Actor, ChainLink};
 use crate::agentic::AgenticContext;
 use crate::context::Context;
+use crate::ended::{Ended, EndedTransactions, MemoryEndedTransactions, TransactionKey};
 use crate::error::Error;
 use crate::lifetime::LifetimePolicy;
 use crate::lineage::{
@@ -38,6 +40,7 @@ pub struct TxnTokenIssuer<S> {
     pub(crate) levels: AssuranceLevels,
     pub(crate) max_hops: usize,
     key_until: Option<u64>,
+    pub(crate) ended: Ended,
 }
 
 /// What a new token says.
@@ -188,6 +191,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
             levels: AssuranceLevels::default(),
             max_hops: DEFAULT_MAX_HOPS,
             key_until: None,
+            ended: Ended(Arc::new(MemoryEndedTransactions::default())),
         })
     }
 
@@ -258,6 +262,14 @@ impl<S: Signer> TxnTokenIssuer<S> {
         Ok(self)
     }
 
+    /// Remembers in `store` which transactions ended, in place of a [`MemoryEndedTransactions`] of its own. All instances of a
+    /// token service have the same.
+    #[must_use]
+    pub fn with_ended(mut self, store: Arc<dyn EndedTransactions>) -> Self {
+        self.ended = Ended(store);
+        self
+    }
+
     /// Sets the time from which the key signs no more: the end of its planned life.
     #[must_use]
     pub const fn with_key_until(mut self, until: UnixTime) -> Self {
@@ -284,6 +296,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
             levels: self.levels,
             max_hops: self.max_hops,
             key_until: until.map(|until| until.as_secs()),
+            ended: self.ended,
         })
     }
 
@@ -298,7 +311,8 @@ impl<S: Signer> TxnTokenIssuer<S> {
     /// # Errors
     ///
     /// [`Error::SubjectExpired`], [`Error::EmptyClaim`], [`Error::ChainTooLong`], [`Error::RepeatedActor`],
-    /// [`Error::AgenticContext`], [`Error::PresentedToken`], [`Error::Token`] when signing fails.
+    /// [`Error::AgenticContext`], [`Error::PresentedToken`], [`Error::Token`] when signing fails; for a `txn` of the request,
+    /// [`Error::TransactionEnded`].
     pub fn issue(
         &self,
         request: &IssueRequest<'_>,
@@ -307,7 +321,11 @@ impl<S: Signer> TxnTokenIssuer<S> {
         let now = now.as_secs();
         let (act, act_chain) = self.actors(request)?;
         let txn = match &request.txn {
-            Some(txn) => txn.clone(),
+            Some(txn) => {
+                self.ended
+                    .check(self.key_of(txn), now, self.lifetimes.longest(), now)?;
+                txn.clone()
+            }
             None => self.provider.random_id()?,
         };
         let claims = Claims {
@@ -329,6 +347,10 @@ impl<S: Signer> TxnTokenIssuer<S> {
             txn_iat: now,
         };
         self.sign(&claims, &request.presented)
+    }
+
+    pub(crate) fn key_of(&self, txn: &str) -> TransactionKey {
+        TransactionKey::new(&self.provider, &self.trust_domain, txn)
     }
 
     fn actors(&self, request: &IssueRequest<'_>) -> Result<(Option<Actor>, Vec<ChainLink>), Error> {

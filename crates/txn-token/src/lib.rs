@@ -6,6 +6,7 @@ pub mod audit;
 #[cfg(feature = "chaining")]
 pub mod chaining;
 pub mod context;
+pub mod ended;
 pub mod endpoint;
 pub mod error;
 pub mod evidence;
@@ -29,6 +30,7 @@ pub use actor::{Actor, ChainLink, Outcome};
 pub use agentic::AgenticContext;
 pub use audit::{AuditRecord, SingleUse};
 pub use context::Context;
+pub use ended::{EndedTransactions, MemoryEndedTransactions};
 pub use endpoint::TokenServiceEndpoint;
 pub use error::{Error, PolicyProblem};
 pub use evidence::{Evidence, KnownManifests, Provenance};

@@ -106,6 +106,11 @@ impl LifetimePolicy {
         Ok(self)
     }
 
+    /// No token of a transaction ends later than this after the transaction began.
+    pub(crate) fn longest(&self) -> u64 {
+        self.replacement.max_total.unwrap_or(0).max(HARD_MAX)
+    }
+
     /// `exp` of a token issued now.
     pub(crate) fn expiry(
         &self,

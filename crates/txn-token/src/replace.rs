@@ -65,21 +65,51 @@ impl<S: Signer> TxnTokenIssuer<S> {
     /// [`Error::OtherTrustDomain`], [`Error::ReplacedExpired`] (without leeway),
     /// [`Error::TooManyReplacements`], [`Error::TransactionTooOld`], [`Error::Widens`],
     /// [`Error::RepeatedActor`], [`Error::ChainTooLong`], [`Error::OutcomeOfAnother`], [`Error::TooManyHops`],
-    /// [`Error::UnsupportedLineage`].
+    /// [`Error::UnsupportedLineage`]; [`Error::TransactionEnded`] after a refusal by which the transaction ended.
     pub fn replace(
         &self,
         token: &TxnToken,
         request: &ReplaceRequest,
         now: UnixTime,
     ) -> Result<IssuedTxnToken, Error> {
-        let now = now.as_secs();
         let old = &token.claims;
         if token.trust_domain() != self.trust_domain() {
             return Err(Error::OtherTrustDomain);
         }
-        if old.exp <= now {
+        if old.exp <= now.as_secs() {
             return Err(Error::ReplacedExpired);
         }
+        let longest = self.lifetimes.longest();
+        self.ended
+            .check(self.key_of(&old.txn), old.txn_iat, longest, now.as_secs())?;
+        let replaced = self.replaced(token, request, now.as_secs());
+        if replaced.as_ref().is_err_and(is_threshold) {
+            self.end(token, now)?;
+        }
+        replaced
+    }
+
+    /// Ends the transaction of a verified token of this trust domain: no further token of it is issued, whichever of its
+    /// tokens is shown. Those that were issued stay valid until they expire.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherTrustDomain`], [`Error::EndedStoreFull`], [`Error::EndedStoreUnavailable`].
+    pub fn end(&self, token: &TxnToken, now: UnixTime) -> Result<(), Error> {
+        if token.trust_domain() != self.trust_domain() {
+            return Err(Error::OtherTrustDomain);
+        }
+        let (key, longest) = (self.key_of(token.txn()), self.lifetimes.longest());
+        self.ended.end(key, token.expires(), longest, now.as_secs())
+    }
+
+    fn replaced(
+        &self,
+        token: &TxnToken,
+        request: &ReplaceRequest,
+        now: u64,
+    ) -> Result<IssuedTxnToken, Error> {
+        let old = &token.claims;
         let limit = self.lifetimes.replacement.max_count;
         if old.req_wl_chain.len() >= limit {
             return Err(Error::TooManyReplacements { limit });
@@ -170,6 +200,14 @@ impl<S: Signer> TxnTokenIssuer<S> {
             }
         }
     }
+}
+
+/// Whether a refusal says that the transaction went too far, by depth or by replacements.
+const fn is_threshold(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::TooManyReplacements { .. } | Error::ChainTooLong { .. } | Error::TooManyHops { .. }
+    )
 }
 
 /// The new `act`, and the chain with the former one at its end.

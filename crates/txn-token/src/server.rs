@@ -6,13 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
-use jose_x509::KeySource;
+use http::{HeaderMap, Request, Response};
+use jose_x509::key::cache::{KeySetCache, Reason, Ticket};
+use jose_x509::{Error as JoseError, KeySource};
 use pki_types::UnixTime;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::Error;
+use crate::header::UnverifiedTxnToken;
+use crate::token::TxnToken;
 use crate::verify::TxnTokenVerifier;
 
 /// Lets a request through with its verified token as an extension of type [`Arc<TxnToken>`](crate::TxnToken), and answers
@@ -25,10 +28,16 @@ pub struct TxnTokenLayer {
 }
 
 type Log = Box<dyn Fn(&Error) + Send + Sync>;
+type Refresh = Box<dyn Fn(Ticket) + Send + Sync>;
+
+enum Keys {
+    Given(Arc<dyn KeySource + Send + Sync>),
+    Cached(Arc<KeySetCache>, Refresh),
+}
 
 struct Shared {
     verifier: TxnTokenVerifier,
-    keys: Arc<dyn KeySource + Send + Sync>,
+    keys: Keys,
     clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
     refused: Option<Log>,
 }
@@ -40,7 +49,7 @@ impl TxnTokenLayer {
         keys: Arc<dyn KeySource + Send + Sync>,
         clock: impl Fn() -> UnixTime + Send + Sync + 'static,
     ) -> Self {
-        Self::build(verifier, keys, Box::new(clock), None)
+        Self::build(verifier, Keys::Given(keys), Box::new(clock), None)
     }
 
     /// The same, telling every refusal to `log`: the answer does not say why.
@@ -50,12 +59,37 @@ impl TxnTokenLayer {
         clock: impl Fn() -> UnixTime + Send + Sync + 'static,
         log: impl Fn(&Error) + Send + Sync + 'static,
     ) -> Self {
-        Self::build(verifier, keys, Box::new(clock), Some(Box::new(log)))
+        Self::build(
+            verifier,
+            Keys::Given(keys),
+            Box::new(clock),
+            Some(Box::new(log)),
+        )
+    }
+
+    /// With the keys that the token service publishes, fetched anew when a token names one that is not among them.
+    ///
+    /// `refresh` is called where a fetch is to begin, with the right to do so: it starts the fetch and returns. However many
+    /// tokens name unknown keys, it is called once in [`CacheOptions::min_interval`](jose_x509::key::cache::CacheOptions), and
+    /// none of the requests waits for the answer. Fetches that are due for their age are the caller's to begin, by a timer.
+    pub fn with_key_cache(
+        verifier: TxnTokenVerifier,
+        cache: Arc<KeySetCache>,
+        refresh: impl Fn(Ticket) + Send + Sync + 'static,
+        clock: impl Fn() -> UnixTime + Send + Sync + 'static,
+        log: impl Fn(&Error) + Send + Sync + 'static,
+    ) -> Self {
+        Self::build(
+            verifier,
+            Keys::Cached(cache, Box::new(refresh)),
+            Box::new(clock),
+            Some(Box::new(log)),
+        )
     }
 
     fn build(
         verifier: TxnTokenVerifier,
-        keys: Arc<dyn KeySource + Send + Sync>,
+        keys: Keys,
         clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
         refused: Option<Log>,
     ) -> Self {
@@ -68,6 +102,34 @@ impl TxnTokenLayer {
         Self {
             shared: Arc::new(shared),
         }
+    }
+}
+
+impl Shared {
+    fn verify(&self, headers: &HeaderMap) -> Result<TxnToken, Error> {
+        let now = (self.clock)();
+        let (cache, refresh) = match &self.keys {
+            Keys::Given(keys) => return self.verifier.verify_request(headers, keys.as_ref(), now),
+            Keys::Cached(cache, refresh) => (cache, refresh),
+        };
+        // A token that is none asks for no keys.
+        let token = UnverifiedTxnToken::from_headers(headers)?;
+        let verified = cache
+            .keys(now)
+            .map_err(Error::from)
+            .and_then(|keys| self.verifier.verify(token.as_str(), keys.as_ref(), now));
+        if let Err(error) = &verified
+            && error.refresh_may_help()
+        {
+            let reason = match error {
+                Error::Token(JoseError::NoKeys) => Reason::Scheduled,
+                _ => Reason::UnknownKey,
+            };
+            if let Some(ticket) = cache.begin(reason, now) {
+                refresh(ticket);
+            }
+        }
+        verified
     }
 }
 
@@ -117,19 +179,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Shared {
-            verifier,
-            keys,
-            clock,
-            refused,
-        } = &*self.shared;
-        match verifier.verify_request(request.headers(), keys.as_ref(), clock()) {
+        match self.shared.verify(request.headers()) {
             Ok(token) => {
                 request.extensions_mut().insert(Arc::new(token));
                 ResponseFuture(Answer::Inner(Box::pin(self.inner.call(request))))
             }
             Err(error) => {
-                if let Some(log) = refused {
+                if let Some(log) = &self.shared.refused {
                     log(&error);
                 }
                 let mut response = Response::new(R::default());

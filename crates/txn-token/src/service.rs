@@ -280,6 +280,7 @@ impl<S: Signer> TxnTokenService<S> {
         let mut wanted = ReplaceRequest::new(requester);
         wanted.scope = Some(request.scope.clone());
         if !self.policy.allows_replacement(&old, requester) {
+            self.issuer.end(&old, now)?;
             return Err(Error::Refused);
         }
         self.issuer.replace(&old, &wanted, now)

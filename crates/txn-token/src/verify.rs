@@ -214,7 +214,7 @@ impl TxnTokenVerifier {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingField`], [`Error::FieldCount`], [`Error::FieldValue`], and those of
+    /// [`Error::MissingField`], [`Error::FieldCount`], [`Error::FieldValue`], [`Error::FieldTooLong`], and those of
     /// [`verify`](Self::verify).
     pub fn verify_request(
         &self,

@@ -239,6 +239,111 @@ fn the_path_has_an_end() {
     }
 }
 
+/// Whatever threshold was passed, no token of the transaction is issued after that: not of another branch, by another instance of
+/// the service, or under its `txn` anew. Other refusals end nothing, and neither does the end of another transaction.
+///
+/// Covers: TXN-AGENTS-5.13-3
+#[test]
+fn beyond_a_threshold_the_transaction_is_over() {
+    type Step = fn(usize) -> ReplaceRequest;
+    let hop: Step = |i| to(attested(&format!("agents/n{i}"), "low"));
+    let hand_over: Step = |i| {
+        let mut wanted = ReplaceRequest::new(id("gateway"));
+        wanted.actor = Some(actor(&format!("agents/n{i}")));
+        wanted
+    };
+    let again: Step = |_| ReplaceRequest::new(id("gateway"));
+    let many = LifetimePolicy::default()
+        .with_replacement(ReplacementPolicy::new(64))
+        .unwrap();
+    for (posture, step, lifetimes, good, refusal) in [
+        (true, hop, many, 7, Error::TooManyHops { limit: 8 }),
+        (false, hand_over, many, 8, Error::ChainTooLong { limit: 8 }),
+        (
+            false,
+            again,
+            LifetimePolicy::default(),
+            8,
+            Error::TooManyReplacements { limit: 8 },
+        ),
+    ] {
+        let store: Arc<MemoryEndedTransactions> = Arc::default();
+        let mut world = if posture { postured() } else { World::new() };
+        let instance = || {
+            let profile = if posture {
+                LineageProfile::PosturedLineage
+            } else {
+                LineageProfile::ActChain
+            };
+            TxnTokenIssuer::new(world.key.clone(), DOMAIN, &provider())
+                .unwrap()
+                .with_issuer(ISSUER)
+                .with_lineage(profile)
+                .with_lifetimes(lifetimes)
+                .with_ended(store.clone())
+        };
+        let other_instance = instance();
+        world.service = instance();
+        let (begun, another) = (first(&world, None), first(&world, None));
+        let mut deepest = world.verify(begun.as_received()).unwrap();
+        for i in 1..=good {
+            deepest = world.replace(&deepest, &step(i)).unwrap();
+        }
+        // None of these is a threshold.
+        let mut wider = step(90);
+        wider.scope = Some(scope("pay admin"));
+        let widens = Error::Widens { what: "scope" };
+        assert_eq!(world.replace(&begun, &wider).unwrap_err(), widens);
+        let branch = world.replace(&begun, &step(50)).unwrap();
+
+        assert_eq!(world.replace(&deepest, &step(91)).unwrap_err(), refusal);
+        assert_eq!(store.len(), 1);
+        for token in [&deepest, &branch, &begun] {
+            for service in [&world.service, &other_instance] {
+                for (step, at_time) in [(again(0), NOW), (step(92), NOW + 299)] {
+                    let refused = service.replace(token, &step, at(at_time)).unwrap_err();
+                    assert_eq!(refused, Error::TransactionEnded);
+                    assert_eq!(refused.oauth_error(), "invalid_request");
+                    assert_eq!(refused.requirement(), Some("TXN-AGENTS-5.13-3"));
+                }
+            }
+        }
+        let mut anew = request();
+        anew.txn = Some(begun.txn().to_owned());
+        let refused = world.service.issue(&anew, now()).unwrap_err();
+        assert_eq!(refused, Error::TransactionEnded);
+        anew.txn = Some("another".into());
+        assert!(world.service.issue(&anew, now()).is_ok());
+        assert!(world.replace(&another, &step(1)).is_ok());
+    }
+}
+
+/// A store that cannot remember lets nothing pass that may have ended, and says that it is the service's own trouble.
+///
+/// Covers: TXN-AGENTS-5.13-3
+#[test]
+fn without_room_to_remember_nothing_goes_on() {
+    let store = Arc::new(MemoryEndedTransactions::new(1));
+    let mut world = World::new();
+    world.service = TxnTokenIssuer::new(world.key.clone(), DOMAIN, &provider())
+        .unwrap()
+        .with_issuer(ISSUER)
+        .with_ended(store);
+    let tokens = [(); 3].map(|()| first(&world, None));
+    world.service.end(&tokens[0], now()).unwrap();
+    let full = world.service.end(&tokens[1], now()).unwrap_err();
+    assert_eq!(full, Error::EndedStoreFull);
+    assert_eq!(full.to_response().status(), 503);
+    assert_eq!(full.oauth_error(), "temporarily_unavailable");
+    for token in &tokens {
+        let refused = world.replace(token, &ReplaceRequest::new(id("b")));
+        assert_eq!(refused.unwrap_err(), Error::TransactionEnded);
+    }
+    let foreign = TxnTokenIssuer::new(world.key.clone(), "example.com", &provider()).unwrap();
+    let other = Error::OtherTrustDomain;
+    assert_eq!(foreign.end(&tokens[0], now()).unwrap_err(), other);
+}
+
 /// Covers: TXN-AGENTS-4.2.2-4, TXN-AGENTS-A6, TXN-AGENTS-A14, TXN-AGENTS-A13, TXN-AGENTS-3.6.1-1, TXN-AGENTS-3.6.1-3,
 /// Covers: TXN-AGENTS-3.6.1-4, TXN-AGENTS-4.2.2-3
 #[test]

@@ -14,9 +14,11 @@ use std::future::{Future, Ready, ready};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use jose_x509::KeySet;
+use jose_x509::key::cache::{Fetched, KeySetCache};
 use jose_x509::provider::ring::provider;
 use jose_x509::replay::MemoryReplayGuard;
 use serde_json::json;
@@ -25,6 +27,7 @@ use token_exchange::{SubjectToken, TokenType};
 use tower_layer::Layer;
 use tower_service::Service;
 use txn_token::server::TxnTokenLayer;
+use txn_token::service::{ContextMembers, Subjects};
 use txn_token::*;
 
 /// Answers with the subject of the verified token.
@@ -374,7 +377,7 @@ fn what_is_too_large_costs_little() {
     };
     assert_eq!(
         verify(&"x".repeat(16 * 1024 + 1)).unwrap_err(),
-        "field_value"
+        "field_too_long"
     );
     let many: Vec<_> = (0..200)
         .map(|i| json!({"sub": id(&format!("a{i}"))}))
@@ -408,4 +411,163 @@ fn what_is_too_large_costs_little() {
         .unwrap_err();
     assert!(refused.refresh_may_help());
     assert!(!Error::FieldValue.refresh_may_help());
+}
+
+/// Each thing that a stranger can send in any size or number has a bound, and is refused at it.
+///
+/// Covers: TXN-TOKEN-A18
+#[test]
+fn floods_are_refused_at_the_limits() {
+    let world = World::new();
+    let body = serde_json::json!({"keys": [world.key.public_jwk()]}).to_string();
+    let answer = Fetched {
+        body: body.as_bytes(),
+        content_type: "application/jwk-set+json",
+        cache_control: "max-age=3600",
+    };
+    let cache = KeySetCache::new(provider(), ISSUER, "https://tts.example.org/jwks").unwrap();
+    let cache = Arc::new(cache);
+    let clock = Arc::new(Mutex::new(NOW));
+    let tickets = Arc::new(Mutex::new(Vec::new()));
+    let codes = Arc::new(Mutex::new(Vec::new()));
+    let (time, fetches, log) = (clock.clone(), tickets.clone(), codes.clone());
+    let layer = TxnTokenLayer::with_key_cache(
+        world
+            .verifier
+            .clone()
+            .with_max_lifetime(Duration::from_secs(3600)),
+        cache.clone(),
+        move |ticket| fetches.lock().unwrap().push(ticket),
+        move || at(*time.lock().unwrap()),
+        move |error: &Error| log.lock().unwrap().push(error.code()),
+    );
+    let mut service = layer.layer(Handler::default());
+    let mut call = |token: &str| {
+        let response = run(service.call(with(&[("txn-token", token)]))).unwrap();
+        let code = codes.lock().unwrap().pop();
+        (response.status(), code.unwrap_or_default())
+    };
+    let fetched = || tickets.lock().unwrap().len();
+    let complete = |now: u64| {
+        let ticket = tickets.lock().unwrap().pop().unwrap();
+        cache.complete(ticket, &answer, at(now)).unwrap();
+    };
+
+    // The first request of all finds no keys; what is no token asks for none.
+    let good = world.sign(&claims_with(json!({"exp": NOW + 3000})));
+    assert_eq!(call("no token").1, "field_value");
+    assert_eq!(fetched(), 0);
+    assert_eq!(call(&good), (StatusCode::SERVICE_UNAVAILABLE, "no_keys"));
+    assert_eq!(call(&good), (StatusCode::SERVICE_UNAVAILABLE, "no_keys"));
+    assert_eq!(fetched(), 1);
+    complete(NOW);
+    assert_eq!(call(&good).0, StatusCode::OK);
+
+    // Keys that nobody has, a thousand in a minute, each of another name: one fetch, before and after the answer.
+    let stranger = |i: u64| {
+        let header = format!(r#"{{"typ":"{TXN_TOKEN_TYPE}","alg":"ES256","kid":"k{i}"}}"#);
+        let rest = good.split_once('.').unwrap().1;
+        format!("{}.{rest}", jose_x509::base64url::encode(header.as_bytes()))
+    };
+    let unknown = (StatusCode::UNAUTHORIZED, "unknown_key");
+    let mut storm = |from: u64, requests: u64| {
+        for i in 0..requests {
+            *clock.lock().unwrap() = from + i * 60 / requests;
+            assert_eq!(call(&stranger(from + i)), unknown);
+        }
+    };
+    storm(NOW, 1000);
+    assert_eq!(fetched(), 0, "the cool-down of the first fetch");
+    storm(NOW + 60, 500);
+    assert_eq!(fetched(), 1);
+    complete(NOW + 119);
+    storm(NOW + 120, 500);
+    assert_eq!(fetched(), 1);
+    // A fetch that fails is not tried at once again.
+    let failed = tickets.lock().unwrap().pop().unwrap();
+    cache.fail(failed, at(NOW + 179));
+    storm(NOW + 179, 1);
+    assert_eq!(fetched(), 0);
+    assert_eq!(
+        call(&good).0,
+        StatusCode::OK,
+        "the keys at hand still serve"
+    );
+
+    // A field that is too long is not read, one of the longest length is.
+    for (length, expected) in [
+        (16 * 1024, (StatusCode::UNAUTHORIZED, "segment_count")),
+        (
+            16 * 1024 + 1,
+            (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "field_too_long",
+            ),
+        ),
+        (
+            1 << 20,
+            (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "field_too_long",
+            ),
+        ),
+    ] {
+        assert_eq!(call(&"x".repeat(length)), expected, "{length}");
+    }
+    let twice = with(&[("txn-token", &good), ("txn-token", &good)]);
+    let response = run(layer.layer(Handler::default()).call(twice)).unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+
+    // The token service: details that are large or deep, up to the whole body.
+    let workload = id("gateway");
+    let permissions = Permissions::new(scope("pay"))
+        .with_type(&TokenType::UnsignedJson)
+        .with_ceiling(scope("pay"))
+        .with_subjects(Subjects::All);
+    let policy = ContextMembers {
+        request: vec![],
+        details: vec!["a"],
+    };
+    let service = TxnTokenService::new(world.service, &provider(), ISSUER)
+        .unwrap()
+        .permit(&workload, permissions)
+        .with_policy(Arc::new(policy));
+    let ask = |details: &str| {
+        let subject = SubjectToken {
+            unverified_token: r#"{"sub":"user-1"}"#.into(),
+            token_type: TokenType::UnsignedJson,
+        };
+        let wanted = TxnTokenRequest::new(DOMAIN, subject, scope("pay"));
+        let details: String = form_urlencoded::byte_serialize(details.as_bytes()).collect();
+        let body = format!("{}&request_details={details}", wanted.to_form().unwrap());
+        let head = Request::post("https://tts.example.org/token")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0;
+        let error = service.exchange(&head, body.as_bytes(), Some(&workload), now());
+        let status = service
+            .handle(&head, body.as_bytes(), Some(&workload), now())
+            .status();
+        (
+            status,
+            error.map_or_else(|error| error.code(), |_| "issued"),
+        )
+    };
+    let text = |length: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(length - 8));
+    let deep = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    let (issued, refused) = ((StatusCode::OK, "issued"), StatusCode::BAD_REQUEST);
+    for (details, expected) in [
+        (text(8000), issued),
+        (text(16 * 1024 + 1), (refused, "invalid_context")),
+        (text(60_000), (refused, "invalid_context")),
+        (text(70_000), (refused, "form_too_large")),
+        (text(10 << 20), (refused, "form_too_large")),
+        (deep(14), issued),
+        (deep(17), (refused, "invalid_context")),
+        (deep(1000), (refused, "invalid_context")),
+    ] {
+        assert_eq!(ask(&details), expected, "{} bytes", details.len());
+    }
 }

@@ -555,8 +555,8 @@ fn exactly_one_field_holds_exactly_one_token() {
         ),
         (
             &[("txn-token", "a".repeat(16 * 1024 + 1))],
-            "field_value",
-            StatusCode::UNAUTHORIZED,
+            "field_too_long",
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         ),
     ];
     for (fields, code, status) in cases {
