@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use jose_x509::{CryptoProvider, base64url, json};
 use pki_types::UnixTime;
 use serde::{Deserialize, Serialize};
+use txn_token::TxnToken;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +33,16 @@ pub struct Event {
     pub txn: Option<String>,
     /// On whose behalf.
     pub user: Option<String>,
+    /// Which agent acts: its class in the registry.
+    pub agent: Option<String>,
+    /// Which instance of it: its SPIFFE ID.
+    pub instance: Option<String>,
     /// Who acts, current actor first.
     pub actors: Vec<String>,
+    /// The tool that it is about.
+    pub tool: Option<String>,
+    /// What the agent says that it is about: a text that nobody verified.
+    pub unverified_intent: Option<String>,
     /// To what.
     pub target: Option<String>,
     /// Which kind of credential was shown: `x509-svid`, `jwt-svid`, `wit-svid+wpt`, `txn-token`.
@@ -53,7 +62,11 @@ impl Event {
             action: action.to_owned(),
             txn: None,
             user: None,
+            agent: None,
+            instance: None,
             actors: Vec::new(),
+            tool: None,
+            unverified_intent: None,
             target: None,
             credential: None,
             decision,
@@ -82,6 +95,41 @@ impl Event {
         self
     }
 
+    /// Sets which agent acts, by its class and the SPIFFE ID of its instance.
+    #[must_use]
+    pub fn agent(mut self, agent: impl Into<String>, instance: impl Into<String>) -> Self {
+        self.agent = Some(agent.into());
+        self.instance = Some(instance.into());
+        self
+    }
+
+    /// Takes over what a verified token says: transaction, user, agents and intent, and the tool if it names one alone.
+    #[must_use]
+    pub fn token(mut self, token: &TxnToken) -> Self {
+        self.txn = Some(token.txn().to_owned());
+        self.user = Some(token.subject().to_owned());
+        let context = token.agentic_context();
+        self.agent = context.and_then(|context| context.agent_type.clone());
+        self.unverified_intent = context.and_then(|context| context.intent.clone());
+        let mut actions = context
+            .and_then(|context| context.allowed_actions.as_ref())
+            .into_iter()
+            .flatten();
+        self.tool = match (actions.next(), actions.next()) {
+            (Some(tool), None) => Some(tool.clone()),
+            _ => None,
+        };
+        let earlier = token.act_chain().iter().rev().map(|link| link.actor());
+        self.actors = token
+            .actor()
+            .into_iter()
+            .chain(earlier)
+            .map(|actor| actor.party().subject().to_owned())
+            .collect();
+        self.instance = self.actors.first().cloned();
+        self
+    }
+
     /// Sets the target.
     #[must_use]
     pub fn target(mut self, target: impl Into<String>) -> Self {
@@ -102,6 +150,34 @@ impl Event {
         self.reason = Some(reason.into());
         self
     }
+}
+
+/// Longest text of a peer in the log, in bytes.
+const MAX_TEXT: usize = 1024;
+/// Shortest part of a token that is searched for.
+const MIN_PART: usize = 16;
+
+/// The text of a peer as it may stand in the log: cut to 1024 bytes, without control characters, and without a word if it has
+/// one of the tokens that the peer showed, or a segment of one.
+#[must_use]
+pub fn clean(text: &str, shown: &[&str]) -> String {
+    let segments = shown.iter().flat_map(|token| token.split('.'));
+    let mut parts = shown
+        .iter()
+        .copied()
+        .chain(segments)
+        .filter(|part| part.len() >= MIN_PART);
+    if parts.any(|part| text.contains(part)) {
+        return "(withheld: it has a token in it)".to_owned();
+    }
+    let mut kept = String::new();
+    for character in text.chars().filter(|character| !character.is_control()) {
+        if kept.len().saturating_add(character.len_utf8()) > MAX_TEXT {
+            break;
+        }
+        kept.push(character);
+    }
+    kept
 }
 
 /// One line of the log.
@@ -265,6 +341,22 @@ mod tests {
 
     fn check(lines: &str) -> Result<usize, AuditError> {
         read_verified(&ring::provider(), lines).map(|records| records.len())
+    }
+
+    #[test]
+    fn texts_of_peers_are_short_and_hold_no_token() {
+        let token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1c2VyLTEifQ.c2lnbmF0dXJlLW9mLWl0";
+        assert_eq!(clean("refund 84729", &[token]), "refund 84729");
+        for text in [token, "see eyJzdWIiOiJ1c2VyLTEifQ!", "c2lnbmF0dXJlLW9mLWl0"] {
+            assert!(
+                clean(text, &["x", token]).starts_with("(withheld"),
+                "{text}"
+            );
+            assert_eq!(clean(text, &[]), text);
+        }
+        assert_eq!(clean("a\u{1b}[2Jb\n", &[]), "a[2Jb");
+        assert_eq!(clean(&"é".repeat(600), &[]).len(), 1024);
+        assert_eq!(clean(&format!("x{}", "é".repeat(600)), &[]).len(), 1023);
     }
 
     #[test]

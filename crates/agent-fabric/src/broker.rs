@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use spiffe_bundle::SharedBundleSet;
 use svid::wit::WitSvidVerifier;
 use token_exchange::{DetailTypes, Form, GRANT_TYPE, Party};
-use txn_token::{TxnTokenIssuer, TxnTokenVerifier};
+use txn_token::{EndedTransactions, TxnTokenIssuer, TxnTokenVerifier};
 
 use crate::audit::{AuditLog, Decision, Event};
 use crate::net::{self, Answer, Handler, PeerAddress};
@@ -65,6 +65,8 @@ pub struct BrokerParts {
     pub detail_types: DetailTypes,
     /// Takes signals.
     pub signals: Receiver,
+    /// Which transactions ended. All brokers of a trust domain have the same.
+    pub ended: Arc<dyn EndedTransactions>,
     /// Who is logged in.
     pub sessions: Arc<dyn UserSessions>,
     /// The log.
@@ -108,7 +110,8 @@ impl Broker {
             &parts.provider,
         )?
         .with_issuer(parts.issuer.clone())
-        .with_detail_types(parts.detail_types.clone());
+        .with_detail_types(parts.detail_types.clone())
+        .with_ended(Arc::clone(&parts.ended));
         let txn_token_keys = KeySet::new(vec![parts.txn_token_key.verifying_key()?])?;
         Ok(Self {
             authenticator: ClientAuthenticator::new(
@@ -231,6 +234,7 @@ impl Broker {
         body: &[u8],
         peer: &[CertificateDer<'_>],
         now: UnixTime,
+        event: &mut Event,
     ) -> Result<Response<Vec<u8>>, BrokerError> {
         let form = Form::from_request(parts, body)?;
         let pairs: Vec<(String, String)> = form
@@ -246,7 +250,10 @@ impl Broker {
             .map_err(|error| BrokerError::Client(Box::new(error)))?;
         match form.required("grant_type")? {
             "authorization_code" => self.redeem(&form, &client, now),
-            GRANT_TYPE => self.exchange(&form, &client, now),
+            GRANT_TYPE => {
+                event.target = Some(self.parts.trust_domain.clone());
+                self.exchange(&form, &client, now, event)
+            }
             _ => Err(token_exchange::Error::UnsupportedGrantType.into()),
         }
     }
@@ -331,9 +338,12 @@ impl Handler for Broker {
     ) -> Answer<'a> {
         Box::pin(async move {
             let now = net::now();
+            let mut event = Event::new("broker", parts.uri.path(), Decision::Refused);
             let result = match (&parts.method, parts.uri.path()) {
                 (&HttpMethod::POST, "/authorize") => self.authorize(&parts, &body, now).await,
-                (&HttpMethod::POST, "/token") => self.token(&parts, &body, &peer, now).await,
+                (&HttpMethod::POST, "/token") => {
+                    self.token(&parts, &body, &peer, now, &mut event).await
+                }
                 (&HttpMethod::GET, "/jwks") => Ok(net::json(StatusCode::OK, &self.jwks())),
                 (&HttpMethod::GET, "/.well-known/oauth-authorization-server") => {
                     Ok(net::json(StatusCode::OK, &self.metadata()))
@@ -342,9 +352,7 @@ impl Handler for Broker {
                 _ => Ok(net::empty(StatusCode::NOT_FOUND)),
             };
             result.unwrap_or_else(|error| {
-                let event =
-                    Event::new("broker", parts.uri.path(), Decision::Refused).reason(error.code());
-                self.parts.audit.append(event, now);
+                self.parts.audit.append(event.reason(error.code()), now);
                 error.to_response(&parts)
             })
         })

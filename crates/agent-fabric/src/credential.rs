@@ -87,6 +87,15 @@ impl AgentCredential {
         }
     }
 
+    /// The token, of which nothing may be written down.
+    #[must_use]
+    pub fn as_token(&self) -> Option<&str> {
+        match self {
+            Self::X509(_) => None,
+            Self::Jwt(token) | Self::Wit(token) => Some(token),
+        }
+    }
+
     /// The form in which a gateway forwards it.
     #[must_use]
     pub fn to_value(&self) -> Value {

@@ -7,6 +7,8 @@ mod report;
 mod revocation;
 mod services;
 mod story;
+#[cfg(test)]
+mod tests;
 mod web;
 mod world;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use jose_x509::jws::UnverifiedJws;
 use jose_x509::{CryptoProvider, MemoryReplayGuard, json};
 use pki_types::{CertificateDer, UnixTime};
 use serde::Deserialize;
@@ -19,7 +20,7 @@ use token_exchange::{ScopeSet, SubjectToken, TokenExchangeResponse, TokenType};
 use txn_token::TxnTokenRequest;
 use wimse::wit::WORKLOAD_IDENTITY_TOKEN;
 
-use crate::audit::{AuditLog, Decision, Event};
+use crate::audit::{self, AuditLog, Decision, Event};
 use crate::broker::AGENT_CREDENTIAL;
 use crate::credential::{AgentCredential, AgentIdentity, is_security_event};
 use crate::net::{self, Answer, Client, Handler};
@@ -226,16 +227,24 @@ impl Gateway {
         }
         let (credential, agent) = self.authenticate(parts, peer, now)?;
         event.actors = vec![agent.spiffe_id.as_str().to_owned()];
+        event.instance = Some(agent.spiffe_id.as_str().to_owned());
         event.credential = Some(credential.kind().name().to_owned());
         let call: ToolCall =
             json::from_slice(body, &json::Limits::CLAIMS).map_err(|_| GatewayError::Body)?;
-        event.target = Some(call.tool.clone());
-        let delegation =
-            one_field(&parts.headers, &DELEGATION_TOKEN).ok_or(GatewayError::Delegation)?;
+        let delegation = one_field(&parts.headers, &DELEGATION_TOKEN);
+        let shown: Vec<&str> = [credential.as_token(), delegation]
+            .into_iter()
+            .flatten()
+            .collect();
+        event.tool = Some(audit::clean(&call.tool, &shown));
+        event.target.clone_from(&event.tool);
+        event.unverified_intent = Some(audit::clean(&call.intent, &shown));
+        let delegation = delegation.ok_or(GatewayError::Delegation)?;
         let active = self
             .parts
             .registry
             .active_agent((&agent.spiffe_id).into())?;
+        event.agent = Some(active.class.name.clone());
         let tool = self.parts.registry.tool(&call.tool)?;
         let ceiling = active.ceiling();
         if !ceiling
@@ -257,6 +266,7 @@ impl Gateway {
         let token = self
             .exchange(delegation, &credential, &call, scope, &tool)
             .await?;
+        event.txn = unverified_txn(&token);
         Ok(net::json(
             StatusCode::OK,
             &json!({"endpoint": tool.endpoint, "txn_token": token}),
@@ -322,6 +332,13 @@ pub fn token_request(broker: &str, form: String) -> Result<Request<Vec<u8>>, net
         )
         .body(form.into_bytes())
         .map_err(|_| net::NetError::Uri)
+}
+
+/// `txn` of the token that the broker has just issued, over mutual TLS: for the log, and for nothing else.
+fn unverified_txn(token: &str) -> Option<String> {
+    let jws = UnverifiedJws::parse(token).ok()?;
+    let claims = json::object(jws.unverified_payload(), &json::Limits::CLAIMS).ok()?;
+    Some(audit::clean(claims.get("txn")?.as_str()?, &[]))
 }
 
 /// `error` of an OAuth error response.

@@ -47,13 +47,17 @@ impl ToolService {
         peer: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<TxnToken, (String, Box<Event>)> {
-        let event = Event::new(
+        // The TLS layer has verified the chain; here only its name is read.
+        let caller = peer.first().and_then(|leaf| spiffe_id_of(leaf).ok());
+        let mut event = Event::new(
             &format!("tool:{}", self.name),
             "tool.call",
             Decision::Refused,
         )
         .target(&self.name)
         .credential("txn-token");
+        event.tool = Some(self.name.clone());
+        event.instance = caller.as_ref().map(|caller| caller.as_str().to_owned());
         let token = match self
             .verifier
             .verify_request(&parts.headers, &self.keys, now)
@@ -66,12 +70,10 @@ impl ToolService {
                 ));
             }
         };
-        let event = event
-            .txn(token.txn())
-            .user(token.subject())
-            .actors(actors(&token));
-        // The TLS layer has verified the chain; here only its name is read.
-        let caller = peer.first().and_then(|leaf| spiffe_id_of(leaf).ok());
+        let event = Event {
+            tool: event.tool.clone(),
+            ..event.token(&token)
+        };
         let asked = self.asked(body);
         let mut call = Call::new().with_action(&self.name);
         if let Some(detail) = asked
@@ -107,17 +109,6 @@ impl ToolService {
         let body = json::object(body, &json::Limits::CLAIMS).ok()?;
         self.detail_types.grant(&self.details?(&body)?).ok()
     }
-}
-
-/// Everybody who acts or acted, the current actor first.
-fn actors(token: &TxnToken) -> Vec<String> {
-    let earlier = token.act_chain().iter().rev().map(|link| link.actor());
-    token
-        .actor()
-        .into_iter()
-        .chain(earlier)
-        .map(|actor| actor.party().subject().to_owned())
-        .collect()
 }
 
 impl Handler for ToolService {

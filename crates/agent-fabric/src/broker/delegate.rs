@@ -16,7 +16,7 @@ use txn_token::{
 };
 
 use super::{Broker, BrokerError, access_token};
-use crate::audit::{Decision, Event};
+use crate::audit::{self, Decision, Event};
 use crate::credential::AgentCredential;
 
 /// Member of `request_details` with the agent's credential, from a gateway.
@@ -35,11 +35,12 @@ impl Broker {
         form: &Form,
         client: &AuthenticatedClient,
         now: UnixTime,
+        event: &mut Event,
     ) -> Result<Response<Vec<u8>>, BrokerError> {
         let request = TxnTokenRequest::from_form(form, &self.parts.trust_domain)?;
         let issued = match request.subject.token_type {
-            TokenType::AccessToken => self.mint(&request, client, now)?,
-            TokenType::TxnToken => self.hand_over(&request, client, now)?,
+            TokenType::AccessToken => self.mint(&request, client, now, event)?,
+            TokenType::TxnToken => self.hand_over(&request, client, now, event)?,
             _ => {
                 return Err(ExchangeError::UnsupportedTokenType {
                     name: "subject_token_type",
@@ -47,6 +48,9 @@ impl Broker {
                 .into());
             }
         };
+        event.txn = Some(issued.txn().to_owned());
+        event.decision = Decision::Allowed;
+        self.parts.audit.append(event.clone(), now);
         let response = TokenExchangeResponse::new(
             issued.as_str(),
             TokenType::TxnToken,
@@ -63,7 +67,9 @@ impl Broker {
         request: &TxnTokenRequest,
         client: &AuthenticatedClient,
         now: UnixTime,
+        event: &mut Event,
     ) -> Result<IssuedTxnToken, BrokerError> {
+        "txn_token.issue".clone_into(&mut event.action);
         let gateway = workload(client)?.as_str();
         if !self.parts.gateways.iter().any(|one| one == gateway) {
             return Err(BrokerError::NotAGateway);
@@ -73,6 +79,20 @@ impl Broker {
             .as_ref()
             .and_then(AgentCredential::from_value)
             .ok_or(BrokerError::NoAgentCredential)?;
+        let token = &request.subject.unverified_token;
+        event.credential = Some(credential.kind().name().to_owned());
+        // What the gateway says of the call: it is authenticated, and a gateway of ours.
+        let shown: Vec<&str> = credential
+            .as_token()
+            .into_iter()
+            .chain([&**token])
+            .collect();
+        let stated = |name| {
+            let text = request.unverified_request_details.get(name)?;
+            Some(audit::clean(text.as_str()?, &shown))
+        };
+        event.tool = stated("tool");
+        event.unverified_intent = stated("intent");
         let agent = credential
             .verify(
                 &*self.parts.bundles,
@@ -82,13 +102,15 @@ impl Broker {
                 now,
             )
             .map_err(BrokerError::AgentCredential)?;
+        event.instance = Some(agent.spiffe_id.as_str().to_owned());
+        event.actors = vec![agent.spiffe_id.as_str().to_owned()];
         let active = self
             .parts
             .registry
             .active_agent((&agent.spiffe_id).into())?;
+        event.agent = Some(active.class.name.clone());
 
         let (issuer, resource) = (&self.parts.issuer, &self.parts.resource);
-        let token = &request.subject.unverified_token;
         let refused = |source| ExchangeError::Token {
             which: "subject",
             source,
@@ -97,6 +119,7 @@ impl Broker {
             .map_err(refused)?;
         let subject = VerifiedSubject::from_jwt(&jwt, PartyKind::User, &self.parts.detail_types)?;
         let user = subject.party().subject().to_owned();
+        event.user = Some(user.clone());
         self.parts
             .registry
             .check_user(&user, jwt.issued_at().unwrap_or_default())?;
@@ -124,15 +147,7 @@ impl Broker {
         limits.authorization_details = details.map(token_exchange::authority::Details::to_value);
         issue.agentic_context = Some(limits);
         issue.presented = vec![token];
-        let issued = self.txn_tokens.issue(&issue, now)?;
-        let event = Event::new("broker", "txn_token.issue", Decision::Allowed)
-            .txn(issued.txn())
-            .user(user)
-            .actors([agent.spiffe_id.as_str()])
-            .target(&self.parts.trust_domain)
-            .credential(credential.kind().name());
-        self.parts.audit.append(event, now);
-        Ok(issued)
+        Ok(self.txn_tokens.issue(&issue, now)?)
     }
 
     /// The current actor hands its transaction over to another agent, which acts from then on.
@@ -141,17 +156,27 @@ impl Broker {
         request: &TxnTokenRequest,
         client: &AuthenticatedClient,
         now: UnixTime,
+        event: &mut Event,
     ) -> Result<IssuedTxnToken, BrokerError> {
+        "txn_token.hand_over".clone_into(&mut event.action);
+        event.credential = Some(client.method.name().to_owned());
+        let current = workload(client)?.as_str();
+        event.instance = Some(current.to_owned());
         let token = self.txn_verifier.verify(
             &request.subject.unverified_token,
             &self.txn_token_keys,
             now,
         )?;
-        let current = workload(client)?.as_str();
+        // Until the next agent is known, the record is about the one that asks.
+        *event = Event {
+            instance: event.instance.take(),
+            ..event.clone().token(&token)
+        };
         if token
             .actor()
             .is_none_or(|actor| actor.party().subject() != current)
         {
+            event.agent = None;
             return Err(BrokerError::NotTheActor);
         }
         let details = &request.unverified_request_details;
@@ -168,6 +193,9 @@ impl Broker {
         })?;
         self.parts.registry.active_agent(workload(client)?.into())?;
         let active = self.parts.registry.active_agent(next)?;
+        event.agent = Some(active.class.name.clone());
+        event.instance = Some(next.as_str().to_owned());
+        event.actors.insert(0, next.as_str().to_owned());
         self.parts
             .registry
             .check_user(token.subject(), token.issued_at())?;
@@ -192,20 +220,14 @@ impl Broker {
         replace.scope = Some(request.scope.clone());
         replace.actor = Some(Actor::new(Party::new(next.as_str())));
         replace.outcome = outcome;
-        let issued = self.txn_tokens.replace(&token, &replace, now)?;
-        let earlier = token
-            .act_chain()
-            .iter()
-            .rev()
-            .map(|link| link.actor().party().subject());
-        let event = Event::new("broker", "txn_token.hand_over", Decision::Allowed)
-            .txn(issued.txn())
-            .user(token.subject())
-            .actors([next.as_str(), current].into_iter().chain(earlier))
-            .target(&self.parts.trust_domain)
-            .credential(client.method.name());
-        self.parts.audit.append(event, now);
-        Ok(issued)
+        // The limits stay; the description is that of the next agent.
+        let mut context = AgenticContext::new();
+        context.agent_type = Some(active.class.name.clone());
+        context.intent = token
+            .agentic_context()
+            .and_then(|context| context.intent.clone());
+        replace.agentic_context = Some(context);
+        Ok(self.txn_tokens.replace(&token, &replace, now)?)
     }
 }
 

@@ -123,7 +123,19 @@ pub(super) async fn call_gateway(
     shown: Shown,
     call: &ToolCall<'_>,
 ) -> Result<(String, String), Failure> {
-    let mut body = json!({"tool": call.tool, "intent": INTENT});
+    let response = ask_gateway(world, agent, shown, call, INTENT).await?;
+    Ok((read(&response, "endpoint")?, read(&response, "txn_token")?))
+}
+
+/// The gateway's answer as it is.
+pub(super) async fn ask_gateway(
+    world: &World,
+    agent: &Workload,
+    shown: Shown,
+    call: &ToolCall<'_>,
+    intent: &str,
+) -> Result<Response<Vec<u8>>, Failure> {
+    let mut body = json!({"tool": call.tool, "intent": intent});
     if let (Some(scope), Some(members)) = (call.scope, body.as_object_mut()) {
         members.insert("scope".to_owned(), scope.into());
     }
@@ -154,8 +166,7 @@ pub(super) async fn call_gateway(
             world.towards_anonymously(&world.gateway.id)?
         }
     };
-    let response = client.send(request).await?;
-    Ok((read(&response, "endpoint")?, read(&response, "txn_token")?))
+    Ok(client.send(request).await?)
 }
 
 /// To whom a transaction goes, and with what.
@@ -192,14 +203,22 @@ pub(super) async fn hand_over(
 pub(super) async fn exchange(
     http: &Client,
     from: &SpiffeId,
-    mut form: String,
+    form: String,
 ) -> Result<String, Failure> {
+    Ok(read(&ask_broker(http, from, form).await?, "access_token")?)
+}
+
+/// The broker's answer as it is.
+pub(super) async fn ask_broker(
+    http: &Client,
+    from: &SpiffeId,
+    mut form: String,
+) -> Result<Response<Vec<u8>>, Failure> {
     let mut authentication = Vec::new();
     client::with_x509_svid(&mut authentication, from);
     form.push('&');
     form.push_str(&client::encode(&authentication));
-    let response = http.send(token_request(BROKER, form)?).await?;
-    Ok(read(&response, "access_token")?)
+    Ok(http.send(token_request(BROKER, form)?).await?)
 }
 
 /// Calls a tool with a transaction token, by mutual TLS.

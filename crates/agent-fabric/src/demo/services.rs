@@ -71,9 +71,7 @@ impl FraudCheck {
         }
         // What a real check would look at is its own business; who asked for whom is in the token.
         let event = Event::new("check:fraud", "fraud.check", Decision::Allowed)
-            .txn(token.txn())
-            .user(token.subject())
-            .actors([self.id.as_str()])
+            .token(&token)
             .credential("txn-token");
         self.audit.append(event, now);
         let settlement = id("agents/advisor/settlement")?;

@@ -20,7 +20,7 @@ use ssf_stream::stream::{ConfigurationRequest, DeliveryRequest};
 use ssf_stream::transmitter::{Client as StreamOwner, Peers};
 use svid::x509::X509Svid;
 use token_exchange::{DetailTypes, ScopeSet};
-use txn_token::{CallChainPolicy, Requirements, TxnTokenVerifier};
+use txn_token::{CallChainPolicy, MemoryEndedTransactions, Requirements, TxnTokenVerifier};
 
 use super::inhabitants::{POLICY, REFUND_CHAIN, clients, detail_types, refund_details, registry};
 use super::services::{FraudCheck, MetadataHost};
@@ -91,6 +91,9 @@ pub(super) struct World {
     pub(super) federated: Duration,
     pub(super) web_roots: Vec<CertificateDer<'static>>,
     pub(super) audit: Arc<AuditLog>,
+    /// The transactions that the broker continues no more.
+    #[cfg(test)]
+    pub(super) ended: Arc<MemoryEndedTransactions>,
     pub(super) client_id: String,
     pub(super) documents: Fetcher,
     pub(super) gateway: Workload,
@@ -203,6 +206,7 @@ impl World {
             access_token_key.verifying_key()?,
             txn_token_key.verifying_key()?,
         ])?;
+        let ended = Arc::new(MemoryEndedTransactions::default());
         let broker = Broker::new(BrokerParts {
             issuer: BROKER.to_owned(),
             trust_domain: TRUST_DOMAIN.to_owned(),
@@ -216,6 +220,7 @@ impl World {
             documents: Directory::new(documents.clone()),
             detail_types: detail_types(),
             signals: receiver("broker", &broker_registry)?,
+            ended: Arc::clone(&ended) as _,
             sessions: Arc::clone(&sessions) as _,
             audit: Arc::clone(&audit),
             provider,
@@ -379,6 +384,8 @@ impl World {
             bundles,
             web_roots: web.roots(),
             audit,
+            #[cfg(test)]
+            ended,
             client_id,
             documents,
             gateway,
