@@ -157,6 +157,31 @@ pub struct ChainLink {
 }
 
 impl ChainLink {
+    /// A link without time and outcome, for [`CallChainPolicy::evaluate_chain`](crate::CallChainPolicy::evaluate_chain). Those of
+    /// a token are written by the token service alone.
+    #[must_use]
+    pub const fn new(actor: Actor) -> Self {
+        Self {
+            actor,
+            issued_at: None,
+            outcome: None,
+        }
+    }
+
+    /// Sets when the agent received its token.
+    #[must_use]
+    pub const fn with_issued_at(mut self, seconds: u64) -> Self {
+        self.issued_at = Some(seconds);
+        self
+    }
+
+    /// Sets what the agent reported.
+    #[must_use]
+    pub const fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
     /// The agent.
     #[must_use]
     pub fn actor(&self) -> &Actor {

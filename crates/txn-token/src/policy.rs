@@ -3,20 +3,23 @@
 //! Roles are sets of SPIFFE IDs that the policy itself defines; no role is read from a token. The
 //! path is `act_chain` and then `act`. A link whose subject is no SPIFFE ID has no role.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jose_x509::json;
 use pki_types::UnixTime;
 use serde::Deserialize;
-use spiffe_id::{SpiffeId, SpiffeIdPattern};
 
-use crate::actor::{Actor, ChainLink, Outcome};
+use crate::actor::{Actor, ChainLink};
 use crate::error::{Error, PolicyProblem};
 use crate::token::TxnToken;
 
+mod compiled;
 mod file;
+mod role;
 
-use file::{OutcomeRule, PolicyFile, RoleFile, RoleKind, Rule};
+use compiled::{Compiled, MAX_PATH, Path};
+use file::{PolicyFile, Rule};
+use role::Role;
 
 /// A policy that was checked on loading: no unknown key, no undefined or unused role.
 ///
@@ -42,14 +45,8 @@ use file::{OutcomeRule, PolicyFile, RoleFile, RoleKind, Rule};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "PolicyFile")]
 pub struct CallChainPolicy {
-    roles: BTreeMap<String, Role>,
-    rules: Vec<Rule>,
-}
-
-#[derive(Clone, Debug)]
-struct Role {
-    patterns: SpiffeIdPattern,
-    kind: RoleKind,
+    roles: Vec<Role>,
+    rules: Vec<Compiled>,
 }
 
 /// What a policy says of one token.
@@ -78,30 +75,6 @@ pub struct Denial {
     pub link: Option<usize>,
 }
 
-/// One place in the path.
-struct Step {
-    id: Option<SpiffeId>,
-    issued_at: Option<u64>,
-    outcome: Option<Outcome>,
-    current: bool,
-}
-
-type Verdict<'a> = Result<(), Cause<'a>>;
-
-struct Cause<'a> {
-    code: &'static str,
-    role: Option<&'a str>,
-    link: Option<usize>,
-}
-
-const fn cause<'a>(
-    code: &'static str,
-    role: Option<&'a str>,
-    link: Option<usize>,
-) -> Result<(), Cause<'a>> {
-    Err(Cause { code, role, link })
-}
-
 impl CallChainPolicy {
     /// Reads a policy from strict JSON.
     ///
@@ -125,34 +98,34 @@ impl CallChainPolicy {
 
     /// Judges the chain of a verified token. The first rule that is broken decides.
     pub fn evaluate(&self, token: &TxnToken, now: UnixTime) -> Decision {
-        self.evaluate_path(token.actor(), token.act_chain(), now)
+        self.evaluate_chain(token.act_chain(), token.actor(), now)
     }
 
-    pub(crate) fn evaluate_path(
+    /// Judges a chain of agents that is not in a token, as to try a policy out: the agents before, oldest first, and the
+    /// current one. A path of more than 64 agents is refused, whatever the rules; a token has at most 16.
+    pub fn evaluate_chain(
         &self,
+        before: &[ChainLink],
         current: Option<&Actor>,
-        links: &[ChainLink],
         now: UnixTime,
     ) -> Decision {
-        let step = |actor: &Actor, issued_at, outcome, current| Step {
-            id: SpiffeId::parse(actor.party().subject()).ok(),
-            issued_at,
-            outcome,
-            current,
+        let Some(path) = Path::new(&self.roles, before, current) else {
+            return Decision::Deny(Denial {
+                code: "too_many_hops",
+                rule: self.rules.len(),
+                kind: "path",
+                role: None,
+                link: Some(MAX_PATH),
+            });
         };
-        let before = links
-            .iter()
-            .map(|link| step(&link.actor, link.issued_at, link.outcome, false));
-        let path: Vec<Step> = before
-            .chain(current.map(|actor| step(actor, None, None, true)))
-            .collect();
+        let role_of = |role: usize| self.roles.get(role).map(|role| role.name.to_string());
         for (rule, checked) in self.rules.iter().enumerate() {
-            if let Err(cause) = self.check(checked, &path, now.as_secs()) {
+            if let Err(cause) = checked.check(&path, before, now.as_secs()) {
                 return Decision::Deny(Denial {
                     code: cause.code,
                     rule,
-                    kind: checked.kind(),
-                    role: cause.role.map(str::to_owned),
+                    kind: checked.kind,
+                    role: cause.role.and_then(role_of),
                     link: cause.link,
                 });
             }
@@ -161,155 +134,8 @@ impl CallChainPolicy {
     }
 }
 
-impl CallChainPolicy {
-    fn check<'a>(&'a self, rule: &'a Rule, path: &[Step], now: u64) -> Verdict<'a> {
-        match rule {
-            Rule::Require {
-                role,
-                outcome,
-                include_current,
-            } => self.require(role, *outcome, *include_current, path),
-            Rule::RequireAll {
-                roles,
-                outcome,
-                include_current,
-            } => roles
-                .iter()
-                .try_for_each(|role| self.require(role, *outcome, *include_current, path)),
-            Rule::RequireAny {
-                roles,
-                outcome,
-                include_current,
-            } => {
-                let held =
-                    |role: &String| self.require(role, *outcome, *include_current, path).is_ok();
-                if roles.iter().any(held) {
-                    Ok(())
-                } else {
-                    cause("missing_role", None, None)
-                }
-            }
-            Rule::Order { first, then } => self.order(first, then, path),
-            Rule::Immediate { role, outcome } => {
-                let before = path.iter().take_while(|step| !step.current).count();
-                let Some(last) = before.checked_sub(1) else {
-                    return cause("missing_role", Some(role), None);
-                };
-                match path.get(last) {
-                    Some(step) if self.has(role, step) => self.outcome(role, *outcome, last, step),
-                    _ => cause("wrong_delegator", Some(role), Some(last)),
-                }
-            }
-            Rule::Originator { role } => match path.first() {
-                Some(step) if self.has(role, step) => Ok(()),
-                Some(_) => cause("wrong_originator", Some(role), Some(0)),
-                None => cause("missing_role", Some(role), None),
-            },
-            Rule::Forbid { role } => match path.iter().position(|step| self.has(role, step)) {
-                Some(link) => cause("forbidden_role", Some(role), Some(link)),
-                None => Ok(()),
-            },
-            Rule::Only { roles } => {
-                let known = |step: &Step| roles.iter().any(|role| self.has(role, step));
-                match path.iter().position(|step| !known(step)) {
-                    Some(link) => cause("role_not_listed", None, Some(link)),
-                    None => Ok(()),
-                }
-            }
-            Rule::MaxHops { limit } if path.len() > *limit => {
-                cause("too_many_hops", None, Some(*limit))
-            }
-            Rule::MinHops { limit } if path.len() < *limit => cause("too_few_hops", None, None),
-            Rule::MaxHops { .. } | Rule::MinHops { .. } => Ok(()),
-            Rule::MaxAge { role, seconds } => {
-                let newest = path
-                    .iter()
-                    .enumerate()
-                    .rfind(|(_, step)| !step.current && self.has(role, step));
-                match newest {
-                    None => cause("missing_role", Some(role), None),
-                    Some((_, step))
-                        if step
-                            .issued_at
-                            .is_some_and(|time| now.saturating_sub(time) <= *seconds) =>
-                    {
-                        Ok(())
-                    }
-                    Some((link, _)) => cause("too_old", Some(role), Some(link)),
-                }
-            }
-        }
-    }
-
-    fn has(&self, role: &str, step: &Step) -> bool {
-        let role = self.roles.get(role);
-        role.zip(step.id.as_ref())
-            .is_some_and(|(role, id)| role.patterns.matches(id))
-    }
-
-    /// The role is there, and no link of it has another outcome than asked for.
-    fn require<'a>(
-        &'a self,
-        role: &'a str,
-        outcome: Option<OutcomeRule>,
-        include_current: bool,
-        path: &[Step],
-    ) -> Verdict<'a> {
-        let mut found = false;
-        for (link, step) in path.iter().enumerate() {
-            if (include_current || !step.current) && self.has(role, step) {
-                found = true;
-                self.outcome(role, outcome, link, step)?;
-            }
-        }
-        if found {
-            Ok(())
-        } else {
-            cause("missing_role", Some(role), None)
-        }
-    }
-
-    fn outcome<'a>(
-        &self,
-        role: &'a str,
-        outcome: Option<OutcomeRule>,
-        link: usize,
-        step: &Step,
-    ) -> Verdict<'a> {
-        let kind = self.roles.get(role).map(|role| role.kind);
-        let needs_ok = match outcome {
-            Some(OutcomeRule::Ok) => true,
-            Some(OutcomeRule::Any) => false,
-            None => kind == Some(RoleKind::Check),
-        };
-        if !needs_ok || step.outcome == Some(Outcome::Ok) {
-            return Ok(());
-        }
-        let code = match step.outcome {
-            None => "outcome_missing",
-            Some(_) => "outcome_not_ok",
-        };
-        cause(code, Some(role), Some(link))
-    }
-
-    fn order<'a>(&'a self, first: &'a str, then: &'a str, path: &[Step]) -> Verdict<'a> {
-        let position = |role: &str| path.iter().position(|step| self.has(role, step));
-        match (position(first), position(then)) {
-            (None, _) => cause("missing_role", Some(first), None),
-            (_, None) => cause("missing_role", Some(then), None),
-            (Some(a), Some(b)) if a >= b => cause("wrong_order", Some(first), Some(b)),
-            (Some(a), Some(_)) => match path.get(a) {
-                Some(step) => self.outcome(first, None, a, step),
-                None => Ok(()),
-            },
-        }
-    }
-}
-
 /// Most roles, rules, and IDs of a role.
 const MAX_ENTRIES: usize = 256;
-/// Fewest segments before the `/*` of a pattern that makes a check.
-const MIN_CHECK_SEGMENTS: usize = 2;
 
 impl TryFrom<PolicyFile> for CallChainPolicy {
     type Error = PolicyProblem;
@@ -332,42 +158,12 @@ impl TryFrom<PolicyFile> for CallChainPolicy {
         }
         let roles = file.roles.into_iter();
         let roles = roles
-            .map(|(name, role)| Ok((name, Role::read(role)?)))
+            .map(|(name, role)| Role::read(name, role))
+            .collect::<Result<Vec<_>, _>>()?;
+        let rules = file.rules.iter();
+        let rules = rules
+            .map(|rule| Compiled::new(rule, &roles).ok_or(PolicyProblem::UndefinedRole))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            roles,
-            rules: file.rules,
-        })
-    }
-}
-
-impl Role {
-    fn read(file: RoleFile) -> Result<Self, PolicyProblem> {
-        let (ids, kind) = match file {
-            RoleFile::Ids(ids) => (ids, RoleKind::default()),
-            RoleFile::Table(table) => (table.ids, table.kind),
-        };
-        if ids.is_empty() {
-            return Err(PolicyProblem::EmptyRole);
-        }
-        if ids.len() > MAX_ENTRIES {
-            return Err(PolicyProblem::TooLarge);
-        }
-        let pattern = |text: &String| {
-            let pattern = SpiffeIdPattern::parse(text).map_err(|_| PolicyProblem::Pattern)?;
-            let base = text
-                .strip_suffix("/*")
-                .and_then(|base| SpiffeId::parse(base).ok());
-            let broad = base.is_some_and(|base| base.segments().count() < MIN_CHECK_SEGMENTS);
-            if kind == RoleKind::Check && broad {
-                return Err(PolicyProblem::BroadCheck);
-            }
-            Ok(pattern)
-        };
-        let patterns = ids.iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            patterns: SpiffeIdPattern::one_of(patterns),
-            kind,
-        })
+        Ok(Self { roles, rules })
     }
 }
