@@ -16,6 +16,7 @@ mod oauth;
 mod set;
 mod sign;
 mod svid;
+mod txn;
 mod verify;
 mod x509;
 
@@ -78,6 +79,7 @@ pub fn all(peers: Peers) -> Vec<Planned> {
             svid::plan(&mut cases, *backend);
             set::plan(&mut cases, *backend);
             oauth::plan(&mut cases, *backend);
+            txn::plan(&mut cases, *backend);
         }
     }
     if peers == Peers::AwsLc {
@@ -85,6 +87,7 @@ pub fn all(peers: Peers) -> Vec<Planned> {
         json::plan(&mut cases);
         authority::plan(&mut cases);
         cimd::plan(&mut cases);
+        txn::plan_policies(&mut cases);
     }
     cases
 }

@@ -131,6 +131,12 @@ pub enum Outcome {
 impl Outcome {
     const ALL: [Self; 3] = [Self::Ok, Self::Denied, Self::Error];
 
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| text == outcome.as_str())
+    }
+
     /// The text in a token.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -209,10 +215,7 @@ impl ChainLink {
         };
         let outcome = match members.remove("outcome") {
             None => None,
-            Some(text) => {
-                let known = |outcome: &Outcome| text == outcome.as_str();
-                Some(Outcome::ALL.into_iter().find(known).ok_or(MALFORMED)?)
-            }
+            Some(text) => Some(text.as_str().and_then(Outcome::read).ok_or(MALFORMED)?),
         };
         Ok(Self {
             actor: Actor::read(&Value::Object(members), "act_chain")?,

@@ -1,5 +1,6 @@
 //! Verification at a workload (draft section 12.2).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -9,8 +10,8 @@ use jose_x509::{Algorithm, Algorithms, Error as JoseError, KeySource, json};
 use pki_types::UnixTime;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use spiffe_id::{SpiffeId, TrustDomain};
-use token_exchange::ScopeSet;
+use spiffe_id::{SpiffeIdRef, TrustDomain};
+use token_exchange::{Party, ScopeSet};
 
 use crate::TXN_TOKEN_TYPE;
 use crate::actor::{Actor, ChainLink};
@@ -20,12 +21,15 @@ use crate::error::Error;
 use crate::header::{MAX_TOKEN, UnverifiedTxnToken};
 use crate::legacy::{self, LEGACY_TYPE, LegacyForm};
 use crate::lineage::{AssuranceLevels, DEFAULT_MAX_HOPS, HARD_MAX_HOPS, Lineage, LineageProfile};
-use crate::token::{Claims, TxnToken};
+use crate::token::{Claims, TxnToken, read_chain};
+
+mod places;
+mod scan;
 
 /// Verifies transaction tokens of one trust domain. Immutable; threads share it.
 #[derive(Clone, Debug)]
 pub struct TxnTokenVerifier {
-    trust_domain: String,
+    trust_domain: Arc<str>,
     validator: Validator,
     /// The trust domains of agents; `None` where agents are not named by SPIFFE IDs.
     actors: Option<Vec<TrustDomain>>,
@@ -78,7 +82,7 @@ impl TxnTokenVerifier {
         let validator = validator(&trust_domain, &issuer, false, LEEWAY, MAX_LIFETIME);
         Self {
             actors: Some(TrustDomain::parse(&trust_domain).into_iter().collect()),
-            trust_domain,
+            trust_domain: trust_domain.into(),
             validator,
             chain_issuers: Vec::new(),
             max_chain: DEFAULT_MAX_CHAIN,
@@ -242,17 +246,26 @@ impl TxnTokenVerifier {
         now: UnixTime,
     ) -> Result<TxnToken, Error> {
         let jwt = self.validator.validate(token, keys, now)?;
-        let claims = self.read(&jwt)?;
+        if let (Some(iat), Some(exp)) = (jwt.issued_at(), jwt.expires())
+            && let Some(places) = self.places(jwt.payload(), iat, exp, jwt.issuer())
+        {
+            let token = TxnToken::at(token, Arc::clone(&self.trust_domain), jwt, places);
+            debug_assert!(
+                self.read_all(&token.jwt)
+                    .is_ok_and(|claims| claims == token.claims())
+            );
+            return Ok(token);
+        }
+        let claims = self.read_all(&jwt)?;
+        let trust_domain = Arc::clone(&self.trust_domain);
+        Ok(TxnToken::of(token, trust_domain, jwt, claims))
+    }
+
+    fn read_all(&self, jwt: &Jwt) -> Result<Claims, Error> {
+        let claims = self.read(jwt)?;
         self.check_actors(&claims, jwt.issuer())?;
         self.check_lineage(&claims)?;
-        let hash = jwt.key().provider().sha256(token.as_bytes());
-        Ok(TxnToken {
-            compact: token.to_owned(),
-            trust_domain: self.trust_domain.clone(),
-            jwt,
-            claims,
-            hash,
-        })
+        Ok(claims)
     }
 
     fn read(&self, jwt: &Jwt) -> Result<Claims, Error> {
@@ -342,7 +355,7 @@ impl TxnTokenVerifier {
                 limit: self.max_chain,
             });
         }
-        links.iter().map(ChainLink::read).collect()
+        read_chain(&links)
     }
 
     fn check_lineage(&self, claims: &Claims) -> Result<(), Error> {
@@ -365,7 +378,8 @@ impl TxnTokenVerifier {
     /// Whether an agent has a name of an accepted trust domain.
     fn knows(&self, agent: &str) -> bool {
         self.actors.as_ref().is_none_or(|domains| {
-            SpiffeId::parse(agent).is_ok_and(|id| domains.iter().any(|domain| domain.contains(&id)))
+            SpiffeIdRef::parse(agent)
+                .is_ok_and(|id| domains.iter().any(|domain| domain.contains(id)))
         })
     }
 
@@ -382,14 +396,26 @@ impl TxnTokenVerifier {
             .iter()
             .map(|link| link.actor.party())
             .chain([current.party()])
+            .map(PartyRef::of)
             .collect();
+        self.check_parties(&path, issuer)?;
+        let latest = claims.iat.saturating_add(self.leeway);
+        let times = links.iter().filter_map(|link| link.issued_at);
+        if !times.clone().is_sorted() || times.max().is_some_and(|time| time > latest) {
+            return Err(Error::ChainTimes);
+        }
+        Ok(())
+    }
+
+    /// Every agent of the path is known, and acts once.
+    fn check_parties(&self, path: &[PartyRef<'_>], issuer: Option<&str>) -> Result<(), Error> {
         for (i, party) in path.iter().enumerate() {
-            if !self.knows(party.subject()) {
+            if !self.knows(party.subject) {
                 return Err(Error::UnknownActorTrustDomain { position: i });
             }
             let configured = |name: &str| self.chain_issuers.iter().any(|one| one == name);
             if party
-                .issuer()
+                .issuer
                 .is_some_and(|name| Some(name) != issuer && !configured(name))
             {
                 return Err(Error::UnknownActorIssuer { position: i });
@@ -398,12 +424,29 @@ impl TxnTokenVerifier {
                 return Err(Error::RepeatedActor { position: i });
             }
         }
-        let latest = claims.iat.saturating_add(self.leeway);
-        let times = links.iter().filter_map(|link| link.issued_at);
-        if !times.clone().is_sorted() || times.max().is_some_and(|time| time > latest) {
-            return Err(Error::ChainTimes);
-        }
         Ok(())
+    }
+}
+
+/// A party in a text.
+#[derive(Clone, Copy, Default)]
+struct PartyRef<'a> {
+    subject: &'a str,
+    issuer: Option<&'a str>,
+}
+
+impl<'a> PartyRef<'a> {
+    fn of(party: &'a Party) -> Self {
+        Self {
+            subject: party.subject(),
+            issuer: party.issuer(),
+        }
+    }
+
+    /// As [`Party::may_be`].
+    fn may_be(&self, other: &Self) -> bool {
+        let issuers = self.issuer.zip(other.issuer);
+        self.subject == other.subject && issuers.is_none_or(|(a, b)| a == b)
     }
 }
 
@@ -454,7 +497,7 @@ fn text(claims: &mut Map<String, Value>, name: &'static str) -> Result<Option<St
     }
 }
 
-fn texts(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
     let text = |item: &Value| Some(item.as_str()?.to_owned()).filter(|text| !text.is_empty());
     value.as_array()?.iter().map(text).collect()
 }
