@@ -26,6 +26,12 @@ const peer = {
     return { payload: decoder.decode(payload) };
   },
 
+  async check_jwt({ alg, jwk, typ, issuer, audience, now }, token) {
+    const options = { algorithms: [alg], typ, issuer, audience, currentDate: new Date(now * 1000), requiredClaims: ["sub", "exp", "iat"] };
+    const { payload } = await jose.jwtVerify(token, await jose.importJWK(jwk, alg), options);
+    return { payload: JSON.stringify(payload) };
+  },
+
   async check_jwt_svid({ bundle, audience }, token) {
     const { alg, kid } = jose.decodeProtectedHeader(token);
     const found = bundle.keys.find((key) => key.use === "jwt-svid" && key.kid === kid);

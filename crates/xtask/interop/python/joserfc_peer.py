@@ -1,6 +1,8 @@
 """joserfc."""
 
-from joserfc import jwe, jws
+import json
+
+from joserfc import jwe, jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 KINDS = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519", "Ed25519": "Ed25519"}
@@ -31,6 +33,16 @@ def check_jws(job, token):
         raise NotImplementedError(job["alg"])
     key = import_key(job["jwk"])
     return {"payload": jws.deserialize_compact(token, key, algorithms=[job["alg"]]).payload.decode()}
+
+
+def check_jwt(job, token):
+    found = jwt.decode(token, import_key(job["jwk"]), algorithms=[job["alg"]])
+    if found.header.get("typ") != job["typ"]:
+        raise ValueError("another typ")
+    wanted = {name: {"essential": True, "value": job[member]} for name, member in (("iss", "issuer"), ("aud", "audience"))}
+    wanted.update({name: {"essential": True} for name in ("sub", "exp", "iat")})
+    jwt.JWTClaimsRegistry(now=job["now"], **wanted).validate(found.claims)
+    return {"payload": json.dumps(found.claims)}
 
 
 def make_jwe(job):

@@ -32,6 +32,8 @@ mod tls;
 #[cfg(feature = "interop")]
 mod tokens;
 #[cfg(feature = "interop")]
+mod txn;
+#[cfg(feature = "interop")]
 mod x509;
 
 #[derive(clap::Args)]
@@ -99,6 +101,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("tls", tls::run),
     ("oauth", oauth::run),
     ("signals", signals::run),
+    ("txn", txn::run),
 ];
 
 #[cfg(feature = "interop")]
