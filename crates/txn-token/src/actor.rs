@@ -223,17 +223,6 @@ impl ChainLink {
             outcome,
         })
     }
-
-    pub(crate) fn to_value(&self) -> Value {
-        let mut members = self.actor.to_members();
-        if let Some(iat) = self.issued_at {
-            members.insert("iat".to_owned(), iat.into());
-        }
-        if let Some(outcome) = self.outcome {
-            members.insert("outcome".to_owned(), outcome.as_str().into());
-        }
-        Value::Object(members)
-    }
 }
 
 /// `current` and the links before it, oldest first, as the chain of RFC 8693.

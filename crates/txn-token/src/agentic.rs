@@ -143,35 +143,6 @@ impl AgenticContext {
         Ok(())
     }
 
-    pub(crate) fn to_value(&self) -> Value {
-        let mut members = self.other.clone();
-        if let Some(lineage) = &self.lineage {
-            lineage.put(&mut members);
-        }
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                members.insert(name.to_owned(), value);
-            }
-        };
-        let text = |text: &Option<String>| text.as_deref().map(Value::from);
-        put("agent_type", text(&self.agent_type));
-        put("agent_version", text(&self.agent_version));
-        put("intent", text(&self.intent));
-        let actions = |actions: &BTreeSet<String>| actions.iter().cloned().collect();
-        put(
-            "allowed_actions",
-            self.allowed_actions.as_ref().map(actions),
-        );
-        put("authorization_details", self.authorization_details.clone());
-        let constraints = self.environment_constraints.iter();
-        let constraints: Map<_, _> = constraints
-            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-            .collect();
-        let constraints = Some(constraints).filter(|constraints| !constraints.is_empty());
-        put("environment_constraints", constraints.map(Value::Object));
-        Value::Object(members)
-    }
-
     /// This context for another agent: the limits and the intent stay, the description goes.
     pub(crate) fn handed_over(&self) -> Self {
         Self {

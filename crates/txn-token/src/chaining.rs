@@ -64,12 +64,14 @@
 mod agreement;
 mod client;
 mod disclosure;
+mod file;
 mod issue;
 mod redeem;
 mod subject;
 
 pub use agreement::{AgreementProblem, AgreementWarning, OutboundAgreement, TxnRule};
 pub use client::{ChainingRequest, OwnHosts};
+pub use file::{AgreementKeys, Agreements, AgreementsFile};
 pub use issue::{BrokeredChain, ChainingService, advertise_chaining};
 pub use redeem::{ChainGrant, ChainRedemption, ChainedAccess, ChainedSubjects, InboundAgreement};
 pub use subject::{Mapping, Match, PrincipalKind};

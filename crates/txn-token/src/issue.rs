@@ -6,7 +6,6 @@ use std::time::Duration;
 use jose_x509::jws::ProtectedHeader;
 use jose_x509::{CryptoProvider, Signer, jwt};
 use pki_types::UnixTime;
-use serde::Serialize;
 use serde_json::Value;
 use token_exchange::{ActorChain, DetailTypes, ScopeSet};
 
@@ -22,6 +21,7 @@ use crate::lineage::{
 };
 use crate::token::Claims;
 use crate::verify::{ALGORITHMS, DEFAULT_MAX_CHAIN, HARD_MAX_CHAIN};
+use crate::wire::{WireAgentic, WireClaims};
 
 /// Issues the transaction tokens of one trust domain.
 ///
@@ -319,52 +319,68 @@ impl<S: Signer> TxnTokenIssuer<S> {
         now: UnixTime,
     ) -> Result<IssuedTxnToken, Error> {
         let now = now.as_secs();
-        let (act, act_chain) = self.actors(request)?;
+        let chain = self.actors(request)?;
+        let (act, act_chain) = match (&request.act, &chain) {
+            (None, Some((act, links))) => (Some(act), links.as_slice()),
+            (act, _) => (act.as_ref(), [].as_slice()),
+        };
+        let fresh;
         let txn = match &request.txn {
             Some(txn) => {
                 self.ended
                     .check(self.key_of(txn), now, self.lifetimes.longest(), now)?;
-                txn.clone()
+                txn
             }
-            None => self.provider.random_id()?,
+            None => {
+                fresh = self.provider.random_id()?;
+                &fresh
+            }
         };
-        let claims = Claims {
+        // A posture is that which evidence shows, and none of another origin.
+        let lineage = request.posture.clone().map(Lineage::Single);
+        let bare = AgenticContext::new();
+        let context = request.agentic_context.as_ref();
+        let agentic_ctx = context
+            .or(lineage.as_ref().map(|_| &bare))
+            .map(|context| WireAgentic {
+                context,
+                lineage: lineage.as_ref(),
+            });
+        let wire = WireClaims {
+            iss: self.issuer.as_deref(),
+            aud: &self.trust_domain,
             txn,
-            sub: request.subject.clone(),
-            scope: request.scope.clone(),
-            req_wl: request.requesting_workload.clone(),
+            sub: &request.subject,
+            scope: &request.scope,
+            req_wl: &request.requesting_workload,
             iat: now,
             exp: self
                 .lifetimes
                 .expiry(request.lifetime, request.subject_expires, now)?,
-            tctx: request.transaction_context.clone(),
-            rctx: request.request_context.clone(),
+            tctx: &request.transaction_context,
+            rctx: &request.request_context,
             act,
             act_chain,
-            agentic: with_posture(request),
-            req_wl_chain: Vec::new(),
-            legacy: Vec::new(),
-            txn_iat: now,
+            agentic_ctx,
+            req_wl_chain: &[],
+            txn_iat: None,
         };
-        self.sign(&claims, &request.presented)
+        self.sign_wire(&wire, &request.presented)
     }
 
     pub(crate) fn key_of(&self, txn: &str) -> TransactionKey {
         TransactionKey::new(&self.provider, &self.trust_domain, txn)
     }
 
-    fn actors(&self, request: &IssueRequest<'_>) -> Result<(Option<Actor>, Vec<ChainLink>), Error> {
-        if let Some(act) = &request.act {
-            if request.actors.is_some() {
-                return Err(Error::InvalidOption {
-                    option: "agents of the request",
-                    range: "either `act` or `actors`",
-                });
-            }
-            return Ok((Some(act.clone()), Vec::new()));
+    fn actors(&self, request: &IssueRequest<'_>) -> Result<Option<(Actor, Vec<ChainLink>)>, Error> {
+        if request.act.is_some() && request.actors.is_some() {
+            return Err(Error::InvalidOption {
+                option: "agents of the request",
+                range: "either `act` or `actors`",
+            });
         }
         let Some(chain) = &request.actors else {
-            return Ok((None, Vec::new()));
+            return Ok(None);
         };
         let mut act = Actor::new(chain.current().clone());
         if let Some(version) = &request.actor_version {
@@ -386,12 +402,40 @@ impl<S: Signer> TxnTokenIssuer<S> {
             outcome: None,
         };
         let links = history.iter().rev().map(link);
-        Ok((Some(act), links.collect()))
+        Ok(Some((act, links.collect())))
     }
 
     pub(crate) fn sign(
         &self,
         claims: &Claims,
+        presented: &[&str],
+    ) -> Result<IssuedTxnToken, Error> {
+        let wire = WireClaims {
+            iss: self.issuer.as_deref(),
+            aud: &self.trust_domain,
+            txn: &claims.txn,
+            sub: &claims.sub,
+            scope: &claims.scope,
+            req_wl: &claims.req_wl,
+            iat: claims.iat,
+            exp: claims.exp,
+            tctx: &claims.tctx,
+            rctx: &claims.rctx,
+            act: claims.act.as_ref(),
+            act_chain: &claims.act_chain,
+            agentic_ctx: claims.agentic.as_ref().map(|context| WireAgentic {
+                context,
+                lineage: context.lineage(),
+            }),
+            req_wl_chain: &claims.req_wl_chain,
+            txn_iat: Some(claims.txn_iat).filter(|began| *began != claims.iat),
+        };
+        self.sign_wire(&wire, presented)
+    }
+
+    fn sign_wire(
+        &self,
+        claims: &WireClaims<'_>,
         presented: &[&str],
     ) -> Result<IssuedTxnToken, Error> {
         if self.key_until.is_some_and(|until| claims.iat >= until) {
@@ -401,9 +445,9 @@ impl<S: Signer> TxnTokenIssuer<S> {
             });
         }
         let texts = [
-            ("txn", claims.txn.as_str()),
-            ("sub", &claims.sub),
-            ("req_wl", &claims.req_wl),
+            ("txn", claims.txn),
+            ("sub", claims.sub),
+            ("req_wl", claims.req_wl),
         ];
         if let Some((claim, _)) = texts.iter().find(|(_, text)| text.is_empty()) {
             return Err(Error::EmptyClaim { claim });
@@ -416,75 +460,19 @@ impl<S: Signer> TxnTokenIssuer<S> {
                 limit: self.max_chain,
             });
         }
-        if let Some(agentic) = &claims.agentic {
-            agentic.check()?;
+        if let Some(agentic) = &claims.agentic_ctx {
+            agentic.context.check()?;
         }
-        let wire = WireClaims {
-            iss: self.issuer.as_deref(),
-            aud: &self.trust_domain,
-            txn: &claims.txn,
-            sub: &claims.sub,
-            scope: claims.scope.to_string(),
-            req_wl: &claims.req_wl,
-            iat: claims.iat,
-            exp: claims.exp,
-            tctx: &claims.tctx,
-            rctx: &claims.rctx,
-            act: claims.act.as_ref().map(|act| act.to_members().into()),
-            act_chain: claims.act_chain.iter().map(ChainLink::to_value).collect(),
-            agentic_ctx: claims.agentic.as_ref().map(AgenticContext::to_value),
-            req_wl_chain: &claims.req_wl_chain,
-            txn_iat: Some(claims.txn_iat).filter(|began| *began != claims.iat),
-        };
-        let payload = jwt::to_payload(&wire)?;
+        let payload = jwt::to_payload(claims)?;
         check_presented(&payload, presented)?;
         let header = ProtectedHeader::new(TXN_TOKEN_TYPE);
         Ok(IssuedTxnToken {
             token: jose_x509::jws::sign(&self.signer, &header, &payload)?,
-            txn: claims.txn.clone(),
+            txn: claims.txn.to_owned(),
             scope: claims.scope.clone(),
             expires_in: claims.exp.saturating_sub(claims.iat),
         })
     }
-}
-
-/// `agentic_ctx` with the posture that evidence shows, and none of another origin.
-fn with_posture(request: &IssueRequest<'_>) -> Option<AgenticContext> {
-    if request.agentic_context.is_none() && request.posture.is_none() {
-        return None;
-    }
-    Some(AgenticContext {
-        lineage: request.posture.clone().map(Lineage::Single),
-        ..request.agentic_context.clone().unwrap_or_default()
-    })
-}
-
-/// The claims in the names of the current revision, the only ones that are written.
-#[derive(Serialize)]
-struct WireClaims<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iss: Option<&'a str>,
-    aud: &'a str,
-    txn: &'a str,
-    sub: &'a str,
-    scope: String,
-    req_wl: &'a str,
-    iat: u64,
-    exp: u64,
-    #[serde(skip_serializing_if = "Context::is_empty")]
-    tctx: &'a Context,
-    #[serde(skip_serializing_if = "Context::is_empty")]
-    rctx: &'a Context,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    act: Option<Value>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    act_chain: Vec<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agentic_ctx: Option<Value>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    req_wl_chain: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    txn_iat: Option<u64>,
 }
 
 /// Shortest part of a presented token that is searched for.

@@ -25,6 +25,7 @@ pub mod server;
 pub mod service;
 pub mod token;
 pub mod verify;
+mod wire;
 
 pub use actor::{Actor, ChainLink, Outcome};
 pub use agentic::AgenticContext;

@@ -261,16 +261,19 @@ impl Lineage {
         }
     }
 
-    pub(crate) fn put(&self, members: &mut Map<String, Value>) {
+    /// The members of `agentic_ctx`.
+    pub(crate) fn members(&self) -> Map<String, Value> {
         match self {
-            Self::Single(agent) => members.extend(agent.0.clone()),
+            Self::Single(agent) => agent.0.clone(),
             Self::Multi(lineage) => {
-                members.insert("current_actor".to_owned(), lineage.current.to_value());
-                members.insert("originator".to_owned(), lineage.originator.to_value());
                 let metadata = serde_json::json!({
                     "hop_count": lineage.path.len(), "min_assurance_level": lineage.least, "txn_path": lineage.path,
                 });
-                members.insert("chain_metadata".to_owned(), metadata);
+                Map::from_iter([
+                    ("current_actor".to_owned(), lineage.current.to_value()),
+                    ("originator".to_owned(), lineage.originator.to_value()),
+                    ("chain_metadata".to_owned(), metadata),
+                ])
             }
         }
     }

@@ -27,9 +27,26 @@ pub enum AgreementProblem {
     /// A lifetime above 300 seconds, or none.
     #[error("a grant lives for 1 to 300 seconds")]
     Lifetime,
-    /// An algorithm that the agreement does not have.
-    #[error("the server signs with an algorithm that the agreement does not allow")]
+    /// An algorithm that the agreement does not have, or one that does not exist.
+    #[error(
+        "an algorithm is not known, or the server signs with one that the agreement does not allow"
+    )]
     Algorithm,
+    /// A file that is no file of agreements, or has a key that does not exist.
+    #[error("the file is malformed, or has a key that does not exist")]
+    Syntax,
+    /// A file without agreements.
+    #[error("the file has no agreement")]
+    Empty,
+    /// Two agreements with one partner.
+    #[error("the file has two agreements with one partner in the same direction")]
+    Repeated,
+    /// A subject rule, resource, client or list that cannot be used.
+    #[error("it has no or too many subjects, resources or clients, or one that is not well formed")]
+    Entry,
+    /// A key that is named and not there.
+    #[error("a key that the file names is not there")]
+    Key,
 }
 
 impl AgreementProblem {
@@ -40,7 +57,8 @@ impl AgreementProblem {
             Self::HiddenClaim => "TXN-CHAIN-7.4-5",
             Self::Scope => "TXN-CHAIN-A5",
             Self::Lifetime => "TXN-CHAIN-6.1.2-4",
-            Self::Algorithm => "TXN-CHAIN-6.1.1-3",
+            Self::Algorithm | Self::Key => "TXN-CHAIN-6.1.1-3",
+            Self::Syntax | Self::Empty | Self::Repeated | Self::Entry => "TXN-CHAIN-9.6-1",
         }
     }
 }

@@ -4,7 +4,7 @@
 //! words, so that a policy costs the product of roles and places, once, whatever its rules are.
 
 use super::file::{OutcomeRule, RoleKind, Rule};
-use super::role::Role;
+use super::role::{Agent, Role};
 use crate::actor::{Actor, ChainLink, Outcome};
 
 /// Most places of a path.
@@ -92,14 +92,15 @@ impl Path {
             }
             place = place.wrapping_shl(1);
         }
-        for (role, places) in roles.iter().zip(&mut path.roles) {
-            let mut place: Places = 1;
-            for agent in before.iter().map(|link| &link.actor).chain(current) {
-                if role.has(agent.party().subject()) {
+        let mut place: Places = 1;
+        for actor in before.iter().map(|link| &link.actor).chain(current) {
+            let mut agent = Agent::new(actor.party().subject());
+            for (role, places) in roles.iter().zip(&mut path.roles) {
+                if role.has(&mut agent) {
                     *places |= place;
                 }
-                place = place.wrapping_shl(1);
             }
+            place = place.wrapping_shl(1);
         }
         Some(path)
     }

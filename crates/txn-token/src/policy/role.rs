@@ -56,13 +56,32 @@ impl Role {
     }
 
     /// Whether an agent of this name has the role. What is no SPIFFE ID has none.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, agent: &mut Agent<'_>) -> bool {
+        let name = agent.name;
         self.ids.iter().any(|ids| match ids {
             // Equal to a text that is a SPIFFE ID.
-            Ids::Exact(id) => **id == *name,
+            Ids::Exact(id) => id.len() == name.len() && **id == *name,
             // A SPIFFE ID in its beginning only.
-            Ids::Below(prefix) => name.starts_with(&**prefix) && SpiffeIdRef::parse(name).is_ok(),
+            Ids::Below(prefix) => name.starts_with(&**prefix) && agent.is_id(),
         })
+    }
+}
+
+/// The name of an agent, and whether it is a SPIFFE ID, once that was asked.
+pub(super) struct Agent<'a> {
+    name: &'a str,
+    is_id: Option<bool>,
+}
+
+impl<'a> Agent<'a> {
+    pub(super) const fn new(name: &'a str) -> Self {
+        Self { name, is_id: None }
+    }
+
+    fn is_id(&mut self) -> bool {
+        *self
+            .is_id
+            .get_or_insert_with(|| SpiffeIdRef::parse(self.name).is_ok())
     }
 }
 
@@ -101,7 +120,7 @@ mod tests {
         ] {
             let id = SpiffeId::parse(name).ok();
             let expected = id.is_some_and(|id| patterns.iter().any(|one| one.matches(&id)));
-            assert_eq!(role.has(name), expected, "{name}");
+            assert_eq!(role.has(&mut Agent::new(name)), expected, "{name}");
         }
     }
 }

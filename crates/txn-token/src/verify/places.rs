@@ -182,7 +182,9 @@ fn read_actor(value: Raw<'_>, link: bool) -> Option<(PartyRef<'_>, Option<u64>)>
 fn check_agentic(value: Raw<'_>) -> Option<()> {
     let short = |value: Raw<'_>, max: usize| {
         let text = value.string()?;
-        (text.len() <= max && !text.chars().any(char::is_control)).then_some(())
+        let plain = text.bytes().all(|byte| matches!(byte, 0x20..0x7f));
+        let clean = plain || !text.chars().any(char::is_control);
+        (text.len() <= max && clean).then_some(())
     };
     let few = |count: usize| (count < MAX_ENTRIES).then_some(());
     for member in value.members() {

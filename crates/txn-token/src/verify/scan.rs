@@ -3,6 +3,8 @@
 //! Nothing here judges whether a text is JSON. What is unusual, such as an escape in a text that is asked for, is not told
 //! either: the caller then reads the claims in the ordinary way.
 
+use memchr::{memchr, memchr2};
+
 /// One value, as it stands in the text.
 #[derive(Clone, Copy)]
 pub(super) struct Raw<'a>(&'a str);
@@ -10,7 +12,10 @@ pub(super) struct Raw<'a>(&'a str);
 impl<'a> Raw<'a> {
     /// A whole text.
     pub(super) fn of(text: &'a str) -> Self {
-        Self(text.trim_matches(is_space))
+        Self(
+            skip_space(text)
+                .trim_end_matches(|character| matches!(character, ' ' | '\t' | '\n' | '\r')),
+        )
     }
 
     /// The text of the value.
@@ -25,7 +30,7 @@ impl<'a> Raw<'a> {
     /// A string without escapes.
     pub(super) fn string(self) -> Option<&'a str> {
         let text = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        (!text.contains('\\')).then_some(text)
+        memchr(b'\\', text.as_bytes()).is_none().then_some(text)
     }
 
     /// A whole number, not negative.
@@ -57,20 +62,20 @@ impl<'a, const NAMED: bool> Items<'a, NAMED> {
             .and_then(|text| text.strip_suffix(close));
         // What is no list of items is one that fails.
         Self {
-            rest: Some(inner.map_or("\\", |inner| inner.trim_start_matches(is_space))),
+            rest: Some(inner.map_or("\\", |inner| skip_space(inner))),
         }
     }
 
     fn item(rest: &'a str) -> Option<((&'a str, Raw<'a>), &'a str)> {
         let (name, rest) = if NAMED {
             let (name, rest) = split(rest)?;
-            let rest = rest.trim_start_matches(is_space).strip_prefix(':')?;
-            (Raw(name).string()?, rest.trim_start_matches(is_space))
+            let rest = skip_space(rest).strip_prefix(':')?;
+            (Raw(name).string()?, skip_space(rest))
         } else {
             ("", rest)
         };
         let (value, rest) = split(rest)?;
-        Some(((name, Raw(value)), rest.trim_start_matches(is_space)))
+        Some(((name, Raw(value)), skip_space(rest)))
     }
 }
 
@@ -86,14 +91,20 @@ impl<'a, const NAMED: bool> Iterator for Items<'a, NAMED> {
             let Some(rest) = rest.strip_prefix(',') else {
                 return Some(None);
             };
-            self.rest = Some(rest.trim_start_matches(is_space));
+            self.rest = Some(skip_space(rest));
         }
         Some(Some(item))
     }
 }
 
-const fn is_space(character: char) -> bool {
-    matches!(character, ' ' | '\t' | '\n' | '\r')
+/// Without the white space at the beginning.
+fn skip_space(text: &str) -> &str {
+    match text.as_bytes().first() {
+        Some(b' ' | b'\t' | b'\n' | b'\r') => {
+            text.trim_start_matches(|character| matches!(character, ' ' | '\t' | '\n' | '\r'))
+        }
+        _ => text,
+    }
 }
 
 /// Splits behind the first value.
@@ -132,10 +143,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
 fn end_of_string(bytes: &[u8]) -> Option<usize> {
     let mut at = 1_usize;
     loop {
-        let found = bytes
-            .get(at..)?
-            .iter()
-            .position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let found = memchr2(b'"', b'\\', bytes.get(at..)?)?;
         at = at.checked_add(found)?;
         if bytes.get(at)? == &b'"' {
             return at.checked_add(1);
