@@ -339,7 +339,7 @@ fn without_room_to_remember_nothing_goes_on() {
         let refused = world.replace(token, &ReplaceRequest::new(id("b")));
         assert_eq!(refused.unwrap_err(), Error::TransactionEnded);
     }
-    let foreign = TxnTokenIssuer::new(world.key.clone(), "example.com", &provider()).unwrap();
+    let foreign = TxnTokenIssuer::new(world.key, "example.com", &provider()).unwrap();
     let other = Error::OtherTrustDomain;
     assert_eq!(foreign.end(&tokens[0], now()).unwrap_err(), other);
 }

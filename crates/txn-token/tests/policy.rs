@@ -662,3 +662,31 @@ fn a_resource_without_a_policy_is_closed() {
         "allow"
     );
 }
+
+/// A chain that is in no token is judged as one that is; a path that no token can have is refused.
+#[test]
+fn a_chain_without_a_token_is_judged_alike() {
+    let rules = json!([{"rule": "require", "role": "fraud"}, {"rule": "max_age", "role": "fraud", "seconds": 60}]);
+    let policy = policy(rules);
+    let world = World::new();
+    for path in [&[PLAN, FRAUD, PAY][..], &[PLAN, PAY], &[PAY]] {
+        let token = token(&world, path);
+        let judged = policy.evaluate_chain(token.act_chain(), token.actor(), now());
+        assert_eq!(judged, policy.evaluate(&token, now()));
+    }
+    let link = |path: &str| ChainLink::new(actor(path));
+    let fraud = link("checks/fraud/1")
+        .with_issued_at(NOW)
+        .with_outcome(Outcome::Ok);
+    let judge = |length: usize| {
+        let before = vec![fraud.clone(); length];
+        policy.evaluate_chain(&before, None, now())
+    };
+    assert_eq!(judge(64), Decision::Allow);
+    match judge(65) {
+        Decision::Deny(denial) => {
+            assert_eq!((denial.code, denial.link), ("too_many_hops", Some(64)))
+        }
+        Decision::Allow => panic!("a path of 65 agents is accepted"),
+    }
+}

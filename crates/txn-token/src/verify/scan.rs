@@ -12,10 +12,7 @@ pub(super) struct Raw<'a>(&'a str);
 impl<'a> Raw<'a> {
     /// A whole text.
     pub(super) fn of(text: &'a str) -> Self {
-        Self(
-            skip_space(text)
-                .trim_end_matches(|character| matches!(character, ' ' | '\t' | '\n' | '\r')),
-        )
+        Self(skip_space(text).trim_end_matches(SPACE))
     }
 
     /// The text of the value.
@@ -68,9 +65,9 @@ impl<'a, const NAMED: bool> Items<'a, NAMED> {
 
     fn item(rest: &'a str) -> Option<((&'a str, Raw<'a>), &'a str)> {
         let (name, rest) = if NAMED {
-            let (name, rest) = split(rest)?;
+            let (name, rest) = split_name(rest)?;
             let rest = skip_space(rest).strip_prefix(':')?;
-            (Raw(name).string()?, skip_space(rest))
+            (name, skip_space(rest))
         } else {
             ("", rest)
         };
@@ -97,14 +94,23 @@ impl<'a, const NAMED: bool> Iterator for Items<'a, NAMED> {
     }
 }
 
+/// White space.
+const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// Without the white space at the beginning.
 fn skip_space(text: &str) -> &str {
     match text.as_bytes().first() {
-        Some(b' ' | b'\t' | b'\n' | b'\r') => {
-            text.trim_start_matches(|character| matches!(character, ' ' | '\t' | '\n' | '\r'))
-        }
+        Some(b' ' | b'\t' | b'\n' | b'\r') => text.trim_start_matches(SPACE),
         _ => text,
     }
+}
+
+/// Splits behind a name without escapes. Names are short.
+fn split_name(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix('"')?;
+    let end = text.bytes().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    let (name, rest) = text.split_at_checked(end)?;
+    Some((name, rest.strip_prefix('"')?))
 }
 
 /// Splits behind the first value.
