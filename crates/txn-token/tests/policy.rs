@@ -685,7 +685,7 @@ fn a_chain_without_a_token_is_judged_alike() {
     assert_eq!(judge(64), Decision::Allow);
     match judge(65) {
         Decision::Deny(denial) => {
-            assert_eq!((denial.code, denial.link), ("too_many_hops", Some(64)))
+            assert_eq!((denial.code, denial.link), ("too_many_hops", Some(64)));
         }
         Decision::Allow => panic!("a path of 65 agents is accepted"),
     }

@@ -222,7 +222,7 @@ impl Broker {
         replace.outcome = outcome;
         // The limits stay; the description is that of the next agent.
         let mut context = AgenticContext::new();
-        context.agent_type = Some(active.class.name.clone());
+        context.agent_type = Some(active.class.name);
         context.intent = token
             .agentic_context()
             .and_then(|context| context.intent.clone());
