@@ -157,6 +157,12 @@ impl ActorChain {
         &self.current
     }
 
+    /// Who acts now, without the history.
+    #[must_use]
+    pub fn into_current(self) -> Party {
+        self.current
+    }
+
     /// Who acted before, latest first: history, and no ground for access (section 4.1).
     #[must_use]
     pub fn informational_history(&self) -> &[Party] {

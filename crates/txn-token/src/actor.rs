@@ -64,27 +64,28 @@ impl Actor {
         self.deployment.as_deref()
     }
 
-    pub(crate) fn read(value: &Value, claim: &'static str) -> Result<Self, Error> {
+    pub(crate) fn read(value: Value, claim: &'static str) -> Result<Self, Error> {
         let malformed = || Error::MalformedActor { claim };
-        let chain = ActorChain::from_value(value).map_err(|_| malformed())?;
+        let chain = ActorChain::from_value(&value).map_err(|_| malformed())?;
         if chain.depth() > MAX_NESTED {
             return Err(malformed());
         }
-        let members = value.as_object().ok_or_else(malformed)?;
-        let text = |name: &str| match members.get(name) {
+        let Value::Object(mut members) = value else {
+            return Err(malformed());
+        };
+        let mut text = |name: &str| match members.remove(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(malformed()),
         };
-        let known = |name: &str| ["iss", "sub", "version", "deployment"].contains(&name);
-        let other = members.iter().filter(|(name, _)| !known(name));
+        let (version, deployment) = (text("version")?, text("deployment")?);
+        // They are those of the current party.
+        let _names = (text("iss")?, text("sub")?);
         Ok(Self {
-            party: chain.current().clone(),
-            version: text("version")?,
-            deployment: text("deployment")?,
-            other: other
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
+            party: chain.into_current(),
+            version,
+            deployment,
+            other: members,
         })
     }
 
@@ -130,12 +131,6 @@ pub enum Outcome {
 
 impl Outcome {
     const ALL: [Self; 3] = [Self::Ok, Self::Denied, Self::Error];
-
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|outcome| text == outcome.as_str())
-    }
 
     /// The text in a token.
     #[must_use]
@@ -206,19 +201,24 @@ impl ChainLink {
         self.outcome
     }
 
-    pub(crate) fn read(value: &Value) -> Result<Self, Error> {
+    pub(crate) fn read(value: Value) -> Result<Self, Error> {
         const MALFORMED: Error = Error::MalformedActor { claim: "act_chain" };
-        let mut members = value.as_object().ok_or(MALFORMED)?.clone();
+        let Value::Object(mut members) = value else {
+            return Err(MALFORMED);
+        };
         let issued_at = match members.remove("iat") {
             None => None,
             Some(iat) => Some(iat.as_u64().ok_or(MALFORMED)?),
         };
         let outcome = match members.remove("outcome") {
             None => None,
-            Some(text) => Some(text.as_str().and_then(Outcome::read).ok_or(MALFORMED)?),
+            Some(text) => {
+                let known = |outcome: &Outcome| text == outcome.as_str();
+                Some(Outcome::ALL.into_iter().find(known).ok_or(MALFORMED)?)
+            }
         };
         Ok(Self {
-            actor: Actor::read(&Value::Object(members), "act_chain")?,
+            actor: Actor::read(Value::Object(members), "act_chain")?,
             issued_at,
             outcome,
         })

@@ -32,9 +32,9 @@ pub struct AgenticContext {
     pub(crate) lineage: Option<Lineage>,
 }
 
-pub(crate) const MAX_INTENT: usize = 1024;
-pub(crate) const MAX_TEXT: usize = 256;
-pub(crate) const MAX_ENTRIES: usize = 256;
+const MAX_INTENT: usize = 1024;
+const MAX_TEXT: usize = 256;
+const MAX_ENTRIES: usize = 256;
 
 impl AgenticContext {
     /// No members.
@@ -198,7 +198,7 @@ impl AgenticContext {
     }
 }
 
-pub(crate) const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 12] = [
     "agent_type",
     "agent_version",
     "intent",

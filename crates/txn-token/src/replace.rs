@@ -72,16 +72,17 @@ impl<S: Signer> TxnTokenIssuer<S> {
         request: &ReplaceRequest,
         now: UnixTime,
     ) -> Result<IssuedTxnToken, Error> {
+        let old = &token.claims;
         if token.trust_domain() != self.trust_domain() {
             return Err(Error::OtherTrustDomain);
         }
-        if token.expires() <= now.as_secs() {
+        if old.exp <= now.as_secs() {
             return Err(Error::ReplacedExpired);
         }
-        let (key, longest) = (self.key_of(token.txn()), self.lifetimes.longest());
-        let old = token.claims();
-        self.ended.check(key, old.txn_iat, longest, now.as_secs())?;
-        let replaced = self.replaced(token, &old, request, now.as_secs());
+        let longest = self.lifetimes.longest();
+        self.ended
+            .check(self.key_of(&old.txn), old.txn_iat, longest, now.as_secs())?;
+        let replaced = self.replaced(token, request, now.as_secs());
         if replaced.as_ref().is_err_and(is_threshold) {
             self.end(token, now)?;
         }
@@ -105,10 +106,10 @@ impl<S: Signer> TxnTokenIssuer<S> {
     fn replaced(
         &self,
         token: &TxnToken,
-        old: &Claims,
         request: &ReplaceRequest,
         now: u64,
     ) -> Result<IssuedTxnToken, Error> {
+        let old = &token.claims;
         let limit = self.lifetimes.replacement.max_count;
         if old.req_wl_chain.len() >= limit {
             return Err(Error::TooManyReplacements { limit });

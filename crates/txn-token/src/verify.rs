@@ -1,6 +1,6 @@
 //! Verification at a workload (draft section 12.2).
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -10,26 +10,26 @@ use jose_x509::{Algorithm, Algorithms, Error as JoseError, KeySource, json};
 use pki_types::UnixTime;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use spiffe_id::{SpiffeIdRef, TrustDomain};
-use token_exchange::{Party, ScopeSet};
+use spiffe_id::{SpiffeId, TrustDomain};
+use token_exchange::ScopeSet;
 
 use crate::TXN_TOKEN_TYPE;
 use crate::actor::{Actor, ChainLink};
 use crate::agentic::AgenticContext;
-use crate::context::Context;
 use crate::error::Error;
 use crate::header::{MAX_TOKEN, UnverifiedTxnToken};
 use crate::legacy::{self, LEGACY_TYPE, LegacyForm};
 use crate::lineage::{AssuranceLevels, DEFAULT_MAX_HOPS, HARD_MAX_HOPS, Lineage, LineageProfile};
-use crate::token::{Claims, TxnToken, read_chain};
+use crate::token::{Claims, TxnToken};
 
-mod places;
-mod scan;
+mod wire;
+
+use wire::{Claim, Contexts, Wire};
 
 /// Verifies transaction tokens of one trust domain. Immutable; threads share it.
 #[derive(Clone, Debug)]
 pub struct TxnTokenVerifier {
-    trust_domain: Arc<str>,
+    trust_domain: String,
     validator: Validator,
     /// The trust domains of agents; `None` where agents are not named by SPIFFE IDs.
     actors: Option<Vec<TrustDomain>>,
@@ -82,7 +82,7 @@ impl TxnTokenVerifier {
         let validator = validator(&trust_domain, &issuer, false, LEEWAY, MAX_LIFETIME);
         Self {
             actors: Some(TrustDomain::parse(&trust_domain).into_iter().collect()),
-            trust_domain: trust_domain.into(),
+            trust_domain,
             validator,
             chain_issuers: Vec::new(),
             max_chain: DEFAULT_MAX_CHAIN,
@@ -246,97 +246,93 @@ impl TxnTokenVerifier {
         now: UnixTime,
     ) -> Result<TxnToken, Error> {
         let jwt = self.validator.validate(token, keys, now)?;
-        if let (Some(iat), Some(exp)) = (jwt.issued_at(), jwt.expires())
-            && let Some(places) = self.places(jwt.payload(), iat, exp, jwt.issuer())
-        {
-            let token = TxnToken::at(token, Arc::clone(&self.trust_domain), jwt, places);
-            debug_assert!(
-                self.read_all(&token.jwt)
-                    .is_ok_and(|claims| claims == token.claims())
-            );
-            return Ok(token);
-        }
-        let claims = self.read_all(&jwt)?;
-        let trust_domain = Arc::clone(&self.trust_domain);
-        Ok(TxnToken::of(token, trust_domain, jwt, claims))
-    }
-
-    fn read_all(&self, jwt: &Jwt) -> Result<Claims, Error> {
-        let claims = self.read(jwt)?;
+        let claims = self.read(&jwt)?;
         self.check_actors(&claims, jwt.issuer())?;
         self.check_lineage(&claims)?;
-        Ok(claims)
+        Ok(TxnToken {
+            compact: token.to_owned(),
+            trust_domain: self.trust_domain.clone(),
+            jwt,
+            claims,
+            hash: OnceLock::new(),
+        })
     }
 
     fn read(&self, jwt: &Jwt) -> Result<Claims, Error> {
-        let missing = |claim| Error::from(JoseError::MissingClaim { claim });
+        if !self.legacy {
+            let wire: Wire<'_> = jwt.claims()?;
+            if wire.has_earlier_names() {
+                check_legacy(&jwt.claims_map()?)?;
+            }
+            return self.read_wire(jwt, wire, Vec::new());
+        }
         let mut claims = jwt.claims_map()?;
         check_legacy(&claims)?;
-        let mut forms = Vec::new();
-        if self.legacy {
-            forms = legacy::translate(&mut claims)?;
-            if jwt
-                .header()
-                .typ()
-                .is_some_and(|typ| typ.eq_ignore_ascii_case(LEGACY_TYPE))
-            {
-                forms.push(LegacyForm::Type);
-            }
+        let mut forms = legacy::translate(&mut claims)?;
+        if jwt
+            .header()
+            .typ()
+            .is_some_and(|typ| typ.eq_ignore_ascii_case(LEGACY_TYPE))
+        {
+            forms.push(LegacyForm::Type);
         }
-        let sub = text(&mut claims, "sub")?.ok_or(missing("sub"))?;
-        let scope = text(&mut claims, "scope")?.ok_or(missing("scope"))?;
-        let scope = ScopeSet::parse(&scope).ok().filter(|set| !set.is_empty());
-        for name in ["tctx", "rctx"] {
-            if claims.get(name).is_some_and(|context| !context.is_object()) {
-                return Err(wrong(name));
-            }
+        let claims = Value::Object(claims);
+        let mut wire = Wire::deserialize(&claims).map_err(|_| JoseError::ClaimsShape)?;
+        // Their values are carried byte for byte, as they stand in the token.
+        let contexts: Contexts = jwt.claims()?;
+        wire.rctx = contexts.rctx;
+        wire.tctx = contexts.tctx;
+        if forms.contains(&LegacyForm::AuthorizationDetails) {
+            let azd = contexts.azd.optional("azd")?.ok_or(wrong("azd"))?;
+            wire.tctx = Claim::Is(azd);
         }
-        let reads_azd = forms.contains(&LegacyForm::AuthorizationDetails);
-        if reads_azd && !claims.get("azd").is_some_and(Value::is_object) {
-            return Err(wrong("azd"));
-        }
-        let mut contexts: Contexts = jwt.claims().map_err(|_| wrong("tctx"))?;
-        if reads_azd {
-            contexts.tctx = contexts.azd.take();
-        }
+        self.read_wire(jwt, wire, forms)
+    }
+
+    fn read_wire(
+        &self,
+        jwt: &Jwt,
+        wire: Wire<'_>,
+        legacy: Vec<LegacyForm>,
+    ) -> Result<Claims, Error> {
+        let missing = |claim| Error::from(JoseError::MissingClaim { claim });
+        let sub = wire.sub.text("sub")?.into_owned();
+        let scope = ScopeSet::parse(&wire.scope.text("scope")?).ok();
+        let tctx = wire.tctx.optional("tctx")?;
+        let rctx = wire.rctx.optional("rctx")?;
         let iat = jwt.issued_at().ok_or(missing("iat"))?;
-        let txn_iat = match claims.remove("txn_iat") {
-            None => iat,
-            Some(began) => began
-                .as_u64()
-                .filter(|began| *began <= iat)
-                .ok_or(wrong("txn_iat"))?,
-        };
+        let txn_iat = wire.txn_iat.optional("txn_iat")?.unwrap_or(iat);
+        if txn_iat > iat {
+            return Err(wrong("txn_iat"));
+        }
         Ok(Claims {
-            txn: text(&mut claims, "txn")?.ok_or(missing("txn"))?,
+            txn: wire.txn.text("txn")?.into_owned(),
             sub,
-            scope: scope.ok_or(wrong("scope"))?,
-            req_wl: text(&mut claims, "req_wl")?.ok_or(missing("req_wl"))?,
+            scope: scope.filter(|set| !set.is_empty()).ok_or(wrong("scope"))?,
+            req_wl: wire.req_wl.text("req_wl")?.into_owned(),
             iat,
             exp: jwt.expires().ok_or(missing("exp"))?,
-            tctx: contexts.tctx.unwrap_or_default(),
-            rctx: contexts.rctx.unwrap_or_default(),
-            act: claims
-                .get("act")
-                .map(|act| Actor::read(act, "act"))
-                .transpose()?,
-            act_chain: self.read_chain(&mut claims)?,
-            agentic: claims
-                .remove("agentic_ctx")
-                .map(AgenticContext::read)
-                .transpose()?,
-            req_wl_chain: match claims.remove("req_wl_chain") {
+            tctx: tctx.unwrap_or_default(),
+            rctx: rctx.unwrap_or_default(),
+            act: wire.act.map(|act| Actor::read(act, "act")).transpose()?,
+            act_chain: self.read_chain(wire.act_chain, wire.actchain)?,
+            agentic: wire.agentic_ctx.map(AgenticContext::read).transpose()?,
+            req_wl_chain: match wire.req_wl_chain {
                 None => Vec::new(),
-                Some(chain) => texts(&chain).ok_or(wrong("req_wl_chain"))?,
+                Some(chain) => texts(chain).ok_or(wrong("req_wl_chain"))?,
             },
-            legacy: forms,
+            legacy,
             txn_iat,
         })
     }
 
     /// `act_chain`, or `actchain` as an earlier revision spelled it; never both with two meanings.
-    fn read_chain(&self, claims: &mut Map<String, Value>) -> Result<Vec<ChainLink>, Error> {
-        let chain = match (claims.remove("act_chain"), claims.remove("actchain")) {
+    fn read_chain(
+        &self,
+        chain: Option<Value>,
+        alias: Option<Value>,
+    ) -> Result<Vec<ChainLink>, Error> {
+        let chain = match (chain, alias) {
             (Some(chain), Some(alias)) if chain != alias => {
                 return Err(Error::TwoSpellings {
                     claim: "act_chain",
@@ -355,7 +351,7 @@ impl TxnTokenVerifier {
                 limit: self.max_chain,
             });
         }
-        read_chain(&links)
+        links.into_iter().map(ChainLink::read).collect()
     }
 
     fn check_lineage(&self, claims: &Claims) -> Result<(), Error> {
@@ -378,8 +374,7 @@ impl TxnTokenVerifier {
     /// Whether an agent has a name of an accepted trust domain.
     fn knows(&self, agent: &str) -> bool {
         self.actors.as_ref().is_none_or(|domains| {
-            SpiffeIdRef::parse(agent)
-                .is_ok_and(|id| domains.iter().any(|domain| domain.contains(id)))
+            SpiffeId::parse(agent).is_ok_and(|id| domains.iter().any(|domain| domain.contains(&id)))
         })
     }
 
@@ -396,26 +391,14 @@ impl TxnTokenVerifier {
             .iter()
             .map(|link| link.actor.party())
             .chain([current.party()])
-            .map(PartyRef::of)
             .collect();
-        self.check_parties(&path, issuer)?;
-        let latest = claims.iat.saturating_add(self.leeway);
-        let times = links.iter().filter_map(|link| link.issued_at);
-        if !times.clone().is_sorted() || times.max().is_some_and(|time| time > latest) {
-            return Err(Error::ChainTimes);
-        }
-        Ok(())
-    }
-
-    /// Every agent of the path is known, and acts once.
-    fn check_parties(&self, path: &[PartyRef<'_>], issuer: Option<&str>) -> Result<(), Error> {
         for (i, party) in path.iter().enumerate() {
-            if !self.knows(party.subject) {
+            if !self.knows(party.subject()) {
                 return Err(Error::UnknownActorTrustDomain { position: i });
             }
             let configured = |name: &str| self.chain_issuers.iter().any(|one| one == name);
             if party
-                .issuer
+                .issuer()
                 .is_some_and(|name| Some(name) != issuer && !configured(name))
             {
                 return Err(Error::UnknownActorIssuer { position: i });
@@ -424,29 +407,12 @@ impl TxnTokenVerifier {
                 return Err(Error::RepeatedActor { position: i });
             }
         }
-        Ok(())
-    }
-}
-
-/// A party in a text.
-#[derive(Clone, Copy, Default)]
-struct PartyRef<'a> {
-    subject: &'a str,
-    issuer: Option<&'a str>,
-}
-
-impl<'a> PartyRef<'a> {
-    fn of(party: &'a Party) -> Self {
-        Self {
-            subject: party.subject(),
-            issuer: party.issuer(),
+        let latest = claims.iat.saturating_add(self.leeway);
+        let times = links.iter().filter_map(|link| link.issued_at);
+        if !times.clone().is_sorted() || times.max().is_some_and(|time| time > latest) {
+            return Err(Error::ChainTimes);
         }
-    }
-
-    /// As [`Party::may_be`].
-    fn may_be(&self, other: &Self) -> bool {
-        let issuers = self.issuer.zip(other.issuer);
-        self.subject == other.subject && issuers.is_none_or(|(a, b)| a == b)
+        Ok(())
     }
 }
 
@@ -477,29 +443,19 @@ fn validator(
     }
 }
 
-#[derive(Deserialize)]
-struct Contexts {
-    tctx: Option<Context>,
-    rctx: Option<Context>,
-    azd: Option<Context>,
-}
-
 const fn wrong(claim: &'static str) -> Error {
     Error::Token(JoseError::ClaimType { claim })
 }
 
-/// A claim that has to be a non-empty string if it is there.
-fn text(claims: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Error> {
-    match claims.remove(name) {
-        None => Ok(None),
-        Some(Value::String(text)) if (1..=MAX_TEXT).contains(&text.len()) => Ok(Some(text)),
-        Some(_) => Err(wrong(name)),
-    }
-}
-
-pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
-    let text = |item: &Value| Some(item.as_str()?.to_owned()).filter(|text| !text.is_empty());
-    value.as_array()?.iter().map(text).collect()
+fn texts(values: Value) -> Option<Vec<String>> {
+    let Value::Array(values) = values else {
+        return None;
+    };
+    let text = |value| match value {
+        Value::String(text) if !text.is_empty() => Some(text),
+        _ => None,
+    };
+    values.into_iter().map(text).collect()
 }
 
 /// Earlier names beside the current ones must not mean something else, since a peer of an earlier
