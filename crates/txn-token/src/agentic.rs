@@ -198,7 +198,7 @@ impl AgenticContext {
     }
 }
 
-const MEMBERS: [&str; 12] = [
+pub(crate) const MEMBERS: [&str; 12] = [
     "agent_type",
     "agent_version",
     "intent",

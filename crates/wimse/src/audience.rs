@@ -59,7 +59,8 @@ fn split_target(target: &str) -> Option<(&'static str, &str, &str)> {
         (_, Some(rest)) => ("http", rest, ":80"),
         _ => return None,
     };
-    let (authority, path) = rest.split_at(memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len()));
+    let (authority, path) =
+        rest.split_at(memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len()));
     if authority.is_empty() || memchr::memchr(b'@', authority.as_bytes()).is_some() {
         return None;
     }

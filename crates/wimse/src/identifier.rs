@@ -47,7 +47,8 @@ impl WorkloadIdentifier {
         if memchr::memchr2(b'?', b'#', rest.as_bytes()).is_some() {
             return refuse(IdentifierProblem::QueryOrFragment);
         }
-        let (authority, path) = rest.split_at(memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len()));
+        let (authority, path) =
+            rest.split_at(memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len()));
         if authority.starts_with('[') {
             return refuse(IdentifierProblem::IpAddress);
         }
