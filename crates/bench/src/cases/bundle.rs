@@ -64,7 +64,7 @@ fn document(name: &str, backend: Backend) -> Case {
     let json = bundle_document(KEYS);
     let provider = backend.provider();
     let domain = TrustDomainRef::from_static("prod.example.org").to_trust_domain();
-    let text = json.clone();
+    let text = json.to_vec();
     let case = Case::new(
         name,
         Work::new(move || {

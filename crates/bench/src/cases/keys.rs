@@ -22,7 +22,7 @@ pub(super) fn plan(cases: &mut Vec<Planned>, backend: Backend) {
 
 fn case(name: &str, count: u32, backend: Backend) -> Case {
     let json = jwks(usize::try_from(count).expect("a small number"));
-    let case = Case::new(name, ours(backend, json.clone(), count));
+    let case = Case::new(name, ours(backend, &json, count));
     #[cfg(feature = "peers")]
     let case = case.peer("jsonwebtoken-aws-lc", peers::jsonwebtoken::key_set(json));
     case.bar(Bar::Ratio {
@@ -35,7 +35,8 @@ fn case(name: &str, count: u32, backend: Backend) -> Case {
 }
 
 /// Strict JSON, canonical base64url and a point on the curve are checked for each key.
-fn ours(backend: Backend, json: Vec<u8>, count: u32) -> Work {
+fn ours(backend: Backend, json: &[u8], count: u32) -> Work {
+    let json = json.to_vec();
     let provider = backend.provider();
     let limits = SetLimits::new(1 << 20, 1000);
     let count = usize::try_from(count).expect("a small number");

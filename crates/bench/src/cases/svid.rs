@@ -73,7 +73,7 @@ fn jwt_svid(name: &str, backend: Backend, algorithm: Algorithm, share: f64) -> C
     let token = signer.token();
     let case = Case::new(
         name,
-        jwt_verification(backend, &others, &signer, token.clone()),
+        jwt_verification(backend, &others, &signer, &token),
     )
     .floor("the signature alone", backend.bare_verify(&signer, &token));
     let case = with_yardstick(case)
@@ -95,7 +95,8 @@ fn jwt_svid(name: &str, backend: Backend, algorithm: Algorithm, share: f64) -> C
     }
 }
 
-fn jwt_verification(backend: Backend, others: &[Key], signer: &Key, token: String) -> Work {
+fn jwt_verification(backend: Backend, others: &[Key], signer: &Key, token: &str) -> Work {
+    let token = token.to_owned();
     let bundles = jwt_bundles(backend, others, signer);
     let verifier = JwtSvidVerifier::new(AUDIENCE).expect("an audience");
     Work::new(move || {
@@ -114,7 +115,7 @@ const AGAIN: Bar = Bar::Ratio {
 fn jwt_svid_again(name: &str, backend: Backend, algorithm: Algorithm) -> Case {
     let (others, signer) = four_keys(algorithm);
     let token = signer.token();
-    let first = jwt_verification(backend, &others, &signer, token.clone());
+    let first = jwt_verification(backend, &others, &signer, &token);
     let bundles = jwt_bundles(backend, &others, &signer);
     let verifier = Cached::new(
         JwtSvidVerifier::new(AUDIENCE).expect("an audience"),
