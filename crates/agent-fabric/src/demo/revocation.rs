@@ -189,6 +189,7 @@ pub(super) fn audited(world: &World, report: &mut Report, first: &str) -> Result
     }
     let expected = [
         ("broker", audit::Decision::Allowed),
+        ("gateway", audit::Decision::Allowed),
         ("tool:refund", audit::Decision::Refused),
         ("broker", audit::Decision::Allowed),
         ("check:fraud", audit::Decision::Allowed),
