@@ -71,11 +71,8 @@ fn jwt_bundles(backend: Backend, others: &[Key], signer: &Key) -> BundleSet {
 fn jwt_svid(name: &str, backend: Backend, algorithm: Algorithm, share: f64) -> Case {
     let (others, signer) = four_keys(algorithm);
     let token = signer.token();
-    let case = Case::new(
-        name,
-        jwt_verification(backend, &others, &signer, &token),
-    )
-    .floor("the signature alone", backend.bare_verify(&signer, &token));
+    let case = Case::new(name, jwt_verification(backend, &others, &signer, &token))
+        .floor("the signature alone", backend.bare_verify(&signer, &token));
     let case = with_yardstick(case)
         .bar(Bar::OverFloor { at_most: 1500.0 })
         .bar(Bar::Allocations { at_most: 2 });
