@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::json::{self, AnyMember, JsonErrorKind, Member, Members};
 use crate::jws::{Header, UnverifiedJws, VerifiedJws};
 use crate::jwt::confirmation::{Confirmation, ReadConfirmation};
+use crate::jwt::string_or_uri::is_string_or_uri;
 use crate::key::VerifyingKey;
 use crate::text::Text;
 
@@ -74,6 +75,8 @@ pub(super) struct Registered {
     pub(super) cnf: Option<Result<Confirmation, Error>>,
     /// One bit for each of the claims that were asked for by position.
     pub(super) present: u64,
+    /// Whether `iss`, `sub` and `aud` are there and no StringOrURI.
+    pub(super) unlike_names: [bool; 3],
 }
 
 /// The values of `aud`; a single one needs no allocation.
@@ -138,9 +141,20 @@ impl Registered {
             _ => Err(claim),
         };
         let date = |value: &Member<'_>, claim| NumericDate::of(value).map(Some).ok_or(claim);
+        let unlike_name = |value: &Member<'_>| match value {
+            Member::Text(text) => !is_string_or_uri(text),
+            _ => false,
+        };
+        let [iss, sub, aud] = &mut self.unlike_names;
         match name {
-            "iss" => self.iss = text(value, "iss", usize::MAX)?,
-            "sub" => self.sub = text(value, "sub", usize::MAX)?,
+            "iss" => {
+                *iss = unlike_name(&value);
+                self.iss = text(value, "iss", usize::MAX)?;
+            }
+            "sub" => {
+                *sub = unlike_name(&value);
+                self.sub = text(value, "sub", usize::MAX)?;
+            }
             "jti" => self.jti = text(value, "jti", MAX_JTI)?,
             "exp" => self.exp = date(&value, "exp")?,
             "nbf" => self.nbf = date(&value, "nbf")?,
@@ -151,9 +165,11 @@ impl Registered {
                     Member::Texts(first, others) => (first, others),
                     _ => return Err("aud"),
                 };
-                if first.iter().chain(&others).any(|one| one.is_empty()) || first.is_none() {
+                let mut all = first.iter().chain(&others);
+                if all.clone().any(|one| one.is_empty()) || first.is_none() {
                     return Err("aud");
                 }
+                *aud = all.any(|one| !is_string_or_uri(one));
                 self.aud = Audiences {
                     first: first.map(|one| Text::of(one, base)),
                     others: others.into_iter().map(|one| Text::of(one, base)).collect(),

@@ -7,8 +7,52 @@ use core::net::Ipv6Addr;
 pub(super) fn is_string_or_uri(text: &str) -> bool {
     match cut(text, b':') {
         None => !text.chars().any(char::is_control),
-        Some((scheme, rest)) => is_scheme(scheme) && is_after_scheme(rest),
+        Some((scheme, rest)) => is_scheme(scheme) && (is_plain(rest) || is_after_scheme(rest)),
     }
+}
+
+/// Whether this is `//`, a host and a path without escapes, as in most names: told in one go. Whatever else it is, the
+/// grammar below says.
+fn is_plain(rest: &str) -> bool {
+    let Some(rest) = rest.strip_prefix("//") else {
+        return false;
+    };
+    let mut bytes = rest.bytes();
+    for byte in bytes.by_ref() {
+        if byte == b'/' {
+            break;
+        }
+        if !is_unreserved_or_sub_delim(byte) {
+            return false;
+        }
+    }
+    bytes.all(|byte| is_unreserved_or_sub_delim(byte) || matches!(byte, b'/' | b':' | b'@'))
+}
+
+/// RFC 3986 sections 2.2 and 2.3.
+fn is_unreserved_or_sub_delim(byte: u8) -> bool {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a constant beyond the bounds does not compile"
+    )]
+    const ALLOWED: [bool; 256] = {
+        let marks = b"-._~!$&'()*+,;=";
+        let mut allowed = [false; 256];
+        let mut byte = 0;
+        while byte < 128_u8 {
+            allowed[byte as usize] = byte.is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut at = 0;
+        while at < marks.len() {
+            allowed[marks[at] as usize] = true;
+            at += 1;
+        }
+        allowed
+    };
+    ALLOWED
+        .get(usize::from(byte))
+        .is_some_and(|allowed| *allowed)
 }
 
 /// What stands before and behind the first `mark`, which is ASCII.
@@ -82,9 +126,7 @@ fn has_only(part: &str, also: &[u8]) -> bool {
             b'%' => [bytes.next(), bytes.next()]
                 .iter()
                 .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => true,
-            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\''..=b',' | b';' | b'=' => true,
-            _ => also.contains(&byte),
+            _ => is_unreserved_or_sub_delim(byte) || also.contains(&byte),
         };
         if !fine {
             return false;
@@ -95,7 +137,16 @@ fn has_only(part: &str, also: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_string_or_uri;
+    use proptest::prelude::*;
+
+    use super::{is_after_scheme, is_plain, is_string_or_uri};
+
+    proptest! {
+        #[test]
+        fn what_is_plain_is_one_by_the_grammar(rest in "//[a-z:@/%#?.\\[\\] é-]{0,12}") {
+            prop_assert!(!is_plain(&rest) || is_after_scheme(&rest));
+        }
+    }
 
     /// Covers: JWT-7519.2-2
     #[test]

@@ -10,7 +10,6 @@ use crate::json;
 use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws, VerifiedJws};
 use crate::jwt::claims::{Jwt, NumericDate, Registered, bit};
 use crate::jwt::confirmation::Confirmation;
-use crate::jwt::string_or_uri::is_string_or_uri;
 use crate::key::KeySource;
 
 /// Which `typ` is accepted.
@@ -342,7 +341,7 @@ impl Validator {
         };
         self.check_times(&jwt.registered, now.as_secs())?;
         self.check_parties(&jwt)?;
-        self.check_names(&jwt)?;
+        self.check_names(&jwt.registered)?;
         self.check_required(&jwt.registered)?;
         jwt.confirmation = self.check_confirmation(jwt.registered.cnf.take())?;
         Ok(jwt)
@@ -392,18 +391,12 @@ impl Validator {
     }
 
     /// RFC 7519 section 2; nothing is normalised, here or when names are compared.
-    fn check_names<B: AsRef<[u8]>>(&self, jwt: &Jwt<B>) -> Result<(), Error> {
-        let wrong = |name: &str| !self.any_names && !is_string_or_uri(name);
-        let claim = if jwt.issuer().is_some_and(wrong) {
-            "iss"
-        } else if jwt.subject().is_some_and(wrong) {
-            "sub"
-        } else if jwt.audience().any(wrong) {
-            "aud"
-        } else {
-            return Ok(());
-        };
-        Err(Error::NotStringOrUri { claim })
+    fn check_names(&self, claims: &Registered) -> Result<(), Error> {
+        let mut unlike = ["iss", "sub", "aud"].into_iter().zip(claims.unlike_names);
+        match unlike.find(|(_, unlike)| *unlike && !self.any_names) {
+            Some((claim, _)) => Err(Error::NotStringOrUri { claim }),
+            None => Ok(()),
+        }
     }
 
     fn check_parties<B: AsRef<[u8]>>(&self, jwt: &Jwt<B>) -> Result<(), Error> {
