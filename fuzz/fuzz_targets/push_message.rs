@@ -95,10 +95,4 @@ fn pushed(headers: HeaderMap, body: &[u8]) {
         let refusal: Value = serde_json::from_slice(response.body()).expect("JSON");
         assert!(refusal["err"].is_string());
     }
-    // Nothing of what was sent comes back.
-    let echo = response
-        .body()
-        .windows(24)
-        .any(|part| body.len() >= 24 && part == &body[..24]);
-    assert!(!echo, "the refusal has a part of the token in it");
 }
