@@ -2,7 +2,7 @@
 //! whatever it does not expect, be it an escape, a repeated name or a wrong type, is left to `serde_json` and
 //! [`strict`](super::strict), which begin anew and say what is wrong, if something is.
 //!
-//! A token's header, its claims and a key in a set take a third of the time that they take there.
+//! The claims of a token take about six tenths of the time that they take there.
 
 use core::fmt;
 
