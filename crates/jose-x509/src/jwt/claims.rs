@@ -298,12 +298,6 @@ impl<B: AsRef<[u8]>> Jwt<B> {
         self.jws.key()
     }
 
-    /// The text of the claims: one JSON object.
-    #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        self.jws.payload()
-    }
-
     /// The claims as the caller's type, which may borrow from this token.
     ///
     /// # Errors
