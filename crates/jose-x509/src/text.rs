@@ -28,11 +28,16 @@ impl Text {
 
     pub(crate) fn get<'a>(&'a self, base: &'a [u8]) -> &'a str {
         match self {
-            Self::Place(place) => base
-                .get(place.clone())
-                .and_then(|text| core::str::from_utf8(text).ok())
-                .unwrap_or_default(),
+            Self::Place(_) => core::str::from_utf8(self.bytes(base)).unwrap_or_default(),
             Self::Own(text) => text,
+        }
+    }
+
+    /// As [`get`](Self::get), where it need not be text.
+    pub(crate) fn bytes<'a>(&'a self, base: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Place(place) => base.get(place.clone()).unwrap_or_default(),
+            Self::Own(text) => text.as_bytes(),
         }
     }
 }

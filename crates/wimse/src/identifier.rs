@@ -119,32 +119,74 @@ impl fmt::Debug for WorkloadIdentifier {
 
 /// RFC 3986 section 3.2.2, without percent escapes, which no trust domain has a use for.
 fn is_reg_name(text: &str) -> bool {
-    text.bytes().all(is_unreserved_or_sub_delim)
-}
-
-/// RFC 3986 sections 2.2 and 2.3.
-const fn is_unreserved_or_sub_delim(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\''..=b',' | b';' | b'='
-    )
+    text.bytes().all(|byte| kind(byte) == Kind::Name)
 }
 
 /// RFC 3986 section 3.3.
 fn is_path(text: &str) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
-        let fine = match byte {
-            b'%' => {
+        let fine = match kind(byte) {
+            Kind::Name | Kind::Path => true,
+            Kind::Escape => {
                 let mut hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
                 hex() && hex()
             }
-            b'/' | b':' | b'@' => true,
-            _ => is_unreserved_or_sub_delim(byte),
+            Kind::Foreign => false,
         };
         if !fine {
             return false;
         }
     }
     true
+}
+
+/// Where a byte may stand.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// Unreserved, or a delimiter of components (RFC 3986 sections 2.2 and 2.3): everywhere.
+    Name,
+    /// In a path only.
+    Path,
+    Escape,
+    Foreign,
+}
+
+/// Told once, because each token's identifier is asked byte by byte.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a constant beyond the bounds does not compile"
+)]
+const KINDS: &[Kind; 256] = &{
+    let mut kinds = [Kind::Foreign; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        kinds[byte as usize] = match byte {
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'!'
+            | b'$'
+            | b'&'
+            | b'\''..=b','
+            | b';'
+            | b'=' => Kind::Name,
+            b'/' | b':' | b'@' => Kind::Path,
+            b'%' => Kind::Escape,
+            _ => Kind::Foreign,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+fn kind(byte: u8) -> Kind {
+    KINDS
+        .get(usize::from(byte))
+        .copied()
+        .unwrap_or(Kind::Foreign)
 }

@@ -212,7 +212,7 @@ impl Decrypter {
         let plaintext = self.decrypt(compact)?;
         if !plaintext
             .content_type()
-            .is_some_and(|cty| same_media_type(cty, "JWT"))
+            .is_some_and(|cty| same_media_type(cty.as_bytes(), "JWT"))
         {
             return Err(JweError::NotNestedJwt.into());
         }

@@ -101,6 +101,10 @@ impl<'a> Header<'a> {
         self.parsed.typ.as_ref().map(|text| text.get(self.json))
     }
 
+    pub(crate) fn has_typ(&self) -> bool {
+        self.parsed.typ.is_some()
+    }
+
     /// `cty` as it stands.
     #[must_use]
     pub fn cty(&self) -> Option<&'a str> {
@@ -117,13 +121,15 @@ impl<'a> Header<'a> {
     /// either has no `/` (RFC 7515 section 4.1.9).
     #[must_use]
     pub fn is_type(&self, expected: &str) -> bool {
-        self.typ().is_some_and(|typ| same_media_type(typ, expected))
+        let typ = self.parsed.typ.as_ref();
+        typ.is_some_and(|typ| same_media_type(typ.bytes(self.json), expected))
     }
 
     /// Whether `cty` names this media type, compared as `typ` is; `JWT` means a token inside.
     #[must_use]
     pub fn is_content_type(&self, expected: &str) -> bool {
-        self.cty().is_some_and(|cty| same_media_type(cty, expected))
+        let cty = self.parsed.cty.as_ref();
+        cty.is_some_and(|cty| same_media_type(cty.bytes(self.json), expected))
     }
 
     /// `x5c`: the certificates, that of the key first. Nothing about them is checked here but their
@@ -199,15 +205,17 @@ impl<'a> Header<'a> {
     }
 }
 
-pub(crate) fn same_media_type(a: &str, b: &str) -> bool {
-    fn bare(name: &str) -> &str {
-        let prefix = "application/";
+pub(crate) fn same_media_type(found: &[u8], expected: &str) -> bool {
+    fn bare(name: &[u8]) -> &[u8] {
+        let prefix = b"application/";
         match name.split_at_checked(prefix.len()) {
-            Some((head, rest)) if head.eq_ignore_ascii_case(prefix) && !rest.contains('/') => rest,
+            Some((head, rest)) if head.eq_ignore_ascii_case(prefix) && !rest.contains(&b'/') => {
+                rest
+            }
             _ => name,
         }
     }
-    !a.contains(';') && bare(a).eq_ignore_ascii_case(bare(b))
+    !found.contains(&b';') && bare(found).eq_ignore_ascii_case(bare(expected.as_bytes()))
 }
 
 impl Parsed {

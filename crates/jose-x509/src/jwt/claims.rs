@@ -71,8 +71,8 @@ pub(super) struct Registered {
     pub(super) nbf: Option<NumericDate>,
     pub(super) iat: Option<NumericDate>,
     pub(super) jti: Option<Text>,
-    /// What `cnf` was found to be.
-    pub(super) cnf: Option<Result<Confirmation, Error>>,
+    /// What `cnf` was found to be; apart, because it is large and few tokens have it.
+    pub(super) cnf: Option<Result<Box<Confirmation>, Error>>,
     /// One bit for each of the claims that were asked for by position.
     pub(super) present: u64,
     /// Whether `iss`, `sub` and `aud` are there and no StringOrURI.
@@ -108,12 +108,14 @@ impl Registered {
         payload: &[u8],
         limits: &json::Limits,
         wanted: &[&'static str],
+        tell: Option<Tell<'_>>,
     ) -> Result<Self, Error> {
         let mut reading = Reading {
             claims: Self::default(),
             wanted,
             payload,
             wrong: None,
+            tell,
         };
         json::read_members(payload, limits, &mut reading).map_err(|source| {
             match source.kind() {
@@ -181,25 +183,38 @@ impl Registered {
     }
 }
 
+/// Is told the name of each claim, and its value if that is a text.
+pub(super) type Tell<'t> = &'t mut dyn FnMut(&str, Option<&str>);
+
 /// The claims on their way from a payload.
-struct Reading<'p> {
+struct Reading<'p, 't> {
     claims: Registered,
     wanted: &'p [&'static str],
     payload: &'p [u8],
     /// The first claim of a wrong type.
     wrong: Option<&'static str>,
+    tell: Option<Tell<'t>>,
 }
 
-impl<'de> Members<'de> for Reading<'_> {
+impl<'de> Members<'de> for Reading<'_, '_> {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         if let Some(position) = self.wanted.iter().position(|wanted| *wanted == name) {
             self.claims.present |= bit(position);
         }
         if name == "cnf" {
-            self.claims.cnf = Some(map.next_value_seed(ReadConfirmation)?);
+            self.claims.cnf = Some(map.next_value_seed(ReadConfirmation)?.map(Box::new));
             return Ok(());
         }
         let value = map.next_value_seed(AnyMember)?;
+        if let Some(tell) = &mut self.tell {
+            tell(
+                name,
+                match &value {
+                    Member::Text(text) => Some(text),
+                    _ => None,
+                },
+            );
+        }
         if let Err(claim) = self.claims.take(name, value, self.payload) {
             self.wrong.get_or_insert(claim);
         }
@@ -228,7 +243,6 @@ pub(super) fn bit(position: usize) -> u64 {
 pub struct Jwt<B = Vec<u8>> {
     pub(super) jws: VerifiedJws<B>,
     pub(super) registered: Registered,
-    pub(super) confirmation: Option<Confirmation>,
 }
 
 impl<B: AsRef<[u8]>> Jwt<B> {
@@ -283,7 +297,11 @@ impl<B: AsRef<[u8]>> Jwt<B> {
     /// `cnf`, which proves nothing until the presenter has proven possession of its key.
     #[must_use]
     pub fn confirmation(&self) -> Option<&Confirmation> {
-        self.confirmation.as_ref()
+        match &self.registered.cnf {
+            Some(Ok(confirmation)) => Some(confirmation),
+            // A token with any other was refused.
+            _ => None,
+        }
     }
 
     /// The protected header.
@@ -336,7 +354,7 @@ pub struct UnverifiedClaims {
 /// [`Error::Json`], [`Error::TooLarge`], [`Error::ClaimType`].
 pub fn peek_claims<B: AsRef<[u8]>>(jws: &UnverifiedJws<'_, B>) -> Result<UnverifiedClaims, Error> {
     let payload = jws.unverified_payload();
-    let claims = Registered::read(payload, &json::Limits::CLAIMS, &[])?;
+    let claims = Registered::read(payload, &json::Limits::CLAIMS, &[], None)?;
     let own = |text: Option<&Text>| text.map(|text| text.get(payload).to_owned());
     Ok(UnverifiedClaims {
         unverified_issuer: own(claims.iss.as_ref()),

@@ -664,3 +664,35 @@ fn payloads_are_objects() {
         assert_eq!(to_payload(&other), Err(Error::ClaimsShape), "{other}");
     }
 }
+
+#[test]
+fn claims_of_a_kind_are_told_on_the_way() {
+    let key = key();
+    let keys = key.verifying_key().unwrap();
+    let run = |payload: &str| {
+        let compact = jws::sign(&key, &ProtectedHeader::new("at+jwt"), payload.as_bytes()).unwrap();
+        let jws = jws::UnverifiedJws::parse(&compact).unwrap();
+        let mut told = std::collections::BTreeMap::new();
+        let jwt = validator().validate_jws_with(jws, &keys, at(NOW), |name, text| {
+            told.insert(name.to_owned(), text.map(str::to_owned));
+        });
+        jwt.map(|_| told)
+    };
+    let mut claims = claims();
+    claims["wth"] = "abc".into();
+    claims["oth"] = json!({"x": "y"});
+    let plain = run(&claims.to_string()).unwrap();
+    assert_eq!(plain["wth"].as_deref(), Some("abc"));
+    assert_eq!(plain["oth"], None);
+    assert_eq!(plain["exp"], None);
+    assert_eq!(plain["sub"].as_deref(), Some("u"));
+    assert!(!plain.contains_key("x"));
+    // With an escape behind them, they are read twice.
+    let escaped = claims.to_string().replace("\"abc\"", "\"ab\\u0063\"");
+    assert_eq!(run(&escaped).unwrap(), plain);
+    claims["aud"] = "https://other.example".into();
+    assert_eq!(
+        run(&claims.to_string()).unwrap_err(),
+        Error::AudienceMismatch
+    );
+}

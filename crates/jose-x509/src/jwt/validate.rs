@@ -8,8 +8,7 @@ use crate::algorithm::Algorithms;
 use crate::error::Error;
 use crate::json;
 use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws, VerifiedJws};
-use crate::jwt::claims::{Jwt, NumericDate, Registered, bit};
-use crate::jwt::confirmation::Confirmation;
+use crate::jwt::claims::{Jwt, NumericDate, Registered, Tell, bit};
 use crate::key::KeySource;
 
 /// Which `typ` is accepted.
@@ -28,9 +27,10 @@ impl Type {
             Self::OneOf(types) => (types, false),
             Self::AbsentOrOneOf(types) => (types, true),
         };
-        let accepted = match header.typ() {
-            None => absent,
-            Some(_) => types.iter().any(|typ| header.is_type(typ)),
+        let accepted = if header.has_typ() {
+            types.iter().any(|typ| header.is_type(typ))
+        } else {
+            absent
         };
         if accepted {
             Ok(())
@@ -285,9 +285,38 @@ impl Validator {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<Jwt<B>, Error> {
+        self.validate_telling(jws, keys, now, None)
+    }
+
+    /// As [`validate_jws`](Self::validate_jws), for kinds of token with claims of their own that are texts: `tell` is told the
+    /// name of every claim but `cnf`, with its value if that is a text, on the way through the claims.
+    ///
+    /// It is told what the key has signed, but before it is known whether the token is valid, and perhaps more than once: the
+    /// last time counts, once a token is returned. Other types can be read by [`Jwt::claims`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Validator::validate`].
+    pub fn validate_jws_with<B: AsRef<[u8]>>(
+        &self,
+        jws: UnverifiedJws<'_, B>,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+        mut tell: impl FnMut(&str, Option<&str>),
+    ) -> Result<Jwt<B>, Error> {
+        self.validate_telling(jws, keys, now, Some(&mut tell))
+    }
+
+    fn validate_telling<B: AsRef<[u8]>>(
+        &self,
+        jws: UnverifiedJws<'_, B>,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+        tell: Option<Tell<'_>>,
+    ) -> Result<Jwt<B>, Error> {
         self.check_header(&jws.unverified_header())?;
         let jws = jws.verify(keys, self.algorithms)?;
-        let registered = Registered::read(jws.payload(), &self.claim_limits, &self.required)?;
+        let registered = Registered::read(jws.payload(), &self.claim_limits, &self.required, tell)?;
         self.check(jws, registered, now)
     }
 
@@ -312,7 +341,7 @@ impl Validator {
     ) -> Result<UnverifiedJwt<'v, 'a, B>, Error> {
         self.check_header(&jws.unverified_header())?;
         let payload = jws.unverified_payload();
-        let registered = Registered::read(payload, &self.claim_limits, &self.required)?;
+        let registered = Registered::read(payload, &self.claim_limits, &self.required, None)?;
         Ok(UnverifiedJwt {
             validator: self,
             jws,
@@ -334,16 +363,12 @@ impl Validator {
         registered: Registered,
         now: UnixTime,
     ) -> Result<Jwt<B>, Error> {
-        let mut jwt = Jwt {
-            jws,
-            registered,
-            confirmation: None,
-        };
+        let jwt = Jwt { jws, registered };
         self.check_times(&jwt.registered, now.as_secs())?;
         self.check_parties(&jwt)?;
         self.check_names(&jwt.registered)?;
         self.check_required(&jwt.registered)?;
-        jwt.confirmation = self.check_confirmation(jwt.registered.cnf.take())?;
+        self.check_confirmation(&jwt.registered)?;
         Ok(jwt)
     }
 
@@ -435,14 +460,12 @@ impl Validator {
         }
     }
 
-    fn check_confirmation(
-        &self,
-        cnf: Option<Result<Confirmation, Error>>,
-    ) -> Result<Option<Confirmation>, Error> {
-        match (self.confirmation, cnf) {
+    fn check_confirmation(&self, claims: &Registered) -> Result<(), Error> {
+        match (self.confirmation, &claims.cnf) {
             (ConfirmationRule::Refused, Some(_)) => Err(Error::UnexpectedConfirmation),
             (ConfirmationRule::Required, None) => Err(Error::MissingClaim { claim: "cnf" }),
-            (_, cnf) => cnf.transpose(),
+            (_, Some(Err(error))) => Err(error.clone()),
+            (_, None | Some(Ok(_))) => Ok(()),
         }
     }
 }

@@ -1,14 +1,11 @@
 //! The check of a WPT, with the WIT that it belongs to.
 
-use core::fmt;
-use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Uri};
 use jose_x509::jwt::{Audience, Issuer, Jwt, Type, Validator};
 use jose_x509::{Error as JoseError, ReplayGuard, ReplayKey, base64url};
 use pki_types::UnixTime;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -157,11 +154,13 @@ impl WptVerifier {
         if proof.unverified_header().algorithm() != wit.proof_algorithm() {
             return Err(Error::ProofAlgorithm);
         }
+        let mut bound = Bound::default();
         let proof = self
             .validator
-            .validate_jws(proof, &ProofKey(&wit), now)
+            .validate_jws_with(proof, &ProofKey(&wit), now, |name, text| {
+                bound.take(name, text);
+            })
             .map_err(refused)?;
-        let bound: Bound<'_> = proof.claims().map_err(refused)?;
         if proof
             .expires()
             .is_some_and(|exp| exp > now.as_secs().saturating_add(self.max_ahead + self.leeway))
@@ -172,25 +171,23 @@ impl WptVerifier {
             });
         }
         self.check_audience(&proof, target)?;
-        let hash = |token: &str| {
-            if token.is_ascii() {
-                Ok(wit.proof_key().provider().sha256(token.as_bytes()))
-            } else {
-                Err(Error::FieldValue)
-            }
-        };
+        let hash = |token: &str| wit.proof_key().provider().sha256(token.as_bytes());
         if bound.wth.hash("wth")? != Some(*wit.hash()) {
             return Err(Error::WitHash);
         }
-        if bound.tth.hash("tth")? != tokens.txn_token.map(hash).transpose()? {
+        if bound.tth.hash("tth")? != tokens.txn_token.map(hash) {
             return Err(Error::TransactionTokenHash);
         }
         if self.form == WireForm::LegacyField
-            && bound.ath.hash("ath")? != tokens.access_token.map(hash).transpose()?
+            && bound.ath.hash("ath")? != tokens.access_token.map(hash)
         {
             return Err(Error::Claim { claim: "ath" });
         }
-        self.check_others(bound.oth.as_ref(), headers, hash)?;
+        let others = match bound.oth {
+            true => proof.claims::<Others>().map_err(refused)?.oth,
+            false => None,
+        };
+        self.check_others(others.as_ref(), headers, hash)?;
         let id = proof.id().ok_or(Error::Claim { claim: "jti" })?;
         let key = ReplayKey::new(
             wit.proof_key().provider(),
@@ -230,7 +227,7 @@ impl WptVerifier {
         &self,
         oth: Option<&Value>,
         headers: &HeaderMap,
-        hash: impl Fn(&str) -> Result<[u8; 32], Error>,
+        hash: impl Fn(&str) -> [u8; 32],
     ) -> Result<(), Error> {
         let empty = Map::new();
         let oth = match oth {
@@ -247,8 +244,8 @@ impl WptVerifier {
                 .ok_or(Error::OtherTokenHash)?;
             let value = one(headers, field)?.ok_or(Error::OtherTokenHash)?;
             let named = named.as_str().ok_or(Error::OtherTokenHash)?;
-            let named = decode(named, "oth").map_err(|_| Error::OtherTokenHash)?;
-            if named != hash(value)? {
+            let named = decode(named).ok_or(Error::OtherTokenHash)?;
+            if named != hash(value) {
                 return Err(Error::OtherTokenHash);
             }
         }
@@ -275,99 +272,65 @@ impl jose_x509::KeySource for ProofKey<'_> {
     }
 }
 
-/// The claims that bind a proof to tokens, each as it stands, `null` included.
-#[derive(Deserialize)]
-struct Bound<'a> {
-    #[serde(borrow, default)]
-    wth: Claimed<'a>,
-    #[serde(borrow, default)]
-    tth: Claimed<'a>,
-    #[serde(borrow, default)]
-    ath: Claimed<'a>,
-    #[serde(default, deserialize_with = "present")]
-    oth: Option<Value>,
+/// The claims that bind a proof to tokens.
+#[derive(Default)]
+struct Bound {
+    wth: Claimed,
+    tth: Claimed,
+    ath: Claimed,
+    /// Whether there is `oth`.
+    oth: bool,
+}
+
+impl Bound {
+    fn take(&mut self, name: &str, text: Option<&str>) {
+        match name {
+            "wth" => self.wth = Claimed::of(text),
+            "tth" => self.tth = Claimed::of(text),
+            "ath" => self.ath = Claimed::of(text),
+            "oth" => self.oth = true,
+            _ => {}
+        }
+    }
 }
 
 /// A claim that has to be the hash of a token, in base64url.
 #[derive(Default)]
-enum Claimed<'a> {
+enum Claimed {
     #[default]
     Absent,
-    Text(Cow<'a, str>),
-    /// Of another type.
+    Hash([u8; 32]),
+    /// Something else.
     Wrong,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Claimed<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyClaim)
-    }
-}
-
-/// Reads a [`Claimed`].
-struct AnyClaim;
-
-macro_rules! wrong {
-    ($($method:ident: $type:ty)*) => {$(
-        fn $method<E>(self, _: $type) -> Result<Claimed<'de>, E> {
-            Ok(Claimed::Wrong)
-        }
-    )*};
-}
-
-impl<'de> Visitor<'de> for AnyClaim {
-    type Value = Claimed<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+impl Claimed {
+    fn of(text: Option<&str>) -> Self {
+        text.and_then(decode).map_or(Self::Wrong, Self::Hash)
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Claimed<'de>, E> {
-        Ok(Claimed::Text(text.into()))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Claimed<'de>, E> {
-        Ok(Claimed::Text(text.to_owned().into()))
-    }
-
-    wrong! {
-        visit_bool: bool
-        visit_i64: i64
-        visit_u64: u64
-        visit_f64: f64
-    }
-
-    fn visit_unit<E>(self) -> Result<Claimed<'de>, E> {
-        Ok(Claimed::Wrong)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Claimed<'de>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Claimed::Wrong)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claimed<'de>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Claimed::Wrong)
-    }
-}
-
-impl Claimed<'_> {
     fn hash(&self, claim: &'static str) -> Result<Option<[u8; 32]>, Error> {
         match self {
             Self::Absent => Ok(None),
-            Self::Text(text) => decode(text, claim).map(Some),
+            Self::Hash(hash) => Ok(Some(*hash)),
             Self::Wrong => Err(Error::Claim { claim }),
         }
     }
+}
+
+/// `oth` as it stands, `null` included.
+#[derive(Deserialize)]
+struct Others {
+    #[serde(default, deserialize_with = "present")]
+    oth: Option<Value>,
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-fn decode(text: &str, claim: &'static str) -> Result<[u8; 32], Error> {
-    base64url::decode_array(text, claim).map_err(|_| Error::Claim { claim })
+fn decode(text: &str) -> Option<[u8; 32]> {
+    base64url::decode_array(text, "hash").ok()
 }
 
 /// A workload that has proven to be the holder of its WIT, for one request.
