@@ -14,45 +14,41 @@ pub(super) fn is_string_or_uri(text: &str) -> bool {
 /// Whether this is `//`, a host and a path without escapes, as in most names: told in one go. Whatever else it is, the
 /// grammar below says.
 fn is_plain(rest: &str) -> bool {
-    let Some(rest) = rest.strip_prefix("//") else {
+    let Some(rest) = rest.strip_prefix("//").map(str::as_bytes) else {
         return false;
     };
-    let mut bytes = rest.bytes();
-    for byte in bytes.by_ref() {
-        if byte == b'/' {
-            break;
-        }
-        if !is_unreserved_or_sub_delim(byte) {
-            return false;
-        }
-    }
-    bytes.all(|byte| is_unreserved_or_sub_delim(byte) || matches!(byte, b'/' | b':' | b'@'))
+    let host = rest.iter().take_while(|byte| class(**byte) == NAME).count();
+    let path = rest.get(host..).unwrap_or_default();
+    path.first().is_none_or(|byte| *byte == b'/') && path.iter().all(|byte| class(*byte) != FOREIGN)
 }
 
-/// RFC 3986 sections 2.2 and 2.3.
-fn is_unreserved_or_sub_delim(byte: u8) -> bool {
+/// No byte of a path.
+const FOREIGN: u8 = 0;
+/// Unreserved, or a delimiter within a component (RFC 3986 sections 2.2 and 2.3).
+const NAME: u8 = 1;
+/// In a path besides these.
+const PATH: u8 = 2;
+
+fn class(byte: u8) -> u8 {
     #[expect(
         clippy::indexing_slicing,
         reason = "a constant beyond the bounds does not compile"
     )]
-    const ALLOWED: [bool; 256] = {
-        let marks = b"-._~!$&'()*+,;=";
-        let mut allowed = [false; 256];
-        let mut byte = 0;
-        while byte < 128_u8 {
-            allowed[byte as usize] = byte.is_ascii_alphanumeric();
+    const CLASSES: &[u8; 256] = &{
+        let mut classes = [FOREIGN; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            classes[byte as usize] = match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => NAME,
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\''..=b',' | b';' | b'=' => NAME,
+                b'/' | b':' | b'@' => PATH,
+                _ => FOREIGN,
+            };
             byte += 1;
         }
-        let mut at = 0;
-        while at < marks.len() {
-            allowed[marks[at] as usize] = true;
-            at += 1;
-        }
-        allowed
+        classes
     };
-    ALLOWED
-        .get(usize::from(byte))
-        .is_some_and(|allowed| *allowed)
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(FOREIGN)
 }
 
 /// What stands before and behind the first `mark`, which is ASCII.
@@ -126,7 +122,7 @@ fn has_only(part: &str, also: &[u8]) -> bool {
             b'%' => [bytes.next(), bytes.next()]
                 .iter()
                 .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())),
-            _ => is_unreserved_or_sub_delim(byte) || also.contains(&byte),
+            _ => class(byte) == NAME || also.contains(&byte),
         };
         if !fine {
             return false;
