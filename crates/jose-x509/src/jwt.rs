@@ -8,7 +8,9 @@ mod confirmation;
 mod string_or_uri;
 mod validate;
 
-pub use claims::{Jwt, MAX_NUMERIC_DATE, NumericDate, UnverifiedClaims, peek_claims};
+pub use claims::{
+    Jwt, MAX_NUMERIC_DATE, NumericDate, ReadClaims, UnverifiedClaims, next_text, peek_claims,
+};
 pub use confirmation::Confirmation;
 pub use validate::{Audience, ConfirmationRule, Expiry, Issuer, Type, UnverifiedJwt, Validator};
 

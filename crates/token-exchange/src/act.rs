@@ -52,20 +52,35 @@ impl Party {
         self.subject == other.subject && issuers.is_none_or(|(a, b)| a == b)
     }
 
+    /// A party of the `iss` and `sub` of a claim, for readers of an `act` that has further members; `None` if it is none:
+    /// without `sub`, and for an empty text. Of the other members, none may be [foreign](Self::is_foreign).
+    #[must_use]
+    pub fn of_claim(issuer: Option<String>, subject: Option<String>) -> Option<Self> {
+        let party = Self {
+            issuer,
+            subject: subject?,
+        };
+        let empty = party.subject.is_empty() || party.issuer().is_some_and(str::is_empty);
+        Some(party).filter(|_| !empty)
+    }
+
+    /// Whether a member of this name identifies nobody and must not be in `act`.
+    #[must_use]
+    pub fn is_foreign(name: &str) -> bool {
+        NOT_IDENTITY.contains(&name)
+    }
+
     fn read(members: &Map<String, Value>, claim: &'static str) -> Result<Self, Error> {
         let malformed = Error::MalformedActor { claim };
-        if NOT_IDENTITY.iter().any(|name| members.contains_key(*name)) {
+        if members.keys().any(|name| Self::is_foreign(name)) {
             return Err(malformed);
         }
         let text = |name: &str| match members.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(Error::MalformedActor { claim }),
         };
-        Ok(Self {
-            issuer: text("iss")?,
-            subject: text("sub")?.ok_or(malformed)?,
-        })
+        Self::of_claim(text("iss")?, text("sub")?).ok_or(malformed)
     }
 
     fn to_members(&self) -> Map<String, Value> {

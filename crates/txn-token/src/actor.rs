@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+use serde::de::MapAccess;
 use serde_json::{Map, Value};
 use token_exchange::{ActorChain, Party};
 
+use crate::claim::{Claim, Content, Name};
 use crate::error::Error;
 
 /// An agent as the token service names it.
@@ -64,29 +67,12 @@ impl Actor {
         self.deployment.as_deref()
     }
 
+    /// Reads `act`, which is the value of `claim`.
     pub(crate) fn read(value: Value, claim: &'static str) -> Result<Self, Error> {
-        let malformed = || Error::MalformedActor { claim };
-        let chain = ActorChain::from_value(&value).map_err(|_| malformed())?;
-        if chain.depth() > MAX_NESTED {
-            return Err(malformed());
+        match Claim::deserialize(value) {
+            Ok(Claim::Is(actor)) => Ok(actor),
+            _ => Err(Error::MalformedActor { claim }),
         }
-        let Value::Object(mut members) = value else {
-            return Err(malformed());
-        };
-        let mut text = |name: &str| match members.remove(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(malformed()),
-        };
-        let (version, deployment) = (text("version")?, text("deployment")?);
-        // They are those of the current party.
-        let _names = (text("iss")?, text("sub")?);
-        Ok(Self {
-            party: chain.into_current(),
-            version,
-            deployment,
-            other: members,
-        })
     }
 
     /// Members that are kept and not read, a nested `act` among them: it informs, and no decision rests on it.
@@ -200,28 +186,95 @@ impl ChainLink {
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome
     }
+}
 
-    pub(crate) fn read(value: Value) -> Result<Self, Error> {
-        const MALFORMED: Error = Error::MalformedActor { claim: "act_chain" };
-        let Value::Object(mut members) = value else {
-            return Err(MALFORMED);
-        };
-        let issued_at = match members.remove("iat") {
-            None => None,
-            Some(iat) => Some(iat.as_u64().ok_or(MALFORMED)?),
-        };
-        let outcome = match members.remove("outcome") {
-            None => None,
-            Some(text) => {
-                let known = |outcome: &Outcome| text == outcome.as_str();
-                Some(Outcome::ALL.into_iter().find(known).ok_or(MALFORMED)?)
+/// The members of `act`, or those of a link.
+#[derive(Default)]
+struct Members {
+    iss: Claim<String>,
+    sub: Claim<String>,
+    version: Claim<String>,
+    deployment: Claim<String>,
+    /// Whether there is one that no actor has.
+    foreign: bool,
+    other: Map<String, Value>,
+}
+
+impl Members {
+    /// Reads all of them, but those that `own` takes.
+    fn read<'de, A: MapAccess<'de>>(
+        mut map: A,
+        mut own: impl FnMut(&str, &mut A) -> Result<bool, A::Error>,
+    ) -> Result<Self, A::Error> {
+        let mut members = Self::default();
+        while let Some(Name(name)) = map.next_key()? {
+            match &*name {
+                "iss" => members.iss = map.next_value()?,
+                "sub" => members.sub = map.next_value()?,
+                "version" => members.version = map.next_value()?,
+                "deployment" => members.deployment = map.next_value()?,
+                name if own(name, &mut map)? => {}
+                _ => {
+                    members.foreign |= Party::is_foreign(&name);
+                    members.other.insert(name.into_owned(), map.next_value()?);
+                }
             }
+        }
+        Ok(members)
+    }
+
+    /// The agent, if they are those of one.
+    fn actor(self) -> Option<Actor> {
+        let text = |claim: Claim<String>| claim.optional(()).ok();
+        let earlier = match self.other.get("act") {
+            None => 0,
+            Some(act) => ActorChain::from_value(act).ok()?.depth(),
         };
-        Ok(Self {
-            actor: Actor::read(Value::Object(members), "act_chain")?,
-            issued_at,
-            outcome,
+        if self.foreign || earlier >= MAX_NESTED {
+            return None;
+        }
+        Some(Actor {
+            party: Party::of_claim(text(self.iss)?, text(self.sub)?)?,
+            version: text(self.version)?,
+            deployment: text(self.deployment)?,
+            other: self.other,
         })
+    }
+}
+
+impl Content for Actor {
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        Members::read(map, |_, _| Ok(false)).map(Members::actor)
+    }
+}
+
+impl Content for ChainLink {
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        let (mut iat, mut outcome) = (Claim::Absent, Claim::Absent);
+        let members = Members::read(map, |name, map| {
+            match name {
+                "iat" => iat = map.next_value()?,
+                "outcome" => outcome = map.next_value()?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        let link = |members: Members| {
+            Some(Self {
+                issued_at: iat.optional(()).ok()?,
+                outcome: outcome.optional(()).ok()?,
+                actor: members.actor()?,
+            })
+        };
+        Ok(link(members))
+    }
+}
+
+impl Content for Outcome {
+    fn from_text(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
     }
 }
 

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::MapAccess;
 use serde_json::{Map, Value};
 use token_exchange::DetailTypes;
 
+use crate::claim::{Claim, Content, Name};
 use crate::error::Error;
 use crate::lineage::Lineage;
 
@@ -53,44 +55,6 @@ impl AgenticContext {
     #[must_use]
     pub const fn lineage(&self) -> Option<&Lineage> {
         self.lineage.as_ref()
-    }
-
-    pub(crate) fn read(value: Value) -> Result<Self, Error> {
-        let wrong = |member| Error::AgenticContext { member };
-        let Value::Object(mut members) = value else {
-            return Err(wrong("agentic_ctx"));
-        };
-        let lineage = Lineage::take(&mut members)?;
-        let mut text = |name: &'static str| match members.remove(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(wrong(name)),
-        };
-        let context = Self {
-            agent_type: text("agent_type")?,
-            agent_version: text("agent_version")?,
-            intent: text("intent")?,
-            allowed_actions: match members.remove("allowed_actions") {
-                None => None,
-                Some(actions) => Some(texts(actions).ok_or(wrong("allowed_actions"))?),
-            },
-            authorization_details: members.remove("authorization_details"),
-            environment_constraints: match members.remove("environment_constraints") {
-                None => BTreeMap::new(),
-                Some(Value::Object(constraints)) => constraints
-                    .into_iter()
-                    .map(|(name, value)| match value {
-                        Value::String(text) => Ok((name, text)),
-                        _ => Err(wrong("environment_constraints")),
-                    })
-                    .collect::<Result<_, _>>()?,
-                Some(_) => return Err(wrong("environment_constraints")),
-            },
-            other: members,
-            lineage,
-        };
-        context.check()?;
-        Ok(context)
     }
 
     /// The rules that hold in writing as in reading.
@@ -213,13 +177,64 @@ pub(crate) const MEMBERS: [&str; 12] = [
     "chain_metadata",
 ];
 
-fn texts(value: Value) -> Option<BTreeSet<String>> {
-    let Value::Array(items) = value else {
-        return None;
-    };
-    let text = |item| match item {
-        Value::String(text) => Some(text),
-        _ => None,
-    };
-    items.into_iter().map(text).collect()
+/// The members as they come.
+#[derive(Default)]
+struct Members {
+    agent_type: Claim<String>,
+    agent_version: Claim<String>,
+    intent: Claim<String>,
+    allowed_actions: Claim<BTreeSet<String>>,
+    authorization_details: Option<Value>,
+    environment_constraints: Claim<BTreeMap<String, String>>,
+    /// Those of the lineage.
+    machines: Map<String, Value>,
+    other: Map<String, Value>,
+}
+
+impl Members {
+    fn context(mut self) -> Result<AgenticContext, Error> {
+        let wrong = |member| Error::AgenticContext { member };
+        let context = AgenticContext {
+            lineage: Lineage::take(&mut self.machines)?,
+            agent_type: self.agent_type.optional(wrong("agent_type"))?,
+            agent_version: self.agent_version.optional(wrong("agent_version"))?,
+            intent: self.intent.optional(wrong("intent"))?,
+            allowed_actions: self.allowed_actions.optional(wrong("allowed_actions"))?,
+            authorization_details: self.authorization_details,
+            environment_constraints: self
+                .environment_constraints
+                .optional(wrong("environment_constraints"))?
+                .unwrap_or_default(),
+            other: self.other,
+        };
+        context.check()?;
+        Ok(context)
+    }
+}
+
+impl Content for Result<AgenticContext, Error> {
+    fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
+        let mut members = Members::default();
+        while let Some(Name(name)) = map.next_key()? {
+            match &*name {
+                "agent_type" => members.agent_type = map.next_value()?,
+                "agent_version" => members.agent_version = map.next_value()?,
+                "intent" => members.intent = map.next_value()?,
+                "allowed_actions" => members.allowed_actions = map.next_value()?,
+                "authorization_details" => {
+                    members.authorization_details = map.next_value().map(Some)?
+                }
+                "environment_constraints" => members.environment_constraints = map.next_value()?,
+                known if MEMBERS.contains(&known) => {
+                    members
+                        .machines
+                        .insert(name.into_owned(), map.next_value()?);
+                }
+                _ => {
+                    members.other.insert(name.into_owned(), map.next_value()?);
+                }
+            }
+        }
+        Ok(Some(members.context()))
+    }
 }

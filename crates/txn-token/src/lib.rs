@@ -5,6 +5,7 @@ pub mod agentic;
 pub mod audit;
 #[cfg(feature = "chaining")]
 pub mod chaining;
+mod claim;
 pub mod context;
 pub mod ended;
 pub mod endpoint;

@@ -1,7 +1,7 @@
 //! A transaction token after its verification.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use jose_x509::base64url;
@@ -41,7 +41,7 @@ pub(crate) struct Claims {
 /// other means. Its `Debug` output holds no value of a claim but `txn`.
 pub struct TxnToken {
     pub(crate) compact: String,
-    pub(crate) trust_domain: String,
+    pub(crate) trust_domain: Arc<str>,
     pub(crate) jwt: Jwt,
     pub(crate) claims: Claims,
     pub(crate) hash: OnceLock<[u8; 32]>,

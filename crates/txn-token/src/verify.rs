@@ -1,6 +1,6 @@
 //! Verification at a workload (draft section 12.2).
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -14,8 +14,9 @@ use spiffe_id::{SpiffeId, TrustDomain};
 use token_exchange::ScopeSet;
 
 use crate::TXN_TOKEN_TYPE;
-use crate::actor::{Actor, ChainLink};
+use crate::actor::ChainLink;
 use crate::agentic::AgenticContext;
+use crate::claim::Claim;
 use crate::error::Error;
 use crate::header::{MAX_TOKEN, UnverifiedTxnToken};
 use crate::legacy::{self, LEGACY_TYPE, LegacyForm};
@@ -24,12 +25,12 @@ use crate::token::{Claims, TxnToken};
 
 mod wire;
 
-use wire::{Claim, Contexts, Wire};
+use wire::{Links, Wire, text};
 
 /// Verifies transaction tokens of one trust domain. Immutable; threads share it.
 #[derive(Clone, Debug)]
 pub struct TxnTokenVerifier {
-    trust_domain: String,
+    trust_domain: Arc<str>,
     validator: Validator,
     /// The trust domains of agents; `None` where agents are not named by SPIFFE IDs.
     actors: Option<Vec<TrustDomain>>,
@@ -82,7 +83,7 @@ impl TxnTokenVerifier {
         let validator = validator(&trust_domain, &issuer, false, LEEWAY, MAX_LIFETIME);
         Self {
             actors: Some(TrustDomain::parse(&trust_domain).into_iter().collect()),
-            trust_domain,
+            trust_domain: trust_domain.into(),
             validator,
             chain_issuers: Vec::new(),
             max_chain: DEFAULT_MAX_CHAIN,
@@ -245,8 +246,8 @@ impl TxnTokenVerifier {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<TxnToken, Error> {
-        let jwt = self.validator.validate(token, keys, now)?;
-        let claims = self.read(&jwt)?;
+        let (jwt, wire) = self.validator.validate_with(token, keys, now)?;
+        let claims = self.read(&jwt, wire)?;
         self.check_actors(&claims, jwt.issuer())?;
         self.check_lineage(&claims)?;
         Ok(TxnToken {
@@ -258,100 +259,89 @@ impl TxnTokenVerifier {
         })
     }
 
-    fn read(&self, jwt: &Jwt) -> Result<Claims, Error> {
+    fn read(&self, jwt: &Jwt, wire: Wire) -> Result<Claims, Error> {
         if !self.legacy {
-            let wire: Wire<'_> = jwt.claims()?;
             if wire.has_earlier_names() {
                 check_legacy(&jwt.claims_map()?)?;
             }
-            return self.read_wire(jwt, wire, Vec::new());
+            let sub = jwt.subject().map(str::to_owned);
+            return self.read_wire(jwt, sub.map_or(Claim::Absent, Claim::Is), wire);
         }
         let mut claims = jwt.claims_map()?;
         check_legacy(&claims)?;
-        let mut forms = legacy::translate(&mut claims)?;
+        let mut legacy = legacy::translate(&mut claims)?;
         if jwt
             .header()
             .typ()
             .is_some_and(|typ| typ.eq_ignore_ascii_case(LEGACY_TYPE))
         {
-            forms.push(LegacyForm::Type);
+            legacy.push(LegacyForm::Type);
         }
-        let claims = Value::Object(claims);
-        let mut wire = Wire::deserialize(&claims).map_err(|_| JoseError::ClaimsShape)?;
-        // Their values are carried byte for byte, as they stand in the token.
-        let contexts: Contexts = jwt.claims()?;
-        wire.rctx = contexts.rctx;
-        wire.tctx = contexts.tctx;
-        if forms.contains(&LegacyForm::AuthorizationDetails) {
-            let azd = contexts.azd.optional("azd")?.ok_or(wrong("azd"))?;
-            wire.tctx = Claim::Is(azd);
-        }
-        self.read_wire(jwt, wire, forms)
+        let sub = claims.get("sub").map(Claim::deserialize).transpose();
+        let sub = sub.map_err(|_| JoseError::ClaimsShape)?;
+        // The values of contexts are carried byte for byte, as they stand in the token.
+        let mut current = Wire::of(claims)?;
+        current.rctx = wire.rctx;
+        current.tctx = if legacy.contains(&LegacyForm::AuthorizationDetails) {
+            wire.azd
+        } else {
+            wire.tctx
+        };
+        Ok(Claims {
+            legacy,
+            ..self.read_wire(jwt, sub.unwrap_or_default(), current)?
+        })
     }
 
-    fn read_wire(
-        &self,
-        jwt: &Jwt,
-        wire: Wire<'_>,
-        legacy: Vec<LegacyForm>,
-    ) -> Result<Claims, Error> {
+    fn read_wire(&self, jwt: &Jwt, sub: Claim<String>, wire: Wire) -> Result<Claims, Error> {
         let missing = |claim| Error::from(JoseError::MissingClaim { claim });
-        let sub = wire.sub.text("sub")?.into_owned();
-        let scope = ScopeSet::parse(&wire.scope.text("scope")?).ok();
-        let tctx = wire.tctx.optional("tctx")?;
-        let rctx = wire.rctx.optional("rctx")?;
+        let act = Error::MalformedActor { claim: "act" };
+        let agentic = Error::AgenticContext {
+            member: "agentic_ctx",
+        };
+        let sub = text(sub, "sub")?;
+        let scope = wire.scope.optional(wrong("scope"))?;
+        let tctx = wire.tctx.optional(wrong("tctx"))?;
+        let rctx = wire.rctx.optional(wrong("rctx"))?;
         let iat = jwt.issued_at().ok_or(missing("iat"))?;
-        let txn_iat = wire.txn_iat.optional("txn_iat")?.unwrap_or(iat);
+        let txn_iat = wire.txn_iat.optional(wrong("txn_iat"))?.unwrap_or(iat);
         if txn_iat > iat {
             return Err(wrong("txn_iat"));
         }
+        let workloads = wire.req_wl_chain.optional(wrong("req_wl_chain"))?;
+        let workloads = workloads.unwrap_or_default();
+        if workloads.iter().any(String::is_empty) {
+            return Err(wrong("req_wl_chain"));
+        }
         Ok(Claims {
-            txn: wire.txn.text("txn")?.into_owned(),
+            txn: text(wire.txn, "txn")?,
             sub,
-            scope: scope.filter(|set| !set.is_empty()).ok_or(wrong("scope"))?,
-            req_wl: wire.req_wl.text("req_wl")?.into_owned(),
+            scope: scope.ok_or(missing("scope"))?,
+            req_wl: text(wire.req_wl, "req_wl")?,
             iat,
             exp: jwt.expires().ok_or(missing("exp"))?,
             tctx: tctx.unwrap_or_default(),
             rctx: rctx.unwrap_or_default(),
-            act: wire.act.map(|act| Actor::read(act, "act")).transpose()?,
-            act_chain: self.read_chain(wire.act_chain, wire.actchain)?,
-            agentic: wire.agentic_ctx.map(AgenticContext::read).transpose()?,
-            req_wl_chain: match wire.req_wl_chain {
-                None => Vec::new(),
-                Some(chain) => texts(chain).ok_or(wrong("req_wl_chain"))?,
-            },
-            legacy,
+            act: wire.act.optional(act)?,
+            act_chain: self.read_chain(wire.act_chain.or(wire.actchain))?,
+            agentic: wire.agentic_ctx.optional(agentic)?.transpose()?,
+            req_wl_chain: workloads,
+            legacy: Vec::new(),
             txn_iat,
         })
     }
 
-    /// `act_chain`, or `actchain` as an earlier revision spelled it; never both with two meanings.
-    fn read_chain(
-        &self,
-        chain: Option<Value>,
-        alias: Option<Value>,
-    ) -> Result<Vec<ChainLink>, Error> {
-        let chain = match (chain, alias) {
-            (Some(chain), Some(alias)) if chain != alias => {
-                return Err(Error::TwoSpellings {
-                    claim: "act_chain",
-                    alias: "actchain",
-                });
-            }
-            (chain, alias) => chain.or(alias),
-        };
-        let links = match chain {
-            None => return Ok(Vec::new()),
-            Some(Value::Array(links)) => links,
-            Some(_) => return Err(Error::MalformedActor { claim: "act_chain" }),
-        };
-        if links.len() > self.max_chain {
-            return Err(Error::ChainTooLong {
+    fn read_chain(&self, chain: Claim<Links>) -> Result<Vec<ChainLink>, Error> {
+        let malformed = Error::MalformedActor { claim: "act_chain" };
+        match chain.optional(malformed)? {
+            None => Ok(Vec::new()),
+            Some(chain) if chain.count > self.max_chain => Err(Error::ChainTooLong {
                 limit: self.max_chain,
-            });
+            }),
+            Some(chain) => chain
+                .links
+                .ok_or(Error::MalformedActor { claim: "act_chain" }),
         }
-        links.into_iter().map(ChainLink::read).collect()
     }
 
     fn check_lineage(&self, claims: &Claims) -> Result<(), Error> {
@@ -387,12 +377,9 @@ impl TxnTokenVerifier {
             };
         };
         let links = &claims.act_chain;
-        let path: Vec<_> = links
-            .iter()
-            .map(|link| link.actor.party())
-            .chain([current.party()])
-            .collect();
-        for (i, party) in path.iter().enumerate() {
+        let parties = links.iter().map(|link| link.actor.party());
+        let path = parties.chain([current.party()]);
+        for (i, party) in path.clone().enumerate() {
             if !self.knows(party.subject()) {
                 return Err(Error::UnknownActorTrustDomain { position: i });
             }
@@ -403,7 +390,7 @@ impl TxnTokenVerifier {
             {
                 return Err(Error::UnknownActorIssuer { position: i });
             }
-            if path.iter().take(i).any(|earlier| earlier.may_be(party)) {
+            if path.clone().take(i).any(|earlier| earlier.may_be(party)) {
                 return Err(Error::RepeatedActor { position: i });
             }
         }
@@ -447,17 +434,6 @@ const fn wrong(claim: &'static str) -> Error {
     Error::Token(JoseError::ClaimType { claim })
 }
 
-fn texts(values: Value) -> Option<Vec<String>> {
-    let Value::Array(values) = values else {
-        return None;
-    };
-    let text = |value| match value {
-        Value::String(text) if !text.is_empty() => Some(text),
-        _ => None,
-    };
-    values.into_iter().map(text).collect()
-}
-
 /// Earlier names beside the current ones must not mean something else, since a peer of an earlier
 /// revision reads those.
 fn check_legacy(claims: &Map<String, Value>) -> Result<(), Error> {
@@ -472,5 +448,6 @@ fn check_legacy(claims: &Map<String, Value>) -> Result<(), Error> {
         let set = |value: &Value| ScopeSet::parse(value.as_str()?).ok();
         set(scope).is_some() && set(scope) == set(purpose)
     })?;
-    differ("tctx", "azd", |context, old| context == old)
+    differ("tctx", "azd", |context, old| context == old)?;
+    differ("act_chain", "actchain", |chain, old| chain == old)
 }

@@ -1,7 +1,9 @@
 //! The registered claims, exact and without coercion.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
-use serde::de::MapAccess;
+use serde::de::{IgnoredAny, MapAccess};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -102,20 +104,53 @@ impl Audiences {
 
 const MAX_JTI: usize = 256;
 
+/// Claims of one kind of token beside the registered ones, read in the same pass over the payload by
+/// [`Validator::validate_with`](crate::jwt::Validator::validate_with).
+pub trait ReadClaims: Default {
+    /// Takes the value of the claim `name` from `map` and returns `true`, or leaves it there and returns `false`. It is
+    /// asked for every claim but `iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti` and `cnf`, once for each.
+    ///
+    /// The rules of [`json`](crate::json) hold for all that is taken. Nothing is judged here: the other claims
+    /// may be wrong, so a value of a wrong type is noted and told later.
+    ///
+    /// # Errors
+    ///
+    /// Those of `map`.
+    fn read<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
+}
+
+/// The value of a claim if it is a text, for [`ReadClaims::read`]; a value of another type is taken, too.
+///
+/// # Errors
+///
+/// Those of `map`.
+pub fn next_text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
+    Ok(match map.next_value_seed(AnyMember)? {
+        Member::Text(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// None.
+impl ReadClaims for () {
+    fn read<'de, A: MapAccess<'de>>(&mut self, _: &str, _: &mut A) -> Result<bool, A::Error> {
+        Ok(false)
+    }
+}
+
 impl Registered {
     /// Reads the claims; `wanted` are up to 64 names whose presence is noted.
-    pub(super) fn read(
+    pub(super) fn read<C: ReadClaims>(
         payload: &[u8],
         limits: &json::Limits,
         wanted: &[&'static str],
-        tell: Option<Tell<'_>>,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, C), Error> {
         let mut reading = Reading {
             claims: Self::default(),
+            others: C::default(),
             wanted,
             payload,
             wrong: None,
-            tell,
         };
         json::read_members(payload, limits, &mut reading).map_err(|source| {
             match source.kind() {
@@ -131,7 +166,7 @@ impl Registered {
         })?;
         match reading.wrong {
             Some(claim) => Err(Error::ClaimType { claim }),
-            None => Ok(reading.claims),
+            None => Ok((reading.claims, reading.others)),
         }
     }
 
@@ -183,46 +218,41 @@ impl Registered {
     }
 }
 
-/// Is told the name of each claim, and its value if that is a text.
-pub(super) type Tell<'t> = &'t mut dyn FnMut(&str, Option<&str>);
-
 /// The claims on their way from a payload.
-struct Reading<'p, 't> {
+struct Reading<'p, C> {
     claims: Registered,
+    others: C,
     wanted: &'p [&'static str],
     payload: &'p [u8],
     /// The first claim of a wrong type.
     wrong: Option<&'static str>,
-    tell: Option<Tell<'t>>,
 }
 
-impl<'de> Members<'de> for Reading<'_, '_> {
+impl<'de, C: ReadClaims> Members<'de> for Reading<'_, C> {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         if let Some(position) = self.wanted.iter().position(|wanted| *wanted == name) {
             self.claims.present |= bit(position);
         }
-        if name == "cnf" {
-            self.claims.cnf = Some(map.next_value_seed(ReadConfirmation)?.map(Box::new));
-            return Ok(());
-        }
-        let value = map.next_value_seed(AnyMember)?;
-        if let Some(tell) = &mut self.tell {
-            tell(
-                name,
-                match &value {
-                    Member::Text(text) => Some(text),
-                    _ => None,
-                },
-            );
-        }
-        if let Err(claim) = self.claims.take(name, value, self.payload) {
-            self.wrong.get_or_insert(claim);
+        match name {
+            "cnf" => self.claims.cnf = Some(map.next_value_seed(ReadConfirmation)?.map(Box::new)),
+            "iss" | "sub" | "aud" | "exp" | "nbf" | "iat" | "jti" => {
+                let value = map.next_value_seed(AnyMember)?;
+                if let Err(claim) = self.claims.take(name, value, self.payload) {
+                    self.wrong.get_or_insert(claim);
+                }
+            }
+            _ => {
+                if !self.others.read(name, map)? {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
         }
         Ok(())
     }
 
     fn restart(&mut self) {
         self.claims = Registered::default();
+        self.others = C::default();
         self.wrong = None;
     }
 }
@@ -354,7 +384,7 @@ pub struct UnverifiedClaims {
 /// [`Error::Json`], [`Error::TooLarge`], [`Error::ClaimType`].
 pub fn peek_claims<B: AsRef<[u8]>>(jws: &UnverifiedJws<'_, B>) -> Result<UnverifiedClaims, Error> {
     let payload = jws.unverified_payload();
-    let claims = Registered::read(payload, &json::Limits::CLAIMS, &[], None)?;
+    let (claims, ()) = Registered::read(payload, &json::Limits::CLAIMS, &[])?;
     let own = |text: Option<&Text>| text.map(|text| text.get(payload).to_owned());
     Ok(UnverifiedClaims {
         unverified_issuer: own(claims.iss.as_ref()),

@@ -8,7 +8,7 @@ use crate::algorithm::Algorithms;
 use crate::error::Error;
 use crate::json;
 use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws, VerifiedJws};
-use crate::jwt::claims::{Jwt, NumericDate, Registered, Tell, bit};
+use crate::jwt::claims::{Jwt, NumericDate, ReadClaims, Registered, bit};
 use crate::key::KeySource;
 
 /// Which `typ` is accepted.
@@ -274,6 +274,21 @@ impl Validator {
         )
     }
 
+    /// As [`Validator::validate`], reading further claims in the same pass as the registered ones. What they have to
+    /// be is for the caller to check.
+    ///
+    /// # Errors
+    ///
+    /// As [`Validator::validate`].
+    pub fn validate_with<C: ReadClaims>(
+        &self,
+        compact: &str,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+    ) -> Result<(Jwt, C), Error> {
+        self.validate_jws_with(self.parse(compact)?, keys, now)
+    }
+
     /// Validates a token that was parsed before, to choose its keys by what it says.
     ///
     /// # Errors
@@ -285,39 +300,26 @@ impl Validator {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<Jwt<B>, Error> {
-        self.validate_telling(jws, keys, now, None)
+        let (jwt, ()) = self.validate_jws_with(jws, keys, now)?;
+        Ok(jwt)
     }
 
-    /// As [`validate_jws`](Self::validate_jws), for kinds of token with claims of their own that are texts: `tell` is told the
-    /// name of every claim but `cnf`, with its value if that is a text, on the way through the claims.
-    ///
-    /// It is told what the key has signed, but before it is known whether the token is valid, and perhaps more than once: the
-    /// last time counts, once a token is returned. Other types can be read by [`Jwt::claims`].
+    /// As [`validate_with`](Self::validate_with), of a token that was parsed before.
     ///
     /// # Errors
     ///
     /// As [`Validator::validate`].
-    pub fn validate_jws_with<B: AsRef<[u8]>>(
+    pub fn validate_jws_with<B: AsRef<[u8]>, C: ReadClaims>(
         &self,
         jws: UnverifiedJws<'_, B>,
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
-        mut tell: impl FnMut(&str, Option<&str>),
-    ) -> Result<Jwt<B>, Error> {
-        self.validate_telling(jws, keys, now, Some(&mut tell))
-    }
-
-    fn validate_telling<B: AsRef<[u8]>>(
-        &self,
-        jws: UnverifiedJws<'_, B>,
-        keys: &(impl KeySource + ?Sized),
-        now: UnixTime,
-        tell: Option<Tell<'_>>,
-    ) -> Result<Jwt<B>, Error> {
+    ) -> Result<(Jwt<B>, C), Error> {
         self.check_header(&jws.unverified_header())?;
         let jws = jws.verify(keys, self.algorithms)?;
-        let registered = Registered::read(jws.payload(), &self.claim_limits, &self.required, tell)?;
-        self.check(jws, registered, now)
+        let (registered, claims) =
+            Registered::read(jws.payload(), &self.claim_limits, &self.required)?;
+        Ok((self.check(jws, registered, now)?, claims))
     }
 
     /// Parses a compact token by the rules of this validator, for [`read`](Self::read).
@@ -341,7 +343,7 @@ impl Validator {
     ) -> Result<UnverifiedJwt<'v, 'a, B>, Error> {
         self.check_header(&jws.unverified_header())?;
         let payload = jws.unverified_payload();
-        let registered = Registered::read(payload, &self.claim_limits, &self.required, None)?;
+        let (registered, ()) = Registered::read(payload, &self.claim_limits, &self.required)?;
         Ok(UnverifiedJwt {
             validator: self,
             jws,

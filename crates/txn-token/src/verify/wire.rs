@@ -1,211 +1,150 @@
-//! The claims as they come, in one pass over the text. Nothing is judged here: a claim of a wrong type is one that says so.
+//! The claims as they come, in one pass over the text. Nothing is judged here but what one value has to be.
 
 use core::fmt;
-use core::marker::PhantomData;
-use std::borrow::Cow;
 
+use jose_x509::jwt::ReadClaims;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use token_exchange::ScopeSet;
 
-use super::{MAX_TEXT, wrong};
+use super::{HARD_MAX_CHAIN, MAX_TEXT, wrong};
+use crate::actor::{Actor, ChainLink};
+use crate::agentic::AgenticContext;
+use crate::claim::{Claim, Content, Name};
 use crate::context::Context;
 use crate::error::Error;
 
 /// The claims that a transaction token has beside the registered ones.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Wire<'a> {
-    #[serde(borrow)]
-    pub(super) txn: Claim<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub(super) sub: Claim<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub(super) scope: Claim<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub(super) req_wl: Claim<Cow<'a, str>>,
+#[derive(Default)]
+pub(super) struct Wire {
+    pub(super) txn: Claim<String>,
+    pub(super) scope: Claim<ScopeSet>,
+    pub(super) req_wl: Claim<String>,
     pub(super) txn_iat: Claim<u64>,
     pub(super) tctx: Claim<Context>,
     pub(super) rctx: Claim<Context>,
-    #[serde(deserialize_with = "present")]
-    pub(super) act: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    pub(super) act_chain: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    pub(super) agentic_ctx: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    pub(super) req_wl_chain: Option<Value>,
-    /// An earlier spelling.
-    #[serde(deserialize_with = "present")]
-    pub(super) actchain: Option<Value>,
-    /// Whether there are other earlier names.
-    purp: There,
-    azd: There,
+    pub(super) act: Claim<Actor>,
+    pub(super) act_chain: Claim<Links>,
+    pub(super) agentic_ctx: Claim<Result<AgenticContext, Error>>,
+    pub(super) req_wl_chain: Claim<Vec<String>>,
+    /// An earlier spelling of `act_chain`.
+    pub(super) actchain: Claim<Links>,
+    /// The earlier `tctx`.
+    pub(super) azd: Claim<Context>,
+    /// Whether there is the earlier `scope`.
+    purp: bool,
 }
 
-impl Wire<'_> {
+impl ReadClaims for Wire {
+    fn read<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        match name {
+            "txn" => self.txn = map.next_value()?,
+            "scope" => self.scope = map.next_value()?,
+            "req_wl" => self.req_wl = map.next_value()?,
+            "txn_iat" => self.txn_iat = map.next_value()?,
+            "tctx" => self.tctx = map.next_value()?,
+            "rctx" => self.rctx = map.next_value()?,
+            "act" => self.act = map.next_value()?,
+            "act_chain" => self.act_chain = map.next_value()?,
+            "agentic_ctx" => self.agentic_ctx = map.next_value()?,
+            "req_wl_chain" => self.req_wl_chain = map.next_value()?,
+            "actchain" => self.actchain = map.next_value()?,
+            "azd" => self.azd = map.next_value()?,
+            "purp" => self.purp = map.next_value().map(|IgnoredAny| true)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Wire {
+    /// Of claims that were given their current names.
+    pub(super) fn of(claims: Map<String, Value>) -> Result<Self, Error> {
+        Self::deserialize(Value::Object(claims)).map_err(|_| jose_x509::Error::ClaimsShape.into())
+    }
+
     /// Whether there are earlier names whose meaning has to be that of the current ones.
     pub(super) const fn has_earlier_names(&self) -> bool {
-        self.purp.0 || self.azd.0
+        self.purp || self.azd.is_there() || self.actchain.is_there()
     }
 }
 
-/// The contexts alone.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Contexts {
-    pub(super) tctx: Claim<Context>,
-    pub(super) rctx: Claim<Context>,
-    pub(super) azd: Claim<Context>,
-}
-
-/// A member that is there, `null` included.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
-}
-
-/// Whether a member is there.
-#[derive(Default)]
-struct There(bool);
-
-impl<'de> Deserialize<'de> for There {
+impl<'de> Deserialize<'de> for Wire {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self(true))
+        deserializer.deserialize_map(All)
     }
 }
 
-/// A claim that has to be a `T` if it is there.
-#[derive(Default)]
-pub(super) enum Claim<T> {
-    #[default]
-    Absent,
-    Is(T),
-    /// Of another type.
-    Wrong,
-}
+struct All;
 
-impl<T> Claim<T> {
-    /// The claim, if it is there.
-    pub(super) fn optional(self, name: &'static str) -> Result<Option<T>, Error> {
-        match self {
-            Self::Absent => Ok(None),
-            Self::Is(value) => Ok(Some(value)),
-            Self::Wrong => Err(wrong(name)),
-        }
-    }
-}
-
-impl<'a> Claim<Cow<'a, str>> {
-    /// The claim, which has to be there, and neither empty nor too long.
-    pub(super) fn text(self, name: &'static str) -> Result<Cow<'a, str>, Error> {
-        let text = self.optional(name)?;
-        let text = text.ok_or(jose_x509::Error::MissingClaim { claim: name })?;
-        if (1..=MAX_TEXT).contains(&text.len()) {
-            Ok(text)
-        } else {
-            Err(wrong(name))
-        }
-    }
-}
-
-/// A type that a claim may have; what does not make one makes none.
-trait Content<'de>: Sized {
-    fn from_borrowed(_: &'de str) -> Option<Self> {
-        None
-    }
-
-    fn from_text(_: &str) -> Option<Self> {
-        None
-    }
-
-    fn from_number(_: u64) -> Option<Self> {
-        None
-    }
-
-    fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-}
-
-impl<'de: 'a, 'a> Content<'de> for Cow<'a, str> {
-    fn from_borrowed(text: &'de str) -> Option<Self> {
-        Some(Self::Borrowed(text))
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        Some(Self::Owned(text.to_owned()))
-    }
-}
-
-impl Content<'_> for u64 {
-    fn from_number(number: u64) -> Option<Self> {
-        Some(number)
-    }
-}
-
-impl<'de> Content<'de> for Context {
-    fn from_map<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
-        Self::deserialize(MapAccessDeserializer::new(map)).map(Some)
-    }
-}
-
-struct AnyClaim<T>(PhantomData<T>);
-
-fn claim<T>(content: Option<T>) -> Claim<T> {
-    content.map_or(Claim::Wrong, Claim::Is)
-}
-
-macro_rules! wrong {
-    ($($method:ident: $type:ty)*) => {$(
-        fn $method<E>(self, _: $type) -> Result<Claim<T>, E> {
-            Ok(Claim::Wrong)
-        }
-    )*};
-}
-
-impl<'de, T: Content<'de>> Visitor<'de> for AnyClaim<T> {
-    type Value = Claim<T>;
+impl<'de> Visitor<'de> for All {
+    type Value = Wire;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+        f.write_str("the claims of a transaction token")
     }
 
-    wrong! {
-        visit_bool: bool
-        visit_i64: i64
-        visit_f64: f64
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Claim<T>, E> {
-        Ok(claim(T::from_number(number)))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Claim<T>, E> {
-        Ok(claim(T::from_borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Claim<T>, E> {
-        Ok(claim(T::from_text(text)))
-    }
-
-    fn visit_unit<E>(self) -> Result<Claim<T>, E> {
-        Ok(Claim::Wrong)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Claim<T>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Claim::Wrong)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Claim<T>, A::Error> {
-        T::from_map(map).map(claim)
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Wire, A::Error> {
+        let mut wire = Wire::default();
+        while let Some(Name(name)) = map.next_key()? {
+            if !wire.read(&name, &mut map)? {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(wire)
     }
 }
 
-impl<'de, T: Content<'de>> Deserialize<'de> for Claim<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyClaim(PhantomData))
+/// A text that is neither empty nor too long, and has to be there.
+pub(super) fn text(claim: Claim<String>, name: &'static str) -> Result<String, Error> {
+    let text = claim.optional(wrong(name))?;
+    let text = text.ok_or(jose_x509::Error::MissingClaim { claim: name })?;
+    if (1..=MAX_TEXT).contains(&text.len()) {
+        Ok(text)
+    } else {
+        Err(wrong(name))
+    }
+}
+
+/// A list of scopes, never empty.
+impl Content for ScopeSet {
+    fn from_text(text: &str) -> Option<Self> {
+        let scopes = Some(text).filter(|text| text.len() <= MAX_TEXT);
+        Self::parse(scopes?).ok().filter(|set| !set.is_empty())
+    }
+}
+
+/// `act_chain`. Beyond the most that can be configured, links are counted and not kept.
+pub(super) struct Links {
+    pub(super) count: usize,
+    /// `None` if one of them is none.
+    pub(super) links: Option<Vec<ChainLink>>,
+}
+
+impl Content for Links {
+    fn from_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
+        let (mut count, mut links) = (0_usize, Some(Vec::new()));
+        loop {
+            let link = if count < HARD_MAX_CHAIN {
+                seq.next_element()?
+            } else {
+                let more = seq.next_element::<IgnoredAny>()?;
+                more.map(|IgnoredAny| Claim::Wrong)
+            };
+            match (link, &mut links) {
+                (None, _) => return Ok(Some(Self { count, links })),
+                (Some(Claim::Is(link)), Some(links)) => links.push(link),
+                (Some(_), _) => links = None,
+            }
+            count = count.saturating_add(1);
+        }
+    }
+}
+
+impl Content for Context {
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        Self::deserialize(MapAccessDeserializer::new(map)).map(Some)
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Uri};
-use jose_x509::jwt::{Audience, Issuer, Jwt, Type, Validator};
+use jose_x509::jwt::{Audience, Issuer, Jwt, ReadClaims, Type, Validator, next_text};
 use jose_x509::{Error as JoseError, ReplayGuard, ReplayKey, base64url};
 use pki_types::UnixTime;
-use serde::{Deserialize, Deserializer};
+use serde::de::MapAccess;
 use serde_json::{Map, Value};
 
 use crate::audience::Audiences;
@@ -154,12 +154,9 @@ impl WptVerifier {
         if proof.unverified_header().algorithm() != wit.proof_algorithm() {
             return Err(Error::ProofAlgorithm);
         }
-        let mut bound = Bound::default();
-        let proof = self
+        let (proof, bound): (_, Bound) = self
             .validator
-            .validate_jws_with(proof, &ProofKey(&wit), now, |name, text| {
-                bound.take(name, text);
-            })
+            .validate_jws_with(proof, &ProofKey(&wit), now)
             .map_err(refused)?;
         if proof
             .expires()
@@ -183,11 +180,7 @@ impl WptVerifier {
         {
             return Err(Error::Claim { claim: "ath" });
         }
-        let others = match bound.oth {
-            true => proof.claims::<Others>().map_err(refused)?.oth,
-            false => None,
-        };
-        self.check_others(others.as_ref(), headers, hash)?;
+        self.check_others(bound.oth.as_ref(), headers, hash)?;
         let id = proof.id().ok_or(Error::Claim { claim: "jti" })?;
         let key = ReplayKey::new(
             wit.proof_key().provider(),
@@ -278,19 +271,24 @@ struct Bound {
     wth: Claimed,
     tth: Claimed,
     ath: Claimed,
-    /// Whether there is `oth`.
-    oth: bool,
+    /// As it stands, `null` included.
+    oth: Option<Value>,
 }
 
-impl Bound {
-    fn take(&mut self, name: &str, text: Option<&str>) {
-        match name {
-            "wth" => self.wth = Claimed::of(text),
-            "tth" => self.tth = Claimed::of(text),
-            "ath" => self.ath = Claimed::of(text),
-            "oth" => self.oth = true,
-            _ => {}
-        }
+impl ReadClaims for Bound {
+    fn read<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        let hash = match name {
+            "wth" => &mut self.wth,
+            "tth" => &mut self.tth,
+            "ath" => &mut self.ath,
+            "oth" => {
+                self.oth = Some(map.next_value()?);
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        *hash = Claimed::of(next_text(map)?.as_deref());
+        Ok(true)
     }
 }
 
@@ -316,17 +314,6 @@ impl Claimed {
             Self::Wrong => Err(Error::Claim { claim }),
         }
     }
-}
-
-/// `oth` as it stands, `null` included.
-#[derive(Deserialize)]
-struct Others {
-    #[serde(default, deserialize_with = "present")]
-    oth: Option<Value>,
-}
-
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 fn decode(text: &str) -> Option<[u8; 32]> {
