@@ -222,7 +222,7 @@ impl Content for Result<AgenticContext, Error> {
                 "intent" => members.intent = map.next_value()?,
                 "allowed_actions" => members.allowed_actions = map.next_value()?,
                 "authorization_details" => {
-                    members.authorization_details = map.next_value().map(Some)?
+                    members.authorization_details = Some(map.next_value()?);
                 }
                 "environment_constraints" => members.environment_constraints = map.next_value()?,
                 known if MEMBERS.contains(&known) => {

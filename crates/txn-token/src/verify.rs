@@ -10,7 +10,7 @@ use jose_x509::{Algorithm, Algorithms, Error as JoseError, KeySource, json};
 use pki_types::UnixTime;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use spiffe_id::{SpiffeId, TrustDomain};
+use spiffe_id::{SpiffeIdRef, TrustDomain};
 use token_exchange::ScopeSet;
 
 use crate::TXN_TOKEN_TYPE;
@@ -364,7 +364,8 @@ impl TxnTokenVerifier {
     /// Whether an agent has a name of an accepted trust domain.
     fn knows(&self, agent: &str) -> bool {
         self.actors.as_ref().is_none_or(|domains| {
-            SpiffeId::parse(agent).is_ok_and(|id| domains.iter().any(|domain| domain.contains(&id)))
+            SpiffeIdRef::parse(agent)
+                .is_ok_and(|id| domains.iter().any(|domain| domain.contains(id)))
         })
     }
 
