@@ -33,7 +33,7 @@ pub enum Bar {
         /// The limit.
         at_most: f64,
     },
-    /// Allocations of one call, without those of the floor.
+    /// Allocations of one call, without those of the floor and of a copy of what the caller asks for.
     Allocations {
         /// The limit.
         at_most: u64,

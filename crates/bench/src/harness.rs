@@ -90,6 +90,8 @@ pub struct Case {
     pub ours: Work,
     /// The bare primitive: what nobody can do without.
     pub floor: Option<Contender>,
+    /// Copies what ours gives its caller to own, which is not counted as allocated beyond the floor.
+    pub owned: Option<Work>,
     /// How others do it.
     pub peers: Vec<Peer>,
     /// What has to hold.
@@ -104,6 +106,7 @@ impl Case {
             name: name.into(),
             ours,
             floor: None,
+            owned: None,
             peers: Vec::new(),
             bars: Vec::new(),
         }
@@ -113,6 +116,13 @@ impl Case {
     #[must_use]
     pub fn floor(mut self, name: &'static str, work: Work) -> Self {
         self.floor = Some(Contender { name, work });
+        self
+    }
+
+    /// Sets how to copy what the caller asks for.
+    #[must_use]
+    pub fn owned(mut self, copy: Work) -> Self {
+        self.owned = Some(copy);
         self
     }
 
@@ -309,15 +319,25 @@ pub struct Allocated {
 /// Counts what `call` allocates on this thread.
 pub type Counter = fn(call: &mut dyn FnMut()) -> Allocated;
 
-/// Counts what ours and the floor allocate in one call, the second, since a first one may set things up for all others.
+/// Counts what ours allocates in one call, and what nobody can do without: the floor and a copy of what the caller owns
+/// then. It is the second call, since a first one may set things up for all others.
 #[must_use]
 pub fn count(case: &mut Case, counter: Counter) -> (Allocated, Allocated) {
     let of = |work: &mut Work| {
         work.once();
         counter(&mut || work.once())
     };
-    let floor = case.floor.as_mut().map(|floor| of(&mut floor.work));
-    (of(&mut case.ours), floor.unwrap_or_default())
+    let floor = case.floor.as_mut().map(|floor| &mut floor.work);
+    let needed =
+        floor
+            .into_iter()
+            .chain(&mut case.owned)
+            .map(of)
+            .fold(Allocated::default(), |sum, one| Allocated {
+                count: sum.count + one.count,
+                bytes: sum.bytes + one.bytes,
+            });
+    (of(&mut case.ours), needed)
 }
 
 #[cfg(test)]

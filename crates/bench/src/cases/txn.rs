@@ -10,7 +10,7 @@ use serde_json::json;
 use token_exchange::{Party, ScopeSet};
 use txn_token::{
     Actor, AgenticContext, CallChainPolicy, ChainLink, Context, Decision, IssueRequest, Outcome,
-    ReplaceRequest, TxnTokenIssuer, TxnTokenVerifier,
+    ReplaceRequest, TxnToken, TxnTokenIssuer, TxnTokenVerifier,
 };
 
 use super::{Planned, with_yardstick};
@@ -101,6 +101,22 @@ fn token(signer: &Key) -> String {
         .into_string()
 }
 
+/// All claims of a token, as its own: what a service asks for that decides by them and writes them to its log.
+fn claims(token: &TxnToken) -> impl Sized + use<> {
+    (
+        [token.txn(), token.subject(), token.requesting_workload()].map(str::to_owned),
+        token.earlier_requesting_workloads().to_vec(),
+        token.scope().clone(),
+        token.transaction_context().clone(),
+        token.request_context().clone(),
+        token.actor().cloned(),
+        token.act_chain().to_vec(),
+        token.agentic_context().cloned(),
+    )
+}
+
+/// The token owns its claims, and is made with them. So the allocations of a copy of them are those that are asked for, and
+/// the bar holds what there is beyond: the token as it was received, and as it was decoded.
 fn verification(name: &str, backend: Backend) -> Case {
     let (others, signer) = four_keys(Algorithm::Es256);
     let provider = backend.provider();
@@ -112,12 +128,15 @@ fn verification(name: &str, backend: Backend) -> Case {
     let keys = KeySet::new(keys.collect()).expect("each has its own name");
     let verifier = TxnTokenVerifier::new(DOMAIN, ISSUER);
     let floor = backend.bare_verify(&signer, &token);
-    let ours = Work::new(move || {
+    let verify = move || {
         verifier
             .verify(black_box(&token), &keys, NOW)
             .expect("the token is good")
-    });
-    with_yardstick(Case::new(name, ours).floor("the signature alone", floor))
+    };
+    let verified = verify();
+    let owned = Work::new(move || claims(black_box(&verified)));
+    let case = Case::new(name, Work::new(verify)).floor("the signature alone", floor);
+    with_yardstick(case.owned(owned))
         .bar(Bar::OverFloor { at_most: 3000.0 })
         .bar(Bar::Allocations { at_most: 2 })
 }

@@ -90,6 +90,60 @@ fn a_good_token_gives_its_claims() {
     assert_eq!(jwt.claims::<Mine<'_>>().unwrap().sub, "u");
 }
 
+/// Each claim is handed over once, in both ways to read JSON, and nothing of an attempt that was given up stays.
+#[test]
+fn further_claims_are_read_in_the_same_pass() {
+    #[derive(Debug, Default, PartialEq)]
+    struct Mine {
+        names: Vec<String>,
+        list: Vec<String>,
+    }
+    impl ReadClaims for Mine {
+        fn read<'de, A: serde::de::MapAccess<'de>>(
+            &mut self,
+            name: &str,
+            map: &mut A,
+        ) -> Result<bool, A::Error> {
+            self.names.push(name.to_owned());
+            if name == "list" {
+                self.list = map.next_value()?;
+            }
+            Ok(name == "list")
+        }
+    }
+    let key = key();
+    let keys = key.verifying_key().unwrap();
+    let run = |payload: &str| {
+        let compact = jws::sign(&key, &ProtectedHeader::new("at+jwt"), payload.as_bytes());
+        validator().validate_with::<Mine>(&compact.unwrap(), &keys, at(NOW))
+    };
+    let good = claims().to_string();
+    for (last, names) in [
+        ("1.5", ["a", "list", "b"]),
+        (r#""x\ty""#, ["a", "list", "b"]),
+        (r#"{"c":[{}]}"#, ["a", "list", "b"]),
+    ] {
+        let more = format!(r#"{{"a":[1],"list":["x","y"],"b":{last},"#);
+        let (jwt, mine) = run(&good.replacen('{', &more, 1)).unwrap();
+        assert_eq!(jwt.subject(), Some("u"));
+        assert_eq!(
+            (mine.names, mine.list),
+            (
+                names.map(str::to_owned).to_vec(),
+                vec!["x".to_owned(), "y".to_owned()]
+            )
+        );
+    }
+    for (more, expected) in [
+        (r#"{"list":[],"list":[],"#, "duplicate_member"),
+        (r#"{"a":{"b":1,"b":1},"#, "duplicate_member"),
+        (r#"{"list":["x"],}"#, "invalid_json"),
+    ] {
+        assert_eq!(code(run(&good.replacen('{', more, 1))), expected, "{more}");
+    }
+    assert_eq!(code(run(&good.replace("\"u\"", "7"))), "claim_type");
+}
+
 /// Covers: JWT-7519.4.1-1, JWT-7519.4.1.3-2, JWT-7519.4.1.4-2, JWT-7519.4.1.6-1, JWT-7519.4.1.7-1, JWT-7519.2-1, JWT-A6, JWT-A7, JWT-A8, JWT-A9, JWT-A21
 #[test]
 fn registered_claims_of_the_wrong_type_refuse_the_token() {

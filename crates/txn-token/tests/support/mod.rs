@@ -62,6 +62,11 @@ impl World {
         jws::sign(&self.key, &header, claims.to_string().as_bytes()).unwrap()
     }
 
+    pub(crate) fn sign_text(&self, claims: &str) -> String {
+        let header = ProtectedHeader::new(TXN_TOKEN_TYPE);
+        jws::sign(&self.key, &header, claims.as_bytes()).unwrap()
+    }
+
     pub(crate) fn sign(&self, claims: &Value) -> String {
         self.sign_as(TXN_TOKEN_TYPE, claims)
     }
