@@ -226,7 +226,7 @@ fn check_client(svid: &Value, client: &str) {
 
 /// By an ordinary reader of the subject token's claims.
 fn check_grant(subject: &Value, exchanged: &Exchanged) {
-    let issued = Value::Object(exchanged.claims.clone());
+    let issued = Value::Object(exchanged.claims.to_map());
     assert_eq!(
         (&issued["iss"], &issued["aud"]),
         (&ISSUER.into(), &"api".into())

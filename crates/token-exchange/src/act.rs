@@ -1,22 +1,25 @@
 //! Who acts for whom: `act` and `may_act` (RFC 8693 sections 4.1 and 4.4).
 
 use std::fmt;
+use std::sync::Arc;
 
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 
-/// A party: `sub`, and `iss` where it is needed to tell parties apart.
+/// A party: `sub`, and `iss` where it is needed to tell parties apart. Its copies share the names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Party {
-    issuer: Option<String>,
-    subject: String,
+    issuer: Option<Arc<str>>,
+    subject: Arc<str>,
 }
 
 impl Party {
     /// A party named by its subject alone, such as a SPIFFE ID, which is unique by itself.
     #[must_use]
-    pub fn new(subject: impl Into<String>) -> Self {
+    pub fn new(subject: impl Into<Arc<str>>) -> Self {
         Self {
             issuer: None,
             subject: subject.into(),
@@ -25,7 +28,7 @@ impl Party {
 
     /// A party named within an issuer.
     #[must_use]
-    pub fn with_issuer(subject: impl Into<String>, issuer: impl Into<String>) -> Self {
+    pub fn with_issuer(subject: impl Into<Arc<str>>, issuer: impl Into<Arc<str>>) -> Self {
         Self {
             issuer: Some(issuer.into()),
             subject: subject.into(),
@@ -36,6 +39,10 @@ impl Party {
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    pub(crate) fn shared_subject(&self) -> Arc<str> {
+        Arc::clone(&self.subject)
     }
 
     /// `iss`.
@@ -55,7 +62,7 @@ impl Party {
     /// A party of the `iss` and `sub` of a claim, for readers of an `act` that has further members; `None` if it is none:
     /// without `sub`, and for an empty text. Of the other members, none may be [foreign](Self::is_foreign).
     #[must_use]
-    pub fn of_claim(issuer: Option<String>, subject: Option<String>) -> Option<Self> {
+    pub fn of_claim(issuer: Option<Arc<str>>, subject: Option<Arc<str>>) -> Option<Self> {
         let party = Self {
             issuer,
             subject: subject?,
@@ -77,19 +84,28 @@ impl Party {
         }
         let text = |name: &str| match members.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::String(text)) => Ok(Some(Arc::from(text.as_str()))),
             Some(_) => Err(Error::MalformedActor { claim }),
         };
         Self::of_claim(text("iss")?, text("sub")?).ok_or(malformed)
     }
+}
 
-    fn to_members(&self) -> Map<String, Value> {
-        let mut members = Map::new();
-        if let Some(issuer) = &self.issuer {
-            members.insert("iss".to_owned(), issuer.as_str().into());
+/// A party with the ones that it acts through, latest first.
+struct Members<'a>(&'a Party, &'a [Party]);
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(party, prior) = self;
+        let mut members = serializer.serialize_map(None)?;
+        if let Some(issuer) = &party.issuer {
+            members.serialize_entry("iss", &**issuer)?;
         }
-        members.insert("sub".to_owned(), self.subject.as_str().into());
-        members
+        members.serialize_entry("sub", &*party.subject)?;
+        if let Some((next, prior)) = prior.split_first() {
+            members.serialize_entry("act", &Members(next, prior))?;
+        }
+        members.end()
     }
 }
 
@@ -155,15 +171,8 @@ impl ActorChain {
     /// The value of an `act` claim.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let mut inner: Option<Value> = None;
-        for party in self.prior.iter().rev().chain([&self.current]) {
-            let mut members = party.to_members();
-            if let Some(inner) = inner.take() {
-                members.insert("act".to_owned(), inner);
-            }
-            inner = Some(Value::Object(members));
-        }
-        inner.unwrap_or_default()
+        // Texts alone: they can always be written.
+        serde_json::to_value(self).unwrap_or_default()
     }
 
     /// Who acts now: the only actor that access control may look at.
@@ -230,15 +239,26 @@ impl ActorChain {
     }
 }
 
+/// The value of an `act` claim. The chain's depth is bounded, and so is the recursion.
+impl Serialize for ActorChain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Members(&self.current, &self.prior).serialize(serializer)
+    }
+}
+
 /// Who may become the actor of a token, as its issuer says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MayAct(Map<String, Value>);
 
 impl MayAct {
     /// A `may_act` that names one party.
     #[must_use]
     pub fn new(party: &Party) -> Self {
-        Self(party.to_members())
+        let issuer = party
+            .issuer()
+            .map(|issuer| ("iss".to_owned(), issuer.into()));
+        let subject = ("sub".to_owned(), party.subject().into());
+        Self(issuer.into_iter().chain([subject]).collect())
     }
 
     /// Reads the value of a `may_act` claim of a verified token.

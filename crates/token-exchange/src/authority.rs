@@ -5,8 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use pki_types::UnixTime;
+use serde::{Serialize, Serializer};
 use spiffe_id::SpiffeIdRef;
 
 use crate::error::Error;
@@ -65,9 +67,12 @@ impl<T: Clone> Bound<T> {
     }
 }
 
-/// A set of scope tokens (RFC 6749 section 3.3), case-sensitive.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ScopeSet(BTreeSet<String>);
+/// A set of scope tokens (RFC 6749 section 3.3), case-sensitive. Its copies share the text.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScopeSet(
+    /// The tokens in order, each once, with a space between two. No token has a byte that sorts below it.
+    Arc<str>,
+);
 
 const MAX_SCOPES: usize = 256;
 
@@ -78,31 +83,41 @@ impl ScopeSet {
     ///
     /// [`Error::InvalidScope`] for a character outside RFC 6749 and for more than 256 tokens.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        let mut scopes = BTreeSet::new();
-        for token in text.split(' ').filter(|token| !token.is_empty()) {
-            if !token.bytes().all(allowed) || scopes.len() == MAX_SCOPES {
-                return Err(Error::InvalidScope);
-            }
-            scopes.insert(token.to_owned());
+        let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        if !text.bytes().all(allowed) || tokens(text).nth(MAX_SCOPES).is_some() {
+            return Err(Error::InvalidScope);
         }
-        Ok(Self(scopes))
+        Ok(Self::of(tokens(text).collect()))
     }
 
-    fn intersect(&self, other: &Self) -> Self {
-        Self(common(&self.0, &other.0))
+    fn of(mut tokens: Vec<&str>) -> Self {
+        tokens.sort_unstable();
+        tokens.dedup();
+        Self(tokens.join(" ").into())
+    }
+
+    pub(crate) fn intersect(&self, other: &Self) -> Self {
+        if self.is_subset(other) {
+            self.clone()
+        } else if other.is_subset(self) {
+            other.clone()
+        } else {
+            Self(in_both(self.iter(), other.iter()).join(" ").into())
+        }
     }
 
     /// Whether a scope is in the set.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
-        self.0.contains(scope)
+        self.iter().any(|one| one == scope)
     }
 
     /// Whether every scope of this set is in `other`.
     #[must_use]
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.0.is_subset(&other.0)
+        let mut others = other.iter();
+        // Both are in order, so that whatever is passed over is not in this set.
+        self.0 == other.0 || self.iter().all(|one| others.any(|other| other == one))
     }
 
     /// Whether there is none.
@@ -113,23 +128,42 @@ impl ScopeSet {
 
     /// The scopes in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        tokens(&self.0)
     }
+
+    /// The scopes in order, with a space between two.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').filter(|token| !token.is_empty())
 }
 
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, scope) in self.0.iter().enumerate() {
-            f.write_str(if i == 0 { "" } else { " " })?;
-            f.write_str(scope)?;
-        }
-        Ok(())
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// A text, as in `scope`.
+impl Serialize for ScopeSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
 impl<'a> FromIterator<&'a str> for ScopeSet {
     fn from_iter<I: IntoIterator<Item = &'a str>>(scopes: I) -> Self {
-        Self(scopes.into_iter().map(str::to_owned).collect())
+        Self::of(scopes.into_iter().flat_map(tokens).collect())
     }
 }
 
@@ -230,19 +264,24 @@ impl Authority {
         }
     }
 
+    /// What this and all of the others permit.
+    #[must_use]
+    pub fn within_all<'a>(mut self, others: impl IntoIterator<Item = &'a Self>) -> Self {
+        for one in others {
+            self.scopes.narrow(&one.scopes, ScopeSet::intersect);
+            self.details.narrow(&one.details, Details::intersect);
+            self.targets.narrow(&one.targets, common);
+            self.namespaces
+                .narrow(&one.namespaces, Namespaces::intersect);
+            self.expires.narrow(&one.expires, earlier);
+        }
+        self
+    }
+
     /// What all permit.
     #[must_use]
     pub fn intersection<'a>(authorities: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut all = Self::unbounded();
-        for one in authorities {
-            all.scopes.narrow(&one.scopes, ScopeSet::intersect);
-            all.details.narrow(&one.details, Details::intersect);
-            all.targets.narrow(&one.targets, common);
-            all.namespaces
-                .narrow(&one.namespaces, Namespaces::intersect);
-            all.expires.narrow(&one.expires, earlier);
-        }
-        all
+        Self::unbounded().within_all(authorities)
     }
 
     /// Whether `other` permits everything that this permits.
@@ -268,6 +307,19 @@ impl Authority {
                 .expires
                 .permits(|expires| action.now.as_secs() < *expires)
     }
+}
+
+/// What two iterators in order have in common.
+fn in_both<'a>(
+    one: impl Iterator<Item = &'a str>,
+    other: impl Iterator<Item = &'a str>,
+) -> Vec<&'a str> {
+    let mut other = other.peekable();
+    one.filter(|one| {
+        while other.next_if(|other| other < one).is_some() {}
+        other.next_if_eq(one).is_some()
+    })
+    .collect()
 }
 
 fn common(a: &BTreeSet<String>, b: &BTreeSet<String>) -> BTreeSet<String> {

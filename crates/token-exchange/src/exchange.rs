@@ -4,16 +4,23 @@
 //! `SPLICE` rows of the requirement table): subject and actor have to belong together, chains keep
 //! every actor, and nothing widens.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jose_x509::Error as JoseError;
 use jose_x509::jwt::{Confirmation, Jwt};
 use pki_types::UnixTime;
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::act::{ActorChain, DEFAULT_MAX_DEPTH, MayAct, Party};
 use crate::authority::{Authority, Bound, DetailTypes, ScopeSet};
 use crate::error::Error;
+
+mod claims;
+
+use claims::{Claims, refused};
 
 /// Whether a party is a human or a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +38,16 @@ pub enum PartyKind {
 pub struct VerifiedSubject {
     party: Party,
     kind: PartyKind,
-    audience: Vec<String>,
-    client_id: Option<String>,
+    /// Where it names several: nothing, so that it names no actor.
+    audience: Option<Arc<str>>,
+    client_id: Option<Arc<str>>,
     may_act: Option<MayAct>,
     chain: Option<ActorChain>,
     authority: Authority,
     expires: u64,
     pub(crate) names_scope: bool,
-    pub(crate) id: Option<String>,
-    pub(crate) grant_id: Option<String>,
+    pub(crate) id: Option<Arc<str>>,
+    pub(crate) grant_id: Option<Arc<str>>,
     pub(crate) confirmation: Option<Confirmation>,
 }
 
@@ -51,15 +59,11 @@ impl VerifiedSubject {
     /// [`Error::Token`] for missing or malformed claims, [`Error::MalformedActor`],
     /// [`Error::InvalidScope`], [`Error::InvalidAuthorizationDetails`].
     pub fn from_jwt(jwt: &Jwt, kind: PartyKind, types: &DetailTypes) -> Result<Self, Error> {
-        let refused = |source| Error::Token {
-            which: "subject",
-            source,
-        };
-        let claims = jwt.claims_map().map_err(refused)?;
+        let claims: Claims<'_> = jwt.claims().map_err(refused)?;
         let expires = jwt
             .expires()
             .ok_or(refused(JoseError::MissingClaim { claim: "exp" }))?;
-        Self::read(&claims, expires, kind, types)
+        claims.read(expires, kind, types)
     }
 
     /// Reads what the validator of a token that is no JWT knows of it, by the names of JWT claims: what the store holds
@@ -73,75 +77,13 @@ impl VerifiedSubject {
         kind: PartyKind,
         types: &DetailTypes,
     ) -> Result<Self, Error> {
-        let refused = |source| Error::Token {
-            which: "subject",
-            source,
-        };
         let expires = claims
             .get("exp")
             .ok_or(refused(JoseError::MissingClaim { claim: "exp" }))?
             .as_u64()
             .ok_or(refused(JoseError::ClaimType { claim: "exp" }))?;
-        Self::read(claims, expires, kind, types)
-    }
-
-    fn read(
-        claims: &Map<String, Value>,
-        expires: u64,
-        kind: PartyKind,
-        types: &DetailTypes,
-    ) -> Result<Self, Error> {
-        let refused = |source| Error::Token {
-            which: "subject",
-            source,
-        };
-        let wrong = |claim| refused(JoseError::ClaimType { claim });
-        let text = |name: &'static str| match claims.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(wrong(name)),
-        };
-        let subject = text("sub")?.ok_or(refused(JoseError::MissingClaim { claim: "sub" }))?;
-        let party = text("iss")?.map_or_else(
-            || Party::new(subject),
-            |issuer| Party::with_issuer(subject, issuer),
-        );
-        let audience = match claims.get("aud") {
-            None => Vec::new(),
-            Some(Value::String(one)) => vec![one.clone()],
-            Some(Value::Array(several)) => several
-                .iter()
-                .map(|one| one.as_str().map(str::to_owned).ok_or(wrong("aud")))
-                .collect::<Result<_, _>>()?,
-            Some(_) => return Err(wrong("aud")),
-        };
-        let scopes = text("scope")?.map(ScopeSet::parse).transpose()?;
-        let names_scope = scopes.is_some();
-        let mut authority = Authority::unbounded()
-            .with_scopes(scopes.unwrap_or_default())
-            .with_expiry(expires);
-        if let Some(details) = claims.get("authorization_details") {
-            authority = authority.with_details(types.grant(details)?);
-        }
-        let client_id = match (text("client_id")?, text("azp")?) {
-            (Some(client), Some(party)) if client != party => return Err(wrong("azp")),
-            (client, party) => client.or(party).map(str::to_owned),
-        };
-        let confirmation = claims.get("cnf").map(Confirmation::from_value);
-        Ok(Self {
-            party,
-            kind,
-            audience,
-            client_id,
-            may_act: claims.get("may_act").map(MayAct::from_value).transpose()?,
-            chain: claims.get("act").map(ActorChain::from_value).transpose()?,
-            authority,
-            expires,
-            names_scope,
-            id: text("jti")?.map(str::to_owned),
-            grant_id: text("grant_id")?.map(str::to_owned),
-            confirmation: confirmation.transpose().map_err(refused)?,
-        })
+        let claims = Claims::deserialize(claims).map_err(|_| refused(JoseError::ClaimsShape))?;
+        claims.read(expires, kind, types)
     }
 
     /// Gives a token that does not speak of scopes those that it is worth.
@@ -151,6 +93,14 @@ impl VerifiedSubject {
             self.authority.scopes = Bound::Only(scopes.clone());
         }
         self
+    }
+
+    /// Those of the scopes that the token grants.
+    pub(crate) fn granted(&self, scopes: &ScopeSet) -> ScopeSet {
+        match &self.authority.scopes {
+            Bound::Any => scopes.clone(),
+            Bound::Only(granted) => scopes.intersect(granted),
+        }
     }
 
     /// Human or workload.
@@ -190,7 +140,7 @@ pub struct VerifiedActor {
     party: Party,
     kind: PartyKind,
     /// Further names of the same actor: its `client_id`, the resource it serves.
-    aliases: Vec<String>,
+    aliases: Vec<Arc<str>>,
     expires: Option<u64>,
 }
 
@@ -208,7 +158,7 @@ impl VerifiedActor {
 
     /// Adds a name under which tokens may name this actor: a `client_id`, or its resource identifier.
     #[must_use]
-    pub fn with_alias(mut self, alias: impl Into<String>) -> Self {
+    pub fn with_alias(mut self, alias: impl Into<Arc<str>>) -> Self {
         self.aliases.push(alias.into());
         self
     }
@@ -227,7 +177,7 @@ impl VerifiedActor {
     }
 
     fn is_called(&self, name: &str) -> bool {
-        self.party.subject() == name || self.aliases.iter().any(|alias| alias == name)
+        self.party.subject() == name || self.aliases.iter().any(|alias| **alias == *name)
     }
 }
 
@@ -274,12 +224,10 @@ pub struct Delegation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Grant {
-    /// The intersection.
+    /// The intersection. Its targets, for `aud`, are never empty.
     pub authority: Authority,
     /// The scopes, never empty.
     pub scopes: ScopeSet,
-    /// `aud`, never empty.
-    pub targets: Vec<String>,
     /// `exp`.
     pub expires: u64,
 }
@@ -299,7 +247,7 @@ impl ExchangePolicy {
         subject: &VerifiedSubject,
         actor: &VerifiedActor,
         ceilings: &[&Authority],
-        request: &Authority,
+        request: Authority,
         proven: bool,
         now: UnixTime,
     ) -> Result<Delegation, Error> {
@@ -319,11 +267,8 @@ impl ExchangePolicy {
         let latest = now.as_secs().saturating_add(self.max_lifetime.as_secs());
         let ends =
             Authority::unbounded().with_expiry(latest.min(actor.expires.unwrap_or(u64::MAX)));
-        let all = ceilings
-            .iter()
-            .copied()
-            .chain([&subject.authority, request, &ends]);
-        let grant = Grant::of(Authority::intersection(all), now)?;
+        let all = ceilings.iter().copied().chain([&subject.authority, &ends]);
+        let grant = Grant::of(request.within_all(all), now)?;
         Ok(Delegation {
             subject: subject.party.clone(),
             actors,
@@ -333,9 +278,7 @@ impl ExchangePolicy {
 
     /// At least one fact of the verified subject token ties it to this actor.
     fn check_binding(&self, subject: &VerifiedSubject, actor: &VerifiedActor) -> Result<(), Error> {
-        let [audience] = subject.audience.as_slice() else {
-            return Err(Error::SubjectAudience);
-        };
+        let audience = subject.audience.as_deref().ok_or(Error::SubjectAudience)?;
         if let Some(may_act) = &subject.may_act {
             return if may_act.names(&actor.party) {
                 Ok(())
@@ -370,12 +313,9 @@ impl Grant {
             .filter(|scopes| !scopes.is_empty())
             .ok_or(nothing("scopes"))?
             .clone();
-        let targets = authority
-            .targets
-            .only()
-            .filter(|targets| !targets.is_empty())
-            .ok_or(nothing("targets"))?;
-        let targets = targets.iter().cloned().collect();
+        if authority.targets.only().is_none_or(BTreeSet::is_empty) {
+            return Err(nothing("targets"));
+        }
         if authority
             .details
             .only()
@@ -393,7 +333,6 @@ impl Grant {
         Ok(Self {
             authority,
             scopes,
-            targets,
             expires,
         })
     }

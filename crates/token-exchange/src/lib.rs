@@ -25,7 +25,7 @@ pub use resource::{ResourceIndicator, ResourceRegistry, ResourceServer, Target, 
 pub use response::{TokenExchangeResponse, TokenUse};
 pub use service::{
     AuditRecord, AuthenticatedClient, Caller, ExchangeRules, ExchangeService, Facts,
-    JwtAccessTokens, JwtTokens, Permissions, TokenValidator, TokenWriter, Transport,
+    JwtAccessTokens, JwtTokens, Permissions, TokenClaims, TokenValidator, TokenWriter, Transport,
 };
 pub use token_type::TokenType;
 

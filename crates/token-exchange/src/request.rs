@@ -192,7 +192,7 @@ impl TokenExchangeRequest {
             form.append_pair("audience", audience);
         }
         if let Some(scope) = &self.scope {
-            form.append_pair("scope", &scope.to_string());
+            form.append_pair("scope", scope.as_str());
         }
         if let Some(details) = &self.authorization_details {
             form.append_pair("authorization_details", details);

@@ -1,6 +1,7 @@
 //! Resource indicators (RFC 8707).
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -10,9 +11,10 @@ mod registry;
 
 pub use registry::{ResourceRegistry, ResourceServer, Target};
 
-/// The absolute URI of a protected resource, kept and compared exactly as it was written.
+/// The absolute URI of a protected resource, kept and compared exactly as it was written. Its copies share
+/// the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ResourceIndicator(String);
+pub struct ResourceIndicator(Arc<str>);
 
 const MAX_LEN: usize = 2048;
 /// Most resources in a request object.
@@ -42,7 +44,7 @@ impl ResourceIndicator {
         if !plain || !url.username().is_empty() || url.password().is_some() {
             return Err(Error::InvalidTarget);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// Reads `resource` of a request object: a text, or an array of texts.

@@ -61,6 +61,8 @@ pub struct TokenExchangeResponse {
 }
 
 const MAX_RESPONSE: usize = 256 * 1024;
+/// Room for what few responses have more of around the token.
+const AROUND: usize = 512;
 
 /// The JSON object of a response.
 #[derive(Serialize)]
@@ -71,7 +73,7 @@ struct Members<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
+    scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_details: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,12 +170,13 @@ impl TokenExchangeResponse {
             issued_token_type: self.issued_token_type.as_str(),
             token_type: self.token_use.name(),
             expires_in: self.expires_in,
-            scope: self.scope.as_ref().map(ScopeSet::to_string),
+            scope: self.scope.as_ref().map(ScopeSet::as_str),
             authorization_details: self.authorization_details.as_ref(),
             resource,
         };
+        let mut body = Vec::with_capacity(self.token.len().saturating_add(AROUND));
         // Texts, numbers and JSON values always can be written.
-        let body = serde_json::to_vec(&members).unwrap_or_default();
+        let _ = serde_json::to_writer(&mut body, &members);
         json_response(StatusCode::OK, body)
     }
 

@@ -1,5 +1,6 @@
 //! The token exchange of an authorization server, without I/O: a request and who sent it go in, the response comes out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,19 +10,19 @@ use http::request::Parts;
 use jose_x509::jwt::Confirmation;
 use jose_x509::{CryptoProvider, base64url};
 use pki_types::UnixTime;
-use serde_json::{Map, Value};
 
 use crate::act::Party;
-use crate::authority::{Authority, Bound, DetailTypes, Details, ScopeSet};
+use crate::authority::{Authority, Bound, DetailTypes, Details};
 use crate::error::Error;
 use crate::exchange::{ExchangePolicy, VerifiedActor, VerifiedSubject};
 use crate::form::Form;
 use crate::request::{SubjectToken, TokenExchangeRequest};
-use crate::resource::{ResourceIndicator, ResourceRegistry, audience_value};
+use crate::resource::{ResourceIndicator, ResourceRegistry};
 use crate::response::TokenExchangeResponse;
 use crate::token_type::TokenType;
 
 mod audit;
+mod claims;
 mod client;
 mod renew;
 mod rules;
@@ -29,6 +30,7 @@ mod validate;
 mod write;
 
 pub use audit::AuditRecord;
+pub use claims::TokenClaims;
 use client::Who;
 pub use client::{AuthenticatedClient, Caller, Permissions, Transport};
 pub use renew::{IssuedDelegation, Renewal};
@@ -41,15 +43,15 @@ pub use write::{JwtAccessTokens, JwtGrants, Readable, TokenWriter};
 /// No client may exchange anything until [`permit`](Self::permit) says so; no type of token is taken until it has a
 /// validator, and none issued until it has a writer. Every token that is issued names its actor.
 pub struct ExchangeService {
-    issuer: String,
+    issuer: Arc<str>,
     provider: CryptoProvider,
     policy: ExchangePolicy,
     resources: ResourceRegistry,
     types: DetailTypes,
     rules: Arc<dyn ExchangeRules>,
     clients: BTreeMap<String, Permissions>,
-    validators: BTreeMap<String, Arc<dyn TokenValidator>>,
-    writers: BTreeMap<String, Arc<dyn TokenWriter>>,
+    validators: BTreeMap<TokenType, Arc<dyn TokenValidator>>,
+    writers: BTreeMap<TokenType, Arc<dyn TokenWriter>>,
     introspected: bool,
     plain_loopback: bool,
 }
@@ -61,7 +63,7 @@ pub struct Exchanged {
     /// The response to the client.
     pub response: TokenExchangeResponse,
     /// The claims of the token, for introspection.
-    pub claims: Map<String, Value>,
+    pub claims: TokenClaims,
     /// The delegation, to renew it.
     pub delegation: IssuedDelegation,
 }
@@ -89,7 +91,7 @@ impl ExchangeService {
     /// A service of the authorization server `issuer`, for these resources.
     #[must_use]
     pub fn new(
-        issuer: impl Into<String>,
+        issuer: impl Into<Arc<str>>,
         provider: &CryptoProvider,
         policy: ExchangePolicy,
         resources: ResourceRegistry,
@@ -119,8 +121,7 @@ impl ExchangeService {
     /// Takes tokens of a type, validated so.
     #[must_use]
     pub fn accept(mut self, token_type: &TokenType, validator: Arc<dyn TokenValidator>) -> Self {
-        self.validators
-            .insert(token_type.as_str().to_owned(), validator);
+        self.validators.insert(token_type.clone(), validator);
         self
     }
 
@@ -153,7 +154,7 @@ impl ExchangeService {
                 what: "no resource server could read this type of token; call `with_introspection` first",
             });
         }
-        self.writers.insert(token_type.as_str().to_owned(), writer);
+        self.writers.insert(token_type.clone(), writer);
         Ok(self)
     }
 
@@ -199,9 +200,9 @@ impl ExchangeService {
         now: UnixTime,
     ) -> (Result<Exchanged, Error>, AuditRecord) {
         self.recorded(now, |record| {
-            let known = self.known(caller, record)?;
+            let (client, permissions) = self.known(caller, record)?;
             let form = Form::from_request(parts, body)?;
-            self.decide(&form, known, now, record)
+            self.decide(&form, (&client, permissions), now, record)
         })
     }
 
@@ -225,8 +226,8 @@ impl ExchangeService {
         now: UnixTime,
     ) -> (Result<Exchanged, Error>, AuditRecord) {
         self.recorded(now, |record| {
-            let known = self.known(caller, record)?;
-            self.decide(form, known, now, record)
+            let (client, permissions) = self.known(caller, record)?;
+            self.decide(form, (&client, permissions), now, record)
         })
     }
 
@@ -244,14 +245,14 @@ impl ExchangeService {
     fn decide(
         &self,
         form: &Form,
-        (client, permissions): (AuthenticatedClient, &Permissions),
+        (client, permissions): (&AuthenticatedClient, &Permissions),
         now: UnixTime,
         record: &mut AuditRecord,
     ) -> Result<Exchanged, Error> {
         let request = TokenExchangeRequest::from_form(form)?;
         if form
             .get("client_id")
-            .is_some_and(|stated| stated != client.client_id)
+            .is_some_and(|stated| *stated != *client.client_id)
         {
             return Err(Error::InvalidParameter { name: "client_id" });
         }
@@ -261,7 +262,7 @@ impl ExchangeService {
             .unwrap_or(TokenType::AccessToken);
         let writer = self
             .writers
-            .get(requested.as_str())
+            .get(&requested)
             .ok_or(Error::UnsupportedTokenType {
                 name: "requested_token_type",
             })?;
@@ -283,34 +284,24 @@ impl ExchangeService {
             .or_scopes(permissions.ceiling.as_ref());
         record.subject = Some(subject.party().clone());
         record.subject_id.clone_from(&subject.id);
-        let is_own = subject.party().issuer() == Some(self.issuer.as_str());
+        let is_own = subject.party().issuer() == Some(&*self.issuer);
         if subject.chain().is_some()
             && !is_own
             && !validator.asserts_delegation(subject.party().issuer())
         {
             return Err(Error::ForeignDelegation);
         }
-        let (actor, spend_actor) = self.actor(&request, &client, permissions, now, record)?;
+        let (actor, spend_actor) = self.actor(&request, client, permissions, now, record)?;
         record.actor = Some(actor.party().clone());
         let grant_id = self.grant_id(&subject, &bytes, is_own);
         record.grant_id = Some(grant_id.clone());
         self.check_current(&subject, &grant_id, actor.party(), "subject")?;
 
-        let scopes = Authority::unbounded()
-            .with_scopes(
-                request
-                    .scope
-                    .clone()
-                    .unwrap_or_else(|| permissions.scopes.clone()),
-            )
-            .with_scopes(permissions.scopes.clone())
-            .intersect(subject.authority());
-        let target = self.resources.resolve(
-            &resources,
-            None,
-            None,
-            scopes.scopes.only().unwrap_or(&ScopeSet::default()),
-        )?;
+        let scopes = request.scope.as_ref().unwrap_or(&permissions.scopes);
+        let scopes = scopes.intersect(&permissions.scopes);
+        let target = self
+            .resources
+            .resolve(&resources, None, None, &subject.granted(&scopes))?;
         record.targets.clone_from(&target.audience);
         let mut asked = Authority::unbounded()
             .with_scopes(target.scopes.clone())
@@ -325,12 +316,12 @@ impl ExchangeService {
         let client_bounds = Authority::unbounded().with_scopes(permissions.scopes.clone());
         let decision =
             self.policy
-                .delegate(&subject, &actor, &[&client_bounds], &asked, proven, now)?;
+                .delegate(&subject, &actor, &[&client_bounds], asked, proven, now)?;
         let delegation = IssuedDelegation {
             client_id: client.client_id.clone(),
             subject: decision.subject,
             subject_name: if is_own {
-                subject.party().subject().to_owned()
+                subject.party().shared_subject()
             } else {
                 self.unique_subject(subject.party())
             },
@@ -344,25 +335,25 @@ impl ExchangeService {
             confirmation: client.confirmation.clone(),
         };
         let granted = Granted {
-            client: &client,
+            client,
             subject: Some(&subject),
             delegation,
             expires: decision.grant.expires,
         };
-        let writes = self.prepare(&granted, writer.as_ref(), now, record)?;
+        let claims = self.prepare(&granted, writer.as_ref(), now, record)?;
         if let Some(spend) = spend_actor {
             spend(&client.client_id)?;
         }
         validator.spend(&presented, &subject)?;
-        self.write(granted, writes, writer.as_ref(), now, record)
+        self.write(granted, claims, writer.as_ref(), now, record)
     }
 
     /// The client and what it may do, before anything of the request is looked at.
-    fn known(
+    fn known<'c>(
         &self,
-        caller: &Caller<'_>,
+        caller: &Caller<'c>,
         record: &mut AuditRecord,
-    ) -> Result<(AuthenticatedClient, &Permissions), Error> {
+    ) -> Result<(Cow<'c, AuthenticatedClient>, &Permissions), Error> {
         match caller.transport {
             Transport::Tls => {}
             Transport::PlainLoopback if self.plain_loopback => {}
@@ -370,12 +361,12 @@ impl ExchangeService {
         }
         let (client, authenticated) = match caller.who {
             Who::Nobody => return Err(Error::Unauthenticated),
-            Who::Public(client_id) => (AuthenticatedClient::new(client_id), false),
-            Who::Client(client) => (client.clone(), true),
+            Who::Public(client_id) => (Cow::Owned(AuthenticatedClient::new(client_id)), false),
+            Who::Client(client) => (Cow::Borrowed(client), true),
         };
         let permissions = self
             .clients
-            .get(&client.client_id)
+            .get(&*client.client_id)
             .filter(|permissions| authenticated || permissions.public)
             .ok_or(Error::UnauthorizedClient)?;
         record.client_id = Some(client.client_id.clone());
@@ -388,7 +379,7 @@ impl ExchangeService {
         name: &'static str,
     ) -> Result<&Arc<dyn TokenValidator>, Error> {
         self.validators
-            .get(token.token_type.as_str())
+            .get(&token.token_type)
             .ok_or(Error::UnsupportedTokenType { name })
     }
 
@@ -411,15 +402,15 @@ impl ExchangeService {
     }
 
     /// The subject of the actor token, which has to be the client, or the client itself.
-    fn actor(
-        &self,
-        request: &TokenExchangeRequest,
+    fn actor<'r>(
+        &'r self,
+        request: &'r TokenExchangeRequest,
         client: &AuthenticatedClient,
         permissions: &Permissions,
         now: UnixTime,
         record: &mut AuditRecord,
-    ) -> Result<(VerifiedActor, Option<Spend>), Error> {
-        let mut spendable: Option<Spend> = None;
+    ) -> Result<(VerifiedActor, Option<Spend<'r>>), Error> {
+        let mut spendable: Option<Spend<'r>> = None;
         let mut actor = match &request.actor {
             None => {
                 let identity = permissions.identities.first();
@@ -458,7 +449,6 @@ impl ExchangeService {
                 }
                 let actor = VerifiedActor::client(verified.party().clone(), verified.kind())
                     .with_expiry(verified.expires());
-                let validator = Arc::clone(validator);
                 spendable = Some(Box::new(move |client_id: &str| {
                     let presented = Presented::new(&bytes, "actor", client_id, now);
                     validator.spend(&presented, &verified)
@@ -466,12 +456,12 @@ impl ExchangeService {
                 actor
             }
         };
-        actor = actor.with_alias(client.client_id.clone());
+        actor = actor.with_alias(Arc::clone(&client.client_id));
         for identity in &permissions.identities {
-            actor = actor.with_alias(identity.subject());
+            actor = actor.with_alias(identity.shared_subject());
         }
         for resource in &permissions.serves {
-            actor = actor.with_alias(resource.clone());
+            actor = actor.with_alias(Arc::clone(resource));
         }
         Ok((actor, spendable))
     }
@@ -522,10 +512,10 @@ impl ExchangeService {
     }
 
     /// What all tokens out of one source have in common, so that they can be revoked together.
-    fn grant_id(&self, subject: &VerifiedSubject, token: &[u8], is_own: bool) -> String {
+    fn grant_id(&self, subject: &VerifiedSubject, token: &[u8], is_own: bool) -> Arc<str> {
         let own = subject.grant_id.as_ref().or(subject.id.as_ref());
         match own.filter(|_| is_own) {
-            Some(id) => id.clone(),
+            Some(id) => Arc::clone(id),
             None => {
                 let issuer = subject.party().issuer().unwrap_or_default();
                 let id = subject.id.as_deref().map_or(token, str::as_bytes);
@@ -534,24 +524,24 @@ impl ExchangeService {
         }
     }
 
-    fn unique_subject(&self, party: &Party) -> String {
+    fn unique_subject(&self, party: &Party) -> Arc<str> {
         let issuer = party.issuer().unwrap_or_default();
         self.hash(&[issuer.as_bytes(), party.subject().as_bytes()])
     }
 
     /// One text for each list of texts: their lengths are hashed with them.
-    fn hash(&self, parts: &[&[u8]]) -> String {
+    fn hash(&self, parts: &[&[u8]]) -> Arc<str> {
         let mut text = Vec::new();
         for part in parts {
             text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             text.extend_from_slice(part);
         }
-        base64url::encode(&self.provider.sha256(&text))
+        base64url::encode(&self.provider.sha256(&text)).into()
     }
 }
 
 /// Spends the actor token of this client.
-type Spend = Box<dyn FnOnce(&str) -> Result<(), Error>>;
+type Spend<'r> = Box<dyn FnOnce(&str) -> Result<(), Error> + 'r>;
 
 /// A decision that only the rules of the server can still stop.
 struct Granted<'a> {
@@ -561,20 +551,15 @@ struct Granted<'a> {
     expires: u64,
 }
 
-/// What the rules have to say, asked before anything is spent.
-struct Prepared {
-    claims: Map<String, Value>,
-    details: Option<Details>,
-}
-
 impl ExchangeService {
+    /// What the token is to say. The rules are asked before anything is spent.
     fn prepare(
         &self,
         granted: &Granted<'_>,
         writer: &dyn TokenWriter,
         now: UnixTime,
         record: &mut AuditRecord,
-    ) -> Result<Prepared, Error> {
+    ) -> Result<TokenClaims, Error> {
         let delegation = &granted.delegation;
         let facts = delegation.facts(granted.subject);
         self.check_redelegation(&facts)?;
@@ -601,36 +586,33 @@ impl ExchangeService {
                 Some(details)
             }
         };
-        let subject = self.rules.subject(&facts);
-        let subject = subject.unwrap_or_else(|| delegation.subject_name.clone());
+        let pseudonym = self.rules.subject(&facts).map(Arc::from);
         let id = self.provider.random_id();
-        let id = id.map_err(|source| Error::Issue { source })?;
-        let mut claims = self.rules.claims(&facts);
-        claims.retain(|name, _| !OWN.contains(&name.as_str()));
-        let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-        put("iss", self.issuer.as_str().into());
-        put("sub", subject.into());
-        put("aud", audience_value(&delegation.target.audience));
-        put("iat", now.as_secs().into());
-        put("exp", granted.expires.into());
-        put("jti", id.as_str().into());
-        put("client_id", delegation.client_id.as_str().into());
-        put("scope", delegation.scopes.to_string().into());
-        put("act", delegation.actors.to_value());
-        put("grant_id", delegation.grant_id.as_str().into());
-        if let Some(may_act) = self.rules.may_act(&facts) {
-            put("may_act", may_act.to_value());
-        }
-        if let Some(confirmation) = &granted.client.confirmation {
-            put("cnf", confirmation.to_value());
-        }
-        if let Some(details) = &details {
-            put("authorization_details", details.to_value());
-            record.authorization_details = Some(details.to_value());
-        }
+        let id: Arc<str> = id.map_err(|source| Error::Issue { source })?.into();
+        let mut further = self.rules.claims(&facts);
+        further.retain(|name, _| !OWN.contains(&name.as_str()));
+        let claims = TokenClaims {
+            iss: Arc::clone(&self.issuer),
+            sub: pseudonym.unwrap_or_else(|| Arc::clone(&delegation.subject_name)),
+            aud: delegation.target.audience.clone(),
+            iat: now.as_secs(),
+            exp: granted.expires,
+            jti: Arc::clone(&id),
+            client_id: Arc::clone(&delegation.client_id),
+            scope: delegation.scopes.clone(),
+            act: delegation.actors.clone(),
+            may_act: self.rules.may_act(&facts),
+            cnf: granted.client.confirmation.clone(),
+            authorization_details: details.as_ref().map(Details::to_value),
+            grant_id: Arc::clone(&delegation.grant_id),
+            further,
+        };
+        record
+            .authorization_details
+            .clone_from(&claims.authorization_details);
         record.issued_id = Some(id);
         record.scopes.clone_from(&delegation.scopes);
-        Ok(Prepared { claims, details })
+        Ok(claims)
     }
 
     /// A target that is the name of another client that acts: handing the subject over to it is a decision of its own.
@@ -656,12 +638,12 @@ impl ExchangeService {
     fn write(
         &self,
         granted: Granted<'_>,
-        prepared: Prepared,
+        claims: TokenClaims,
         writer: &dyn TokenWriter,
         now: UnixTime,
         record: &mut AuditRecord,
     ) -> Result<Exchanged, Error> {
-        let written = writer.write(&prepared.claims).map_err(|source| {
+        let written = writer.write(&claims).map_err(|source| {
             record.issued_id = None;
             Error::Issue { source }
         })?;
@@ -673,12 +655,12 @@ impl ExchangeService {
                 .with_expires_in(granted.expires.saturating_sub(now.as_secs()))
                 .with_scope(delegation.scopes.clone())
                 .with_resources(delegation.target.resources.clone());
-        if let Some(details) = &prepared.details {
-            response = response.with_authorization_details(details.to_value());
+        if let Some(details) = &claims.authorization_details {
+            response = response.with_authorization_details(details.clone());
         }
         Ok(Exchanged {
             response,
-            claims: prepared.claims,
+            claims,
             delegation,
         })
     }
@@ -695,15 +677,17 @@ fn answer(
 }
 
 /// The bytes that a validator gets.
-fn decoded(token: &SubjectToken) -> Result<Vec<u8>, Error> {
+fn decoded(token: &SubjectToken) -> Result<Cow<'_, [u8]>, Error> {
     let text = &token.unverified_token;
     match token.token_type {
         TokenType::Saml1 | TokenType::Saml2 => {
-            base64url::decode(text, "SAML assertion").map_err(|_| Error::InvalidParameter {
-                name: "subject_token",
-            })
+            let assertion = base64url::decode(text, "SAML assertion");
+            let name = "subject_token";
+            assertion
+                .map(Cow::Owned)
+                .map_err(|_| Error::InvalidParameter { name })
         }
-        _ => Ok(text.clone().into_bytes()),
+        _ => Ok(Cow::Borrowed(text.as_bytes())),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::Error;
 
 /// What kind of token a parameter holds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum TokenType {
     /// An access token of this very authorization server.
@@ -32,35 +32,18 @@ pub enum TokenType {
     Other(String),
 }
 
-const TABLE: [(TokenType, &str); 10] = [
-    (
-        TokenType::AccessToken,
-        "urn:ietf:params:oauth:token-type:access_token",
-    ),
-    (
-        TokenType::RefreshToken,
-        "urn:ietf:params:oauth:token-type:refresh_token",
-    ),
-    (
-        TokenType::IdToken,
-        "urn:ietf:params:oauth:token-type:id_token",
-    ),
-    (TokenType::Saml1, "urn:ietf:params:oauth:token-type:saml1"),
-    (TokenType::Saml2, "urn:ietf:params:oauth:token-type:saml2"),
-    (TokenType::Jwt, "urn:ietf:params:oauth:token-type:jwt"),
-    (
-        TokenType::TxnToken,
-        "urn:ietf:params:oauth:token-type:txn_token",
-    ),
-    (TokenType::IdJag, "urn:ietf:params:oauth:token-type:id-jag"),
-    (
-        TokenType::SelfSigned,
-        "urn:ietf:params:oauth:token-type:self_signed",
-    ),
-    (
-        TokenType::UnsignedJson,
-        "urn:ietf:params:oauth:token-type:unsigned_json",
-    ),
+/// Every registered type. One that is added here gets its identifier in [`TokenType::as_str`].
+const REGISTERED: [TokenType; 10] = [
+    TokenType::AccessToken,
+    TokenType::RefreshToken,
+    TokenType::IdToken,
+    TokenType::Saml1,
+    TokenType::Saml2,
+    TokenType::Jwt,
+    TokenType::TxnToken,
+    TokenType::IdJag,
+    TokenType::SelfSigned,
+    TokenType::UnsignedJson,
 ];
 
 impl TokenType {
@@ -70,8 +53,9 @@ impl TokenType {
     ///
     /// [`Error::UnsupportedTokenType`] for what is not an absolute URI; `parameter` names the place.
     pub fn parse(identifier: &str, parameter: &'static str) -> Result<Self, Error> {
-        if let Some((known, _)) = TABLE.iter().find(|(_, text)| *text == identifier) {
-            return Ok(known.clone());
+        let known = |known: &TokenType| known.as_str() == identifier;
+        if let Some(known) = REGISTERED.into_iter().find(known) {
+            return Ok(known);
         }
         match url::Url::parse(identifier) {
             Ok(_) if identifier.len() <= 256 => Ok(Self::Other(identifier.to_owned())),
@@ -83,11 +67,17 @@ impl TokenType {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
+            Self::AccessToken => "urn:ietf:params:oauth:token-type:access_token",
+            Self::RefreshToken => "urn:ietf:params:oauth:token-type:refresh_token",
+            Self::IdToken => "urn:ietf:params:oauth:token-type:id_token",
+            Self::Saml1 => "urn:ietf:params:oauth:token-type:saml1",
+            Self::Saml2 => "urn:ietf:params:oauth:token-type:saml2",
+            Self::Jwt => "urn:ietf:params:oauth:token-type:jwt",
+            Self::TxnToken => "urn:ietf:params:oauth:token-type:txn_token",
+            Self::IdJag => "urn:ietf:params:oauth:token-type:id-jag",
+            Self::SelfSigned => "urn:ietf:params:oauth:token-type:self_signed",
+            Self::UnsignedJson => "urn:ietf:params:oauth:token-type:unsigned_json",
             Self::Other(identifier) => identifier,
-            known => TABLE
-                .iter()
-                .find(|(other, _)| other == known)
-                .map_or("", |(_, text)| text),
         }
     }
 }

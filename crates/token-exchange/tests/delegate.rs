@@ -84,7 +84,7 @@ fn decide(
         subject,
         actor,
         &[&class()],
-        request,
+        request.clone(),
         proven,
         now(),
     )
@@ -102,7 +102,11 @@ fn what_is_granted_is_the_intersection() {
     assert_eq!(granted.subject, Party::with_issuer("user-1", ISSUER));
     assert_eq!(granted.actors, ActorChain::new(Party::new(AGENT)));
     assert_eq!(granted.grant.scopes, set("read write"));
-    assert_eq!(granted.grant.targets, ["https://api.example"]);
+    let targets = granted.grant.authority.targets;
+    assert_eq!(
+        targets,
+        Bound::Only(["https://api.example".to_owned()].into())
+    );
     assert_eq!(granted.grant.expires, NOW + 300);
 
     let request = Authority::unbounded().with_scopes(set("read admin"));
@@ -135,7 +139,14 @@ fn nothing_is_issued_where_nothing_is_left() {
     assert_eq!(targets.oauth_error().error, "invalid_target");
     assert_eq!(scopes.oauth_error().error, "invalid_scope");
     let open = ExchangePolicy::new(Duration::from_secs(300));
-    let refused = open.delegate(&subject(json!({})), &agent(AGENT), &[], &all, false, now());
+    let refused = open.delegate(
+        &subject(json!({})),
+        &agent(AGENT),
+        &[],
+        all.clone(),
+        false,
+        now(),
+    );
     assert_eq!(refused, Err(targets));
     let wrong = subject_as(PartyKind::User, json!({"scope": ["read"]}));
     assert!(matches!(

@@ -144,7 +144,7 @@ impl TokenValidator for Plugged {
 struct Opaque;
 
 impl TokenWriter for Opaque {
-    fn write(&self, _claims: &Map<String, Value>) -> Result<String, JoseError> {
+    fn write(&self, _claims: &TokenClaims) -> Result<String, JoseError> {
         Ok("opaque-1".to_owned())
     }
     fn readable(&self) -> Readable {
@@ -359,14 +359,18 @@ fn what_is_issued() {
     asked.actor = Some(fixture.actor(A));
     // With an actor token: the actor is its subject with its issuer. `may_act` names it by its subject alone.
     let issued = fixture.by("a", &asked).unwrap();
-    let parties = [&issued.claims["act"]["sub"], &issued.claims["act"]["iss"]];
+    let parties = [
+        &issued.claims.to_map()["act"]["sub"],
+        &issued.claims.to_map()["act"]["iss"],
+    ];
     assert_eq!(parties, [A, ATTESTER]);
-    assert_eq!(issued.claims["exp"], NOW + 100);
+    assert_eq!(issued.claims.to_map()["exp"], NOW + 100);
 
     let issued = fixture
         .simple(&json!({"may_act": {"sub": A}, "picture": "p"}))
         .unwrap();
-    let mut names: Vec<&str> = issued.claims.keys().map(String::as_str).collect();
+    let claims = issued.claims.to_map();
+    let mut names: Vec<&str> = claims.keys().map(String::as_str).collect();
     names.sort_unstable();
     // Neither `may_act` nor `email` and `picture` of the subject token; `act`, `client_id` and `aud` are not the rules'.
     let expected = [
@@ -383,11 +387,11 @@ fn what_is_issued() {
         "tenant",
     ];
     assert_eq!(names, expected);
-    assert_eq!(issued.claims["act"], json!({"sub": A}));
-    assert_eq!(issued.claims["client_id"], "a");
-    assert_eq!(issued.claims["aud"], "api");
-    assert_eq!(issued.claims["sub"], "user-1");
-    assert_eq!(issued.claims["exp"], NOW + 300);
+    assert_eq!(issued.claims.to_map()["act"], json!({"sub": A}));
+    assert_eq!(issued.claims.to_map()["client_id"], "a");
+    assert_eq!(issued.claims.to_map()["aud"], "api");
+    assert_eq!(issued.claims.to_map()["sub"], "user-1");
+    assert_eq!(issued.claims.to_map()["exp"], NOW + 300);
     // The token says what the record says, and the response where it is good.
     let any = Audience::AnyOf(vec!["api".into()]);
     let jwt = Validator::new(
@@ -401,7 +405,7 @@ fn what_is_issued() {
         at(NOW),
     )
     .unwrap();
-    assert_eq!(jwt.claims_map().unwrap(), issued.claims);
+    assert_eq!(jwt.claims_map().unwrap(), issued.claims.to_map());
     let response = issued.response.to_response();
     let body: Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(body["resource"], API);
@@ -420,8 +424,8 @@ fn what_is_issued() {
     *fixture.rules.pseudonym.lock().unwrap() = Some("p-77".into());
     *fixture.rules.may_act.lock().unwrap() = Some(MayAct::new(&Party::new(N)));
     let issued = fixture.simple(&json!({"may_act": {"sub": A}})).unwrap();
-    assert_eq!(issued.claims["sub"], "p-77");
-    assert_eq!(issued.claims["may_act"], json!({"sub": N}));
+    assert_eq!(issued.claims.to_map()["sub"], "p-77");
+    assert_eq!(issued.claims.to_map()["may_act"], json!({"sub": N}));
 }
 
 /// Subjects of other issuers never get the names of this server's own.
@@ -432,8 +436,8 @@ fn subjects_of_other_issuers_have_other_names() {
     let mut asked = request(&foreign);
     asked.subject.token_type = TokenType::Jwt;
     let issued = fixture.by("a", &asked).unwrap();
-    assert_ne!(issued.claims["sub"], "user-1");
-    assert_eq!(issued.claims["sub"].as_str().unwrap().len(), 43);
+    assert_ne!(issued.claims.to_map()["sub"], "user-1");
+    assert_eq!(issued.claims.to_map()["sub"].as_str().unwrap().len(), 43);
     assert_eq!(
         issued.delegation.subject(),
         &Party::with_issuer("user-1", PARTNER)
@@ -712,7 +716,7 @@ fn what_a_client_may_ask_for() {
             .unwrap()
             .contains("invalid_target")
     );
-    assert_eq!(answer("api", true).unwrap().claims["aud"], "api");
+    assert_eq!(answer("api", true).unwrap().claims.to_map()["aud"], "api");
 
     // The actor is the client, or one that its registration names.
     let mut asked = request(&fixture.token(&json!({"aud": N})));
@@ -747,13 +751,19 @@ fn handing_over_to_another_actor() {
     *fixture.rules.redelegates.lock().unwrap() = true;
     let issued = ask("user-1").unwrap();
     assert_eq!(
-        (&issued.claims["aud"], &issued.claims["act"]),
+        (
+            &issued.claims.to_map()["aud"],
+            &issued.claims.to_map()["act"]
+        ),
         (&json!(N), &json!({"sub": A}))
     );
     assert_eq!(ask("user-2").unwrap_err(), Error::Redelegation);
     // N goes on, and A stays in the chain.
     let issued = fixture.by("n", &request(&issued.response.token)).unwrap();
-    assert_eq!(issued.claims["act"], json!({"sub": N, "act": {"sub": A}}));
+    assert_eq!(
+        issued.claims.to_map()["act"],
+        json!({"sub": N, "act": {"sub": A}})
+    );
 }
 
 /// Covers: RFC8693-SPLICE-18, RFC8707-4-1, RAR-12-2
@@ -832,17 +842,20 @@ fn withdrawn_and_renewed() {
     let all = Renewal::default();
     // A longer subject token does not make the token that was issued longer.
     let longer = fixture.simple(&json!({"exp": NOW + 9000})).unwrap();
-    assert_eq!(issued.claims["exp"], longer.claims["exp"]);
+    assert_eq!(issued.claims.to_map()["exp"], longer.claims.to_map()["exp"]);
     let again = renew(&issued.delegation, &client, &all, NOW + 100).unwrap();
-    assert_eq!(again.claims["exp"], NOW + 300);
-    assert_eq!(again.claims["act"], issued.claims["act"]);
-    assert_eq!(again.claims["sub"], "user-1");
-    assert_ne!(again.claims["jti"], issued.claims["jti"]);
-    assert_eq!(again.claims["grant_id"], "source-1");
+    assert_eq!(again.claims.to_map()["exp"], NOW + 300);
+    assert_eq!(again.claims.to_map()["act"], issued.claims.to_map()["act"]);
+    assert_eq!(again.claims.to_map()["sub"], "user-1");
+    assert_ne!(again.claims.to_map()["jti"], issued.claims.to_map()["jti"]);
+    assert_eq!(again.claims.to_map()["grant_id"], "source-1");
     // Kept open on purpose, it still is never wider.
     let kept = issued.delegation.clone().dangerous_keep_until(NOW + 9000);
     assert_eq!(
-        renew(&kept, &client, &all, NOW + 1000).unwrap().claims["exp"],
+        renew(&kept, &client, &all, NOW + 1000)
+            .unwrap()
+            .claims
+            .to_map()["exp"],
         NOW + 1300
     );
     let wire = |result: Result<Exchanged, Error>| result.unwrap_err().oauth_error().error;
@@ -861,11 +874,12 @@ fn withdrawn_and_renewed() {
         resources: vec![resource(API)],
     };
     let narrow = renew(&kept, &client, &narrow, NOW).unwrap();
-    assert_eq!(narrow.claims["scope"], "read");
+    assert_eq!(narrow.claims.to_map()["scope"], "read");
     assert_eq!(
         renew(&narrow.delegation, &client, &all, NOW)
             .unwrap()
-            .claims["scope"],
+            .claims
+            .to_map()["scope"],
         "read write"
     );
     assert_eq!(
@@ -897,7 +911,7 @@ fn withdrawn_and_renewed() {
     assert_eq!(wire(renew(&kept, &client, &all, NOW)), "invalid_grant");
     fixture.rules.disabled.lock().unwrap().clear();
 
-    let derived = Value::Object(issued.claims.clone());
+    let derived = Value::Object(issued.claims.to_map());
     assert!(fixture.active(&derived));
     fixture
         .rules
@@ -952,7 +966,7 @@ fn bound_stays_bound() {
     );
     let (issued, client) = send(Some(&proof));
     let issued = issued.unwrap();
-    assert_eq!(issued.claims["cnf"], proof.to_value());
+    assert_eq!(issued.claims.to_map()["cnf"], proof.to_value());
     assert_eq!(issued.response.token_use, TokenUse::Dpop);
     let renew = |client: &AuthenticatedClient| {
         let caller = Caller::client(client, Transport::Tls);
@@ -961,7 +975,10 @@ fn bound_stays_bound() {
             .renew(&issued.delegation, &Renewal::default(), &caller, at(NOW))
             .0
     };
-    assert_eq!(renew(&client).unwrap().claims["cnf"], proof.to_value());
+    assert_eq!(
+        renew(&client).unwrap().claims.to_map()["cnf"],
+        proof.to_value()
+    );
     let bare = AuthenticatedClient::new("a");
     assert_eq!(
         renew(&bare).unwrap_err(),
@@ -1005,7 +1022,7 @@ fn authorization_details_of_the_grant() {
     };
     let all = ask(None, &grant).unwrap();
     let here = json!([{"type": "payment", "actions": ["pay", "status"], "locations": [API]}]);
-    assert_eq!(all.claims["authorization_details"], here);
+    assert_eq!(all.claims.to_map()["authorization_details"], here);
     assert_eq!(all.response.authorization_details, Some(here));
     let one = ask(
         Some(json!([{"type": "payment", "actions": ["status"]}])),
@@ -1013,7 +1030,7 @@ fn authorization_details_of_the_grant() {
     )
     .unwrap();
     let status = json!([{"type": "payment", "actions": ["status"], "locations": [API]}]);
-    assert_eq!(one.claims["authorization_details"], status);
+    assert_eq!(one.claims.to_map()["authorization_details"], status);
     for beyond in [
         json!([{"type": "payment", "actions": ["pay", "refund"]}]),
         json!([{"type": "payment", "actions": ["pay"], "locations": ["https://api.example/app"]}]),
@@ -1041,7 +1058,7 @@ fn authorization_details_of_the_grant() {
     );
     let both = json!([{"type": "payment", "actions": ["pay", "status"]}]);
     let both = ask(Some(both), &split).unwrap();
-    assert_eq!(both.claims["authorization_details"], split);
+    assert_eq!(both.claims.to_map()["authorization_details"], split);
 
     // The server adds what the type lets it add, and replaces nothing.
     let enrich =
@@ -1053,11 +1070,11 @@ fn authorization_details_of_the_grant() {
     )
     .unwrap();
     assert_eq!(
-        more.claims["authorization_details"][0]["identifier"],
+        more.claims.to_map()["authorization_details"][0]["identifier"],
         "account-1"
     );
     assert_eq!(
-        ask(None, &split).unwrap().claims["authorization_details"],
+        ask(None, &split).unwrap().claims.to_map()["authorization_details"],
         split
     );
     enrich(json!({"amount": 5}));
@@ -1098,9 +1115,9 @@ fn introspection_tells_the_same() {
     let of = |claims: &Map<String, Value>, names: &[&str], now: u64| {
         Introspection::of(claims, names, &types(), |_| false, at(now))
     };
-    let told = of(&issued.claims, &["api", API], NOW);
+    let told = of(&issued.claims.to_map(), &["api", API], NOW);
     for name in ["act", "may_act", "aud", "scope", "client_id", "sub", "exp"] {
-        assert_eq!(told.members()[name], issued.claims[name], "{name}");
+        assert_eq!(told.members()[name], issued.claims.to_map()[name], "{name}");
     }
     assert_eq!(told.members()["authorization_details"], grant);
     assert_eq!(told.members().get("tenant"), None);
@@ -1114,10 +1131,10 @@ fn introspection_tells_the_same() {
         true
     );
     for inactive in [
-        of(&issued.claims, &["https://other.example/"], NOW),
-        of(&issued.claims, &["api"], NOW + 300),
+        of(&issued.claims.to_map(), &["https://other.example/"], NOW),
+        of(&issued.claims.to_map(), &["api"], NOW + 300),
         Introspection::of(
-            &issued.claims,
+            &issued.claims.to_map(),
             &["api"],
             &types(),
             |id| id == "source-1",
@@ -1128,7 +1145,7 @@ fn introspection_tells_the_same() {
         assert_eq!(inactive.members().len(), 1);
     }
     // Details of another's location, and of types that are not known, are nobody's; a nested member is not read.
-    let mut claims = issued.claims;
+    let mut claims = issued.claims.to_map();
     claims["authorization_details"] = json!([{"type": "payment", "locations": [INTERNAL]}]);
     claims.insert("payment".into(), json!({"authorization_details": grant}));
     assert_eq!(
@@ -1255,7 +1272,7 @@ fn resources_of_every_grant() {
     let fixture = fixture();
     let asked = TokenExchangeRequest::new(fixture.token(&json!({})), TokenType::AccessToken);
     let issued = fixture.by("a", &asked).unwrap();
-    assert_eq!(issued.claims["aud"], "api");
+    assert_eq!(issued.claims.to_map()["aud"], "api");
     let both = asked.with_several_targets([resource(API), resource(GATEWAY)]);
     assert_eq!(fixture.by("a", &both).unwrap_err(), Error::InvalidTarget);
     let for_n = request(&fixture.token(&json!({"aud": N})))

@@ -1,6 +1,7 @@
 //! `act` and `act_chain`: the agent that acts, and those through which the transaction came.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::MapAccess;
@@ -191,8 +192,8 @@ impl ChainLink {
 /// The members of `act`, or those of a link.
 #[derive(Default)]
 struct Members {
-    iss: Claim<String>,
-    sub: Claim<String>,
+    iss: Claim<Arc<str>>,
+    sub: Claim<Arc<str>>,
     version: Claim<String>,
     deployment: Claim<String>,
     /// Whether there is one that no actor has.
@@ -225,7 +226,7 @@ impl Members {
 
     /// The agent, if they are those of one.
     fn actor(self) -> Option<Actor> {
-        let text = |claim: Claim<String>| claim.optional(()).ok();
+        let (issuer, subject) = (self.iss.optional(()).ok()?, self.sub.optional(()).ok()?);
         let earlier = match self.other.get("act") {
             None => 0,
             Some(act) => ActorChain::from_value(act).ok()?.depth(),
@@ -234,9 +235,9 @@ impl Members {
             return None;
         }
         Some(Actor {
-            party: Party::of_claim(text(self.iss)?, text(self.sub)?)?,
-            version: text(self.version)?,
-            deployment: text(self.deployment)?,
+            party: Party::of_claim(issuer, subject)?,
+            version: self.version.optional(()).ok()?,
+            deployment: self.deployment.optional(()).ok()?,
             other: self.other,
         })
     }

@@ -5,6 +5,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -67,6 +68,12 @@ pub(crate) trait Content: Sized {
 impl Content for String {
     fn from_text(text: &str) -> Option<Self> {
         Some(text.to_owned())
+    }
+}
+
+impl Content for Arc<str> {
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.into())
     }
 }
 

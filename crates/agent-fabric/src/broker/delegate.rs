@@ -132,7 +132,7 @@ impl Broker {
             .with_targets([self.parts.trust_domain.as_str()]);
         let policy = ExchangePolicy::new(MAX_LIFETIME);
         let delegation =
-            policy.delegate(&subject, &actor, &[&active.ceiling()], &wanted, false, now)?;
+            policy.delegate(&subject, &actor, &[&active.ceiling()], wanted, false, now)?;
         // The intersection has already cut what was asked for too much. An agent that asks for more than it can have
         // is told so, instead of finding out at the tool.
         if delegation.grant.scopes != request.scope {

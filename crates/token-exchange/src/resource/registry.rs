@@ -139,10 +139,7 @@ impl ResourceRegistry {
             if !audience.iter().any(|other| other == name) {
                 audience.push(name.to_owned());
             }
-            left = left
-                .iter()
-                .filter(|scope| server.scopes.contains(scope))
-                .collect();
+            left = left.intersect(&server.scopes);
         }
         if left.is_empty() {
             return Err(Error::InvalidScope);

@@ -1,5 +1,7 @@
 //! What is to be kept of every exchange.
 
+use std::sync::Arc;
+
 use pki_types::UnixTime;
 use serde_json::{Value, json};
 
@@ -14,19 +16,19 @@ pub struct AuditRecord {
     /// When.
     pub time: UnixTime,
     /// The client, unless nobody asked.
-    pub client_id: Option<String>,
+    pub client_id: Option<Arc<str>>,
     /// The subject, once its token was verified.
     pub subject: Option<Party>,
     /// The actor, once it was known.
     pub actor: Option<Party>,
     /// `jti` of the subject token.
-    pub subject_id: Option<String>,
+    pub subject_id: Option<Arc<str>>,
     /// `jti` of the actor token.
-    pub actor_id: Option<String>,
+    pub actor_id: Option<Arc<str>>,
     /// `jti` of what was issued.
-    pub issued_id: Option<String>,
+    pub issued_id: Option<Arc<str>>,
     /// The grant that all tokens out of one source share.
-    pub grant_id: Option<String>,
+    pub grant_id: Option<Arc<str>>,
     /// The targets, by their registered identifiers.
     pub targets: Vec<String>,
     /// What was granted.
@@ -69,15 +71,15 @@ impl AuditRecord {
         };
         let line = json!({
             "time": self.time.as_secs(),
-            "client_id": self.client_id,
+            "client_id": self.client_id.as_deref(),
             "subject": party(&self.subject),
             "actor": party(&self.actor),
-            "subject_jti": self.subject_id,
-            "actor_jti": self.actor_id,
-            "jti": self.issued_id,
-            "grant_id": self.grant_id,
+            "subject_jti": self.subject_id.as_deref(),
+            "actor_jti": self.actor_id.as_deref(),
+            "jti": self.issued_id.as_deref(),
+            "grant_id": self.grant_id.as_deref(),
             "targets": self.targets,
-            "scope": self.scopes.to_string(),
+            "scope": self.scopes.as_str(),
             "authorization_details": self.authorization_details,
             "refused": self.refused,
             "policy": self.policy,

@@ -1,6 +1,7 @@
 //! Who asks, and what it may ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jose_x509::jwt::Confirmation;
 
@@ -13,14 +14,14 @@ use crate::token_type::TokenType;
 /// A client that has authenticated, by whatever method of the token endpoint.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedClient {
-    pub(super) client_id: String,
+    pub(super) client_id: Arc<str>,
     pub(super) confirmation: Option<Confirmation>,
 }
 
 impl AuthenticatedClient {
     /// The client of this `client_id`.
     #[must_use]
-    pub fn new(client_id: impl Into<String>) -> Self {
+    pub fn new(client_id: impl Into<Arc<str>>) -> Self {
         Self {
             client_id: client_id.into(),
             confirmation: None,
@@ -113,14 +114,15 @@ impl<'a> Caller<'a> {
 pub struct Permissions {
     pub(super) identities: Vec<Party>,
     pub(super) kind: PartyKind,
-    pub(super) serves: Vec<String>,
+    pub(super) serves: Vec<Arc<str>>,
     pub(super) scopes: ScopeSet,
     pub(super) ceiling: Option<ScopeSet>,
     pub(super) default_target: Option<ResourceIndicator>,
     pub(super) detail_types: Option<BTreeSet<String>>,
     pub(super) details: Option<Details>,
     pub(super) public: bool,
-    allowed: BTreeMap<(String, String), BTreeSet<String>>,
+    /// Targets by the types of what is exchanged and of what is issued.
+    allowed: BTreeMap<TokenType, BTreeMap<TokenType, BTreeSet<String>>>,
 }
 
 impl Permissions {
@@ -150,9 +152,10 @@ impl Permissions {
         requested: &TokenType,
         target: &ResourceIndicator,
     ) -> Self {
-        let types = (subject.as_str().to_owned(), requested.as_str().to_owned());
         self.allowed
-            .entry(types)
+            .entry(subject.clone())
+            .or_default()
+            .entry(requested.clone())
             .or_default()
             .insert(target.as_str().to_owned());
         self
@@ -167,7 +170,7 @@ impl Permissions {
 
     /// Serves this resource: tokens for it are for this client, which may exchange them.
     #[must_use]
-    pub fn serving(mut self, resource: impl Into<String>) -> Self {
+    pub fn serving(mut self, resource: impl Into<Arc<str>>) -> Self {
         self.serves.push(resource.into());
         self
     }
@@ -216,16 +219,15 @@ impl Permissions {
         subject: &TokenType,
         requested: &TokenType,
     ) -> Option<&BTreeSet<String>> {
-        let types = (subject.as_str().to_owned(), requested.as_str().to_owned());
-        self.allowed.get(&types)
+        self.allowed.get(subject)?.get(requested)
     }
 
     /// Whether tokens of this type may be had for this target, out of whatever type.
     pub(super) fn leads_to(&self, requested: &TokenType, target: &ResourceIndicator) -> bool {
         self.allowed
-            .iter()
-            .filter(|((_, issued), _)| issued == requested.as_str())
-            .any(|(_, targets)| targets.contains(target.as_str()))
+            .values()
+            .filter_map(|issued| issued.get(requested))
+            .any(|targets| targets.contains(target.as_str()))
     }
 
     pub(super) fn is(&self, party: &Party) -> bool {

@@ -1,12 +1,14 @@
 //! Another token out of an exchange that was granted before, for servers that keep delegations open by refresh tokens of
 //! their own.
 
+use std::sync::Arc;
+
 use jose_x509::jwt::Confirmation;
 use pki_types::UnixTime;
 
 use super::{AuditRecord, Caller, ExchangeService, Exchanged, Facts, Granted, Permissions};
 use crate::act::{ActorChain, Party};
-use crate::authority::{Authority, Details, ScopeSet};
+use crate::authority::{Details, ScopeSet};
 use crate::error::Error;
 use crate::exchange::VerifiedSubject;
 use crate::resource::{ResourceIndicator, Target};
@@ -15,17 +17,17 @@ use crate::token_type::TokenType;
 /// A delegation that was granted: what a server stores with the token or a refresh token of its own.
 #[derive(Clone, Debug)]
 pub struct IssuedDelegation {
-    pub(super) client_id: String,
+    pub(super) client_id: Arc<str>,
     pub(super) subject: Party,
     /// `sub` in this server's tokens, unless the rules say otherwise.
-    pub(super) subject_name: String,
+    pub(super) subject_name: Arc<str>,
     pub(super) actors: ActorChain,
     pub(super) token_type: TokenType,
     pub(super) target: Target,
     pub(super) scopes: ScopeSet,
     pub(super) details: Option<Details>,
     pub(super) until: u64,
-    pub(super) grant_id: String,
+    pub(super) grant_id: Arc<str>,
     pub(super) confirmation: Option<Confirmation>,
 }
 
@@ -137,10 +139,7 @@ impl ExchangeService {
             return Err(Error::InvalidScope);
         }
         let granted = &delegation.target.resources;
-        let scopes = Authority::unbounded()
-            .with_scopes(scopes.clone())
-            .with_scopes(permissions.scopes.clone());
-        let scopes = scopes.scopes.only().cloned().unwrap_or_default();
+        let scopes = scopes.intersect(&permissions.scopes);
         let target = self
             .resources
             .resolve(&renewal.resources, Some(granted), None, &scopes)?;
@@ -148,10 +147,7 @@ impl ExchangeService {
             return Err(WITHDRAWN);
         }
         record.targets.clone_from(&target.audience);
-        let writer = self
-            .writers
-            .get(delegation.token_type.as_str())
-            .ok_or(WITHDRAWN)?;
+        let writer = self.writers.get(&delegation.token_type).ok_or(WITHDRAWN)?;
         let latest = now
             .as_secs()
             .saturating_add(self.policy.max_lifetime.as_secs());

@@ -2,8 +2,8 @@
 
 use jose_x509::jws::ProtectedHeader;
 use jose_x509::{Error as JoseError, Signer, jwt};
-use serde_json::{Map, Value};
 
+use super::TokenClaims;
 use crate::response::TokenUse;
 
 /// Who can read the claims in a token.
@@ -25,7 +25,7 @@ pub trait TokenWriter: Send + Sync {
     /// # Errors
     ///
     /// The cause, when that fails.
-    fn write(&self, claims: &Map<String, Value>) -> Result<String, JoseError>;
+    fn write(&self, claims: &TokenClaims) -> Result<String, JoseError>;
 
     /// Who can read what is written.
     fn readable(&self) -> Readable;
@@ -39,7 +39,7 @@ pub trait TokenWriter: Send + Sync {
 pub struct JwtAccessTokens<S>(pub S);
 
 impl<S: Signer> TokenWriter for JwtAccessTokens<S> {
-    fn write(&self, claims: &Map<String, Value>) -> Result<String, JoseError> {
+    fn write(&self, claims: &TokenClaims) -> Result<String, JoseError> {
         jwt::sign(&self.0, &ProtectedHeader::new("at+jwt"), claims)
     }
 
@@ -61,7 +61,7 @@ impl<S: Signer> TokenWriter for JwtAccessTokens<S> {
 pub struct JwtGrants<S>(pub S);
 
 impl<S: Signer> TokenWriter for JwtGrants<S> {
-    fn write(&self, claims: &Map<String, Value>) -> Result<String, JoseError> {
+    fn write(&self, claims: &TokenClaims) -> Result<String, JoseError> {
         jwt::sign(&self.0, &ProtectedHeader::new("JWT"), claims)
     }
 
