@@ -237,11 +237,7 @@ impl Broker {
         event: &mut Event,
     ) -> Result<Response<Vec<u8>>, BrokerError> {
         let form = Form::from_request(parts, body)?;
-        let pairs: Vec<(String, String)> = form
-            .pairs()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let request = TokenRequest::new(parts, &pairs, peer);
+        let request = TokenRequest::new(parts, &*form, peer);
         let from = PeerAddress::of(parts);
         let clients = self.clients(form.get("client_id"), &from, now).await;
         let client = self

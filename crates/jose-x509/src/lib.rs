@@ -12,6 +12,7 @@ pub mod base64url;
 pub mod binding;
 pub mod dpop;
 pub mod error;
+pub mod form;
 pub mod json;
 #[cfg(feature = "jwe")]
 pub mod jwe;

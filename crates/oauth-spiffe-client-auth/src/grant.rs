@@ -42,7 +42,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::metadata::{ServerMetadata, is_identifier};
-use crate::request::parameter;
+use crate::request::Parameters;
 
 /// `grant_type`.
 pub const JWT_BEARER_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -132,14 +132,15 @@ impl<'a> GrantRequest<'a> {
     /// # Errors
     ///
     /// [`Error::Malformed`] for a parameter that is repeated or missing, [`Error::GrantType`] for another grant.
-    pub fn from_form(form: &'a [(String, String)]) -> Result<Self, Error> {
-        let required = |name| parameter(form, name)?.ok_or(Error::Malformed { name });
+    pub fn from_form(form: impl Into<Parameters<'a>>) -> Result<Self, Error> {
+        let form = form.into();
+        let required = |name| form.single(name)?.ok_or(Error::Malformed { name });
         if required("grant_type")? != JWT_BEARER_GRANT {
             return Err(Error::GrantType);
         }
         Ok(Self {
             assertion: required("assertion")?,
-            scope: parameter(form, "scope")?,
+            scope: form.single("scope")?,
         })
     }
 

@@ -18,4 +18,4 @@ pub use error::Error;
 pub use metadata::ServerMetadata;
 pub use method::Method;
 pub use registry::{ClientRegistry, RegisteredClient};
-pub use server::{AuthenticatedClient, ClientAuthenticator, TokenRequest};
+pub use server::{AuthenticatedClient, ClientAuthenticator, Parameters, TokenRequest};

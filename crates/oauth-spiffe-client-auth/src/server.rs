@@ -26,7 +26,8 @@ use crate::metadata::is_identifier;
 use crate::method::{self, Method};
 use crate::pop::{MAX_FIELD, PopVerifier, ProvenKey, field};
 use crate::registry::{ClientRegistry, RegisteredClient};
-pub use crate::request::{MAX_FORM, MAX_PARAMETERS, TokenRequest, read_form};
+pub use crate::request::{Parameters, TokenRequest, read_form};
+pub use jose_x509::form::{Form, MAX_FORM, MAX_PARAMETERS};
 
 /// `client_assertion_type` of a JWT-SVID.
 pub const JWT_SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
@@ -77,6 +78,8 @@ pub struct ClientAuthenticator<B> {
     bundles: B,
     provider: CryptoProvider,
     methods: Vec<Method>,
+    /// For an issuer identifier that is none, what is wrong with it.
+    jwt_svids: Result<JwtSvidVerifier, Error>,
     max_jwt_lifetime: u64,
     proofs: PopVerifier,
     attestations: Option<(AttestationVerifier, Arc<dyn AttesterTrust>)>,
@@ -94,7 +97,9 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
     #[must_use]
     pub fn new(issuer: impl Into<String>, bundles: B, provider: CryptoProvider) -> Self {
         let issuer = issuer.into();
+        let jwt_svids = JwtSvidVerifier::new(issuer.clone()).map_err(Error::JwtSvid);
         Self {
+            jwt_svids: jwt_svids.map(JwtSvidVerifier::requiring_single_audience),
             proofs: PopVerifier::new(issuer.clone()),
             issuer,
             bundles,
@@ -377,9 +382,7 @@ impl<B: X509BundleSource + JwtBundleSource + WitBundleSource> ClientAuthenticato
         bundles: &Bundles<'_, B>,
         now: UnixTime,
     ) -> Result<(SpiffeId, u64), Error> {
-        let verifier = JwtSvidVerifier::new(self.issuer.clone())
-            .map_err(Error::JwtSvid)?
-            .requiring_single_audience();
+        let verifier = self.jwt_svids.as_ref().map_err(Error::clone)?;
         let svid = verifier
             .verify(assertion, bundles, now)
             .map_err(Error::JwtSvid)?;

@@ -154,9 +154,13 @@ fn requests() {
         read_form(&parts, body)
     };
     let form = "application/x-www-form-urlencoded";
-    assert_eq!(
-        read("POST", form, body.as_bytes()),
-        Ok(grant::request("a.b.c", None))
+    let sent = grant::request("a.b.c", None);
+    let sent = sent.iter().map(|(name, value)| (&**name, &**value));
+    assert!(
+        read("POST", form, body.as_bytes())
+            .unwrap()
+            .pairs()
+            .eq(sent)
     );
     let many = "a=b&".repeat(65);
     for (method, media_type, body, expected) in [

@@ -84,10 +84,10 @@ impl ScopeSet {
     /// [`Error::InvalidScope`] for a character outside RFC 6749 and for more than 256 tokens.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if !text.bytes().all(allowed) || tokens(text).nth(MAX_SCOPES).is_some() {
+        if !text.bytes().all(allowed) || text.split_ascii_whitespace().nth(MAX_SCOPES).is_some() {
             return Err(Error::InvalidScope);
         }
-        Ok(Self::of(tokens(text).collect()))
+        Ok(Self::of(text.split_ascii_whitespace().collect()))
     }
 
     fn of(mut tokens: Vec<&str>) -> Self {
@@ -128,7 +128,7 @@ impl ScopeSet {
 
     /// The scopes in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        tokens(&self.0)
+        self.0.split_ascii_whitespace()
     }
 
     /// The scopes in order, with a space between two.
@@ -136,10 +136,6 @@ impl ScopeSet {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    text.split(' ').filter(|token| !token.is_empty())
 }
 
 impl fmt::Display for ScopeSet {
@@ -163,7 +159,12 @@ impl Serialize for ScopeSet {
 
 impl<'a> FromIterator<&'a str> for ScopeSet {
     fn from_iter<I: IntoIterator<Item = &'a str>>(scopes: I) -> Self {
-        Self::of(scopes.into_iter().flat_map(tokens).collect())
+        Self::of(
+            scopes
+                .into_iter()
+                .flat_map(str::split_ascii_whitespace)
+                .collect(),
+        )
     }
 }
 

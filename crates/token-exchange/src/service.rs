@@ -207,7 +207,7 @@ impl ExchangeService {
     }
 
     /// Answers a request whose form was read already, because the client authenticated with parameters of it
-    /// ([`Form::as_slice`]). Otherwise as [`handle`](Self::handle).
+    /// (`&*form` has them). Otherwise as [`handle`](Self::handle).
     #[must_use]
     pub fn handle_form(
         &self,

@@ -11,7 +11,7 @@ use jose_x509::jwt::{self, Audience, Issuer, Type, Validator};
 use jose_x509::{Algorithm, MemoryReplayGuard, SigningKey};
 use oauth_spiffe_client_auth::client::with_jwt_svid;
 use oauth_spiffe_client_auth::server::TokenRequest;
-use oauth_spiffe_client_auth::{ClientAuthenticator, RegisteredClient};
+use oauth_spiffe_client_auth::{ClientAuthenticator, Parameters, RegisteredClient};
 use pki_types::UnixTime;
 use serde_json::json;
 use spiffe_bundle::{Bundle, BundleSet};
@@ -83,7 +83,7 @@ impl Clients {
         }
     }
 
-    fn authenticate(&self, parts: &Parts, form: &[(String, String)]) -> String {
+    fn authenticate<'a>(&self, parts: &'a Parts, form: impl Into<Parameters<'a>>) -> String {
         let request = TokenRequest::new(parts, form, &[]);
         let now = UnixTime::now();
         let client = self
@@ -142,7 +142,7 @@ fn exchange(name: &str, backend: Backend) -> Case {
     let floor = Work::new(move || floor.each_mut().map(Work::once));
     let answer = move |body: &[u8]| -> Response<Vec<u8>> {
         let form = Form::from_request(&parts, body).expect("the form is good");
-        let client = AuthenticatedClient::new(clients.authenticate(&parts, form.as_slice()));
+        let client = AuthenticatedClient::new(clients.authenticate(&parts, &*form));
         let caller = Caller::client(&client, Transport::Tls);
         service.handle_form(&form, &caller, UnixTime::now()).0
     };

@@ -238,10 +238,7 @@ impl Server {
             Ok(form) => form,
             Err(error) => return Ok(error.to_response(false)),
         };
-        let text = |name: &str| {
-            let found = form.iter().find(|(other, _)| other == name);
-            found.map(|(_, value)| value.as_str()).unwrap_or_default()
-        };
+        let text = |name: &str| form.get(name).unwrap_or_default();
         let now = now()?;
         if text("grant_type") == "authorization_code" {
             return self.redeem(text);
