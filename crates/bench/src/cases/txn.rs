@@ -101,16 +101,31 @@ fn token(signer: &Key) -> String {
         .into_string()
 }
 
-/// All claims of a token, as its own: what a service asks for that decides by them and writes them to its log.
+/// All claims of a token, each text as its own: what a service asks for that decides by them and writes them to its log.
 fn claims(token: &TxnToken) -> impl Sized + use<> {
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    let actor = |actor: &Actor| {
+        let party = actor.party();
+        [
+            Some(party.subject()),
+            party.issuer(),
+            actor.version(),
+            actor.deployment(),
+        ]
+        .map(own)
+    };
     (
         [token.txn(), token.subject(), token.requesting_workload()].map(str::to_owned),
         token.earlier_requesting_workloads().to_vec(),
-        token.scope().clone(),
+        token.scope().iter().map(str::to_owned).collect::<Vec<_>>(),
         token.transaction_context().clone(),
         token.request_context().clone(),
-        token.actor().cloned(),
-        token.act_chain().to_vec(),
+        token.actor().map(actor),
+        token
+            .act_chain()
+            .iter()
+            .map(|link| actor(link.actor()))
+            .collect::<Vec<_>>(),
         token.agentic_context().cloned(),
     )
 }
