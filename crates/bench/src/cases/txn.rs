@@ -117,7 +117,7 @@ fn claims(token: &TxnToken) -> impl Sized + use<> {
     (
         [token.txn(), token.subject(), token.requesting_workload()].map(str::to_owned),
         token.earlier_requesting_workloads().to_vec(),
-        token.scope().iter().map(str::to_owned).collect::<Vec<_>>(),
+        token.scope().as_str().to_owned(),
         token.transaction_context().clone(),
         token.request_context().clone(),
         token.actor().map(actor),
