@@ -7,6 +7,7 @@ use crate::caep::{
     SessionEstablished, SessionPresented, SessionRevoked, TokenClaimsChange,
 };
 use crate::error::{Error, Problem};
+use crate::node::Node;
 use crate::risc::{RiscEvent, RiscType};
 use crate::ssf::{StreamUpdated, Verification};
 use crate::subject::Subject;
@@ -92,11 +93,12 @@ macro_rules! known {
 
             /// Reads the payload of an event by its type, and by nothing else. `index` is its place in
             /// `events`, for the error.
-            pub(crate) fn read(index: usize, uri: &str, payload: &Value) -> Result<Self, Error> {
-                if !text::is_uri(uri) {
+            pub(crate) fn read(index: usize, uri: &str, payload: Node<'_>) -> Result<Self, Error> {
+                // A type that is known is a URI.
+                if !Self::is_known(uri) && !text::is_uri(uri) {
                     return Err(Error::EventIdentifier { index });
                 }
-                let Value::Object(payload) = payload else {
+                let Node::Object(payload) = payload else {
                     return Err(Error::EventPayload { index });
                 };
                 Ok(match uri {
@@ -105,7 +107,7 @@ macro_rules! known {
                         Some(kind) => Self::Risc(RiscEvent::read(kind, payload)?),
                         None => Self::Unknown(UnknownEvent {
                             uri: uri.to_owned(),
-                            payload: payload.clone(),
+                            payload: payload.into_map(),
                         }),
                     },
                 })

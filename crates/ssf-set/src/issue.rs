@@ -162,7 +162,7 @@ impl<S: Signer> SetIssuer<S> {
         }
         let payload = Value::Object(request.event.to_payload());
         // The fields of events are public, so what goes out is read once more as a receiver would.
-        let event = Event::read(0, request.event.uri(), &payload)?;
+        let event = Event::read(0, request.event.uri(), (&payload).into())?;
         let subject = request.subject.to_value();
         event.check(
             Some(&Subject::from_value(&subject, Strictness::Lenient)?),

@@ -5,6 +5,7 @@ pub mod caep;
 pub mod error;
 pub mod event;
 pub mod issue;
+mod node;
 mod payload;
 pub mod risc;
 pub mod set;

@@ -1,10 +1,12 @@
 //! Reading and writing the members of an event's payload.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::error::{Error, Problem};
+use crate::node::{Node, Object};
 use crate::text;
 
 /// The longest text in a payload, in bytes.
@@ -12,21 +14,21 @@ pub(crate) const MAX_TEXT: usize = 4096;
 const MAX_ENTRIES: usize = 64;
 
 /// The members of a payload. What is taken is gone; what remains is kept with the event.
-pub(crate) struct Members {
+pub(crate) struct Members<'a> {
     event: &'static str,
-    left: Map<String, Value>,
+    left: Object<'a>,
 }
 
-impl Members {
-    pub(crate) fn new(event: &'static str, payload: &Map<String, Value>) -> Self {
+impl<'a> Members<'a> {
+    pub(crate) fn new(event: &'static str, payload: Object<'a>) -> Self {
         Self {
             event,
-            left: payload.clone(),
+            left: payload,
         }
     }
 
     pub(crate) fn rest(self) -> Map<String, Value> {
-        self.left
+        self.left.into_map()
     }
 
     pub(crate) fn wrong(&self, member: &'static str, problem: Problem) -> Error {
@@ -37,19 +39,23 @@ impl Members {
         }
     }
 
-    pub(crate) fn take(&mut self, member: &'static str) -> Option<Value> {
-        self.left.remove(member)
+    pub(crate) fn take(&mut self, member: &'static str) -> Option<Node<'a>> {
+        self.left.take(member)
+    }
+
+    fn borrowed(&mut self, member: &'static str) -> Result<Option<Cow<'a, str>>, Error> {
+        match self.take(member) {
+            None => Ok(None),
+            Some(Node::Text(text)) if text.len() > MAX_TEXT => {
+                Err(self.wrong(member, Problem::TooLong))
+            }
+            Some(Node::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(self.wrong(member, Problem::Type)),
+        }
     }
 
     pub(crate) fn text(&mut self, member: &'static str) -> Result<Option<String>, Error> {
-        match self.take(member) {
-            None => Ok(None),
-            Some(Value::String(text)) if text.len() > MAX_TEXT => {
-                Err(self.wrong(member, Problem::TooLong))
-            }
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(self.wrong(member, Problem::Type)),
-        }
+        Ok(self.borrowed(member)?.map(Cow::into_owned))
     }
 
     pub(crate) fn required_text(&mut self, member: &'static str) -> Result<String, Error> {
@@ -66,7 +72,7 @@ impl Members {
         member: &'static str,
         of: fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        match self.text(member)? {
+        match self.borrowed(member)? {
             None => Ok(None),
             Some(text) => match of(&text) {
                 Some(value) => Ok(Some(value)),
@@ -90,7 +96,7 @@ impl Members {
         let Some(value) = self.take(member) else {
             return Ok(None);
         };
-        let Value::Array(elements) = value else {
+        let Node::Array(elements) = value else {
             return Err(self.wrong(member, Problem::Type));
         };
         if elements.len() > MAX_ENTRIES {
@@ -99,8 +105,8 @@ impl Members {
         elements
             .into_iter()
             .map(|element| match element {
-                Value::String(text) if text.len() <= MAX_TEXT => Ok(text),
-                Value::String(_) => Err(self.wrong(member, Problem::TooLong)),
+                Node::Text(text) if text.len() <= MAX_TEXT => Ok(text.into_owned()),
+                Node::Text(_) => Err(self.wrong(member, Problem::TooLong)),
                 _ => Err(self.wrong(member, Problem::Type)),
             })
             .collect::<Result<_, _>>()
@@ -111,7 +117,7 @@ impl Members {
     pub(crate) fn seconds(&mut self, member: &'static str) -> Result<Option<u64>, Error> {
         match self.take(member) {
             None => Ok(None),
-            Some(value @ Value::Number(_)) => match seconds_of(&value) {
+            Some(Node::Number(number)) => match seconds_of(&number) {
                 Some(seconds) => Ok(Some(seconds)),
                 None => Err(self.wrong(member, Problem::Range)),
             },
@@ -123,7 +129,7 @@ impl Members {
         let Some(value) = self.take(member) else {
             return Ok(None);
         };
-        let Value::Object(object) = value else {
+        let Node::Object(object) = value else {
             return Err(self.wrong(member, Problem::Type));
         };
         if object.len() > MAX_ENTRIES {
@@ -132,11 +138,11 @@ impl Members {
         let mut map = LanguageMap {
             entries: BTreeMap::new(),
         };
-        for (tag, text) in object {
-            let Value::String(text) = text else {
+        for (tag, text) in object.iter() {
+            let Node::Text(text) = text else {
                 return Err(self.wrong(member, Problem::Type));
             };
-            map.insert(&tag, &text)
+            map.insert(tag, text)
                 .map_err(|problem| self.wrong(member, problem))?;
         }
         if map.entries.is_empty() {
@@ -153,12 +159,12 @@ impl Members {
     clippy::cast_precision_loss,
     reason = "the range is checked first, and everything in it is exact in an f64"
 )]
-pub(crate) fn seconds_of(value: &Value) -> Option<u64> {
+pub(crate) fn seconds_of(number: &Number) -> Option<u64> {
     const MAX: u64 = jose_x509::jwt::MAX_NUMERIC_DATE;
-    if let Some(seconds) = value.as_u64() {
+    if let Some(seconds) = number.as_u64() {
         return (seconds <= MAX).then_some(seconds);
     }
-    value
+    number
         .as_f64()
         .filter(|seconds| *seconds >= 0.0 && *seconds <= MAX as f64)
         .map(|seconds| seconds.floor() as u64)

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::caep::put;
 use crate::error::{Error, Problem};
+use crate::node::Object;
 use crate::payload::{LanguageMap, Members};
 use crate::subject::{Subject, SubjectIdentifier};
 
@@ -239,7 +240,7 @@ impl RiscEvent {
         }
     }
 
-    pub(crate) fn read(kind: RiscType, payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(kind: RiscType, payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new(kind.name(), payload);
         let mut event = Self::empty(kind);
         match kind {

@@ -24,8 +24,6 @@ pub const TYPE: &str = "secevent+jwt";
 #[derive(Debug)]
 pub struct SecurityEventToken {
     pub(crate) jwt: Jwt,
-    pub(crate) issuer: String,
-    pub(crate) id: String,
     pub(crate) issued_at: u64,
     pub(crate) time_of_event: Option<u64>,
     pub(crate) transaction: Option<String>,
@@ -53,13 +51,14 @@ impl SecurityEventToken {
     /// `iss`: who published the SET, which need not be the subject's issuer.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        // Verification demands it, as it does `jti`.
+        self.jwt.issuer().unwrap_or_default()
     }
 
     /// `jti`: unique among the SETs of this issuer.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        self.jwt.id().unwrap_or_default()
     }
 
     /// `iat`, in seconds since the epoch.
@@ -113,7 +112,7 @@ impl SecurityEventToken {
             (Some(subject), None) => Some(PrimarySubject::SubId(subject)),
             (Some(subject), Some(_)) if understood => Some(PrimarySubject::SubId(subject)),
             (_, Some(sub)) => Some(PrimarySubject::Sub {
-                issuer: &self.issuer,
+                issuer: self.issuer(),
                 sub,
             }),
             (None, None) => None,
@@ -167,7 +166,7 @@ impl SecurityEventToken {
     pub fn replay_key(&self) -> ReplayKey {
         ReplayKey::new(
             self.jwt.key().provider(),
-            &[b"set", self.issuer.as_bytes(), self.id.as_bytes()],
+            &[b"set", self.issuer().as_bytes(), self.id().as_bytes()],
         )
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::caep;
 use crate::error::Error;
+use crate::node::Object;
 use crate::payload::Members;
 
 /// `verification`: proof that a stream works (section 8.1.4).
@@ -25,7 +26,7 @@ impl Verification {
         Self { state }
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new("verification", payload);
         Ok(Self {
             state: members.text("state")?,
@@ -72,7 +73,7 @@ impl StreamUpdated {
         Self { status, reason }
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new("stream-updated", payload);
         Ok(Self {
             status: members.required_closed("status", StreamStatus::from_name)?,

@@ -37,24 +37,41 @@ pub(crate) fn is_uri(text: &str) -> bool {
         && scheme
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    scheme_ok && !rest.is_empty() && rest.matches('#').count() <= 1 && uri_characters(rest)
+    let fragments = rest.bytes().filter(|byte| *byte == b'#').count();
+    scheme_ok && !rest.is_empty() && fragments <= 1 && uri_characters(rest)
 }
 
 fn uri_characters(text: &str) -> bool {
     let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let ok = match byte {
-            b'%' => {
-                let mut hex = || bytes.next().is_some_and(|b| b.is_ascii_hexdigit());
-                hex() && hex()
-            }
-            _ => byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&byte),
-        };
-        if !ok {
+    while let Some(byte) = bytes.by_ref().find(|byte| !is_uri_character(*byte)) {
+        let mut hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+        if byte != b'%' || !hex() || !hex() {
             return false;
         }
     }
     true
+}
+
+/// RFC 3986 sections 2.2 and 2.3.
+fn is_uri_character(byte: u8) -> bool {
+    /// One bit for each character of ASCII.
+    const ALLOWED: u128 = {
+        let mut rest: &[u8] = b"-._~:/?#[]@!$&'()*+,;=";
+        let mut allowed = 0;
+        while let [mark, others @ ..] = rest {
+            allowed |= 1 << *mark;
+            rest = others;
+        }
+        let mut byte = 0;
+        while byte < 128_u8 {
+            if byte.is_ascii_alphanumeric() {
+                allowed |= 1 << byte;
+            }
+            byte += 1;
+        }
+        allowed
+    };
+    byte < 128 && (ALLOWED >> byte) & 1 == 1
 }
 
 /// `StringOrURI` of RFC 7519: with a colon in it, it has to be a URI.

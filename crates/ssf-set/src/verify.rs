@@ -1,5 +1,6 @@
 //! Verification, in the profile of SSF 1.0 or plain (RFC 8417).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,11 +11,11 @@ use jose_x509::jwt::{Audience, Expiry, Issuer, Type, Validator};
 use jose_x509::{Algorithms, Error as JoseError, KeySource, ReplayGuard, json};
 use pki_types::UnixTime;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
 
 use crate::authority::Authority;
 use crate::error::{Error, Problem};
 use crate::event::Event;
+use crate::node::Node;
 use crate::payload::seconds_of;
 use crate::set::{SecurityEventToken, TYPE};
 use crate::subject::{Strictness, Subject, legacy};
@@ -303,16 +304,15 @@ impl SetVerifier {
         let unverified = self.validator.read(jws).map_err(Error::Token)?;
         let unverified_issuer = unverified
             .unverified_issuer()
-            .ok_or(Error::Token(JoseError::MissingClaim { claim: "iss" }))?
-            .to_owned();
-        let keys = self
+            .ok_or(Error::Token(JoseError::MissingClaim { claim: "iss" }))?;
+        let (issuer, keys) = self
             .issuers
-            .get(&unverified_issuer)
+            .get_key_value(unverified_issuer)
             .ok_or(Error::UnknownIssuer)?;
         let jwt = unverified
             .validate(keys.as_ref(), now)
             .map_err(Error::Token)?;
-        if jwt.issuer() != Some(unverified_issuer.as_str()) {
+        if jwt.issuer() != Some(issuer.as_str()) {
             return Err(Error::Token(JoseError::IssuerMismatch));
         }
         if self.audience_optional {
@@ -322,8 +322,8 @@ impl SetVerifier {
                 return Err(Error::Token(JoseError::AudienceMismatch));
             }
         }
-        let claims: Own = jwt.claims().map_err(Error::Token)?;
-        let (Some(id), Some(issued_at)) = (jwt.id().map(str::to_owned), jwt.issued_at()) else {
+        let claims: Own<'_> = jwt.claims().map_err(Error::Token)?;
+        let (Some(_), Some(issued_at)) = (jwt.id(), jwt.issued_at()) else {
             return Err(wrong("jti", Problem::Missing));
         };
         if self.profile == Profile::Ssf && jwt.subject().is_some() {
@@ -331,34 +331,29 @@ impl SetVerifier {
         }
         let transaction = transaction(claims.txn)?;
         let time_of_event = time(claims.toe.as_ref())?;
-        let events = self.events(claims.events.as_ref())?;
+        let payloads = payloads(claims.events)?;
+        let in_event = match payloads.first() {
+            Some((_, Node::Object(payload))) if self.legacy.contains(issuer) => {
+                payload.get(legacy::MEMBER).cloned()
+            }
+            _ => None,
+        };
+        let events = self.events(payloads)?;
         let sub_id = claims
             .sub_id
-            .as_ref()
-            .map(|value| Subject::from_value(value, Strictness::Lenient))
+            .map(|sub_id| Subject::from_node(&sub_id, Strictness::Lenient))
             .transpose()?;
-        let subject = if self.legacy.contains(&unverified_issuer) {
-            let payloads = claims.events.as_ref().and_then(Value::as_object);
-            let payload = payloads.and_then(|events| events.values().next());
-            legacy::choose(
-                sub_id,
-                payload.and_then(|payload| payload.get(legacy::MEMBER)),
-            )?
-        } else {
-            sub_id
-        };
+        let subject = legacy::choose(sub_id, in_event.as_ref())?;
         if subject.is_none() && self.profile == Profile::Ssf {
             return Err(wrong("sub_id", Problem::Missing));
         }
         let latest = issued_at.saturating_add(self.leeway.as_secs());
         for event in &events {
             event.check(subject.as_ref(), latest)?;
-            self.check_authority(&unverified_issuer, event, subject.as_ref())?;
+            self.check_authority(issuer, event, subject.as_ref())?;
         }
         Ok(SecurityEventToken {
             jwt,
-            issuer: unverified_issuer,
-            id,
             issued_at,
             time_of_event,
             transaction,
@@ -425,47 +420,44 @@ impl SetVerifier {
     }
 
     /// The event of a SET that has it under two names.
-    fn one_of_two<'m>(
-        &self,
-        members: &'m Map<String, Value>,
-    ) -> Option<(usize, &'m str, &'m Value)> {
-        let pair = |(name, alternative): &(String, String)| {
-            let same = members.get(name)? == members.get(alternative)?;
-            let mut entries = members.iter().enumerate();
-            let (index, (name, payload)) = entries.find(|(_, (own, _))| *own == name)?;
-            (same && members.len() == 2).then_some((index, name.as_str(), payload))
+    fn one_of_two(&self, payloads: &[Payload<'_>]) -> Option<usize> {
+        let [(one, payload), (other, same)] = payloads else {
+            return None;
         };
-        self.alternatives.iter().find_map(pair)
+        let index = self.alternatives.iter().find_map(|(name, alternative)| {
+            if name == one && alternative == other {
+                Some(0)
+            } else if name == other && alternative == one {
+                Some(1)
+            } else {
+                None
+            }
+        })?;
+        let [payload, same] = [payload, same].map(|payload| payload.clone().into_value());
+        (payload == same).then_some(index)
     }
 
-    fn events(&self, events: Option<&Value>) -> Result<Vec<Event>, Error> {
-        let members = match events {
-            None => return Err(wrong("events", Problem::Missing)),
-            Some(Value::Object(members)) if members.is_empty() => {
-                return Err(wrong("events", Problem::Empty));
-            }
-            Some(Value::Object(members)) => members,
-            Some(_) => return Err(wrong("events", Problem::Type)),
-        };
+    fn events(&self, mut payloads: Vec<Payload<'_>>) -> Result<Vec<Event>, Error> {
         let limit = match self.profile {
             Profile::Ssf | Profile::Rfc8417(EventPolicy::Single) => 1,
             Profile::Rfc8417(_) => MAX_EVENTS,
         };
-        if let Some((index, name, payload)) = self.one_of_two(members) {
-            return Ok(vec![Event::read(index, name, payload)?]);
+        if let Some(index) = self.one_of_two(&payloads) {
+            let (uri, payload) = payloads.swap_remove(index);
+            return Ok(vec![Event::read(index, &uri, payload)?]);
         }
-        if members.len() > limit {
+        let count = payloads.len();
+        if count > limit {
             return Err(Error::EventCount { limit });
         }
-        let mut events = Vec::with_capacity(members.len());
-        for (index, (uri, payload)) in members.iter().enumerate() {
-            let event = Event::read(index, uri, payload)?;
+        let mut events = Vec::with_capacity(count);
+        for (index, (uri, payload)) in payloads.into_iter().enumerate() {
+            let event = Event::read(index, &uri, payload)?;
             match (self.profile, &event) {
                 (Profile::Rfc8417(EventPolicy::AllUnderstood), Event::Unknown(_)) => {
                     return Err(Error::UnknownEvent { index });
                 }
-                (Profile::Rfc8417(EventPolicy::IgnoreUnknown), Event::Unknown(_))
-                    if members.len() > 1 => {}
+                (Profile::Rfc8417(EventPolicy::IgnoreUnknown), Event::Unknown(_)) if count > 1 => {}
                 _ => events.push(event),
             }
         }
@@ -488,35 +480,47 @@ const fn wrong(claim: &'static str, problem: Problem) -> Error {
 /// The claims that are SETs' own. What a SET has besides is read when somebody asks for it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Own {
-    #[serde(deserialize_with = "present")]
-    txn: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    toe: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    events: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    sub_id: Option<Value>,
+struct Own<'a> {
+    #[serde(borrow, deserialize_with = "present")]
+    txn: Option<Node<'a>>,
+    #[serde(borrow, deserialize_with = "present")]
+    toe: Option<Node<'a>>,
+    #[serde(borrow, deserialize_with = "present")]
+    events: Option<Node<'a>>,
+    #[serde(borrow, deserialize_with = "present")]
+    sub_id: Option<Node<'a>>,
 }
+
+/// An event's URI and its payload.
+type Payload<'a> = (Cow<'a, str>, Node<'a>);
 
 /// A member that is there, `null` too, which is another value than none.
-fn present<'de, D: Deserializer<'de>>(member: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(member).map(Some)
+fn present<'de, D: Deserializer<'de>>(member: D) -> Result<Option<Node<'de>>, D::Error> {
+    Node::deserialize(member).map(Some)
 }
 
-fn transaction(txn: Option<Value>) -> Result<Option<String>, Error> {
+fn payloads(events: Option<Node<'_>>) -> Result<Vec<Payload<'_>>, Error> {
+    match events {
+        None => Err(wrong("events", Problem::Missing)),
+        Some(Node::Object(events)) if events.is_empty() => Err(wrong("events", Problem::Empty)),
+        Some(Node::Object(events)) => Ok(events.into_sorted()),
+        Some(_) => Err(wrong("events", Problem::Type)),
+    }
+}
+
+fn transaction(txn: Option<Node<'_>>) -> Result<Option<String>, Error> {
     match txn {
         None => Ok(None),
-        Some(Value::String(txn)) if txn.len() > MAX_TXN => Err(wrong("txn", Problem::TooLong)),
-        Some(Value::String(txn)) => Ok(Some(txn)),
+        Some(Node::Text(txn)) if txn.len() > MAX_TXN => Err(wrong("txn", Problem::TooLong)),
+        Some(Node::Text(txn)) => Ok(Some(txn.into_owned())),
         Some(_) => Err(wrong("txn", Problem::Type)),
     }
 }
 
-fn time(toe: Option<&Value>) -> Result<Option<u64>, Error> {
+fn time(toe: Option<&Node<'_>>) -> Result<Option<u64>, Error> {
     match toe {
         None => Ok(None),
-        Some(value @ Value::Number(_)) => match seconds_of(value) {
+        Some(Node::Number(number)) => match seconds_of(number) {
             Some(seconds) => Ok(Some(seconds)),
             None => Err(wrong("toe", Problem::Range)),
         },

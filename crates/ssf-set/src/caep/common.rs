@@ -106,7 +106,7 @@ impl Common {
     }
 
     /// Takes the common claims, and then everything that is left.
-    pub(crate) fn take(mut members: Members) -> Result<Self, Error> {
+    pub(crate) fn take(mut members: Members<'_>) -> Result<Self, Error> {
         Ok(Self {
             event_timestamp: members.seconds("event_timestamp")?,
             initiating_entity: members.closed("initiating_entity", InitiatingEntity::from_name)?,

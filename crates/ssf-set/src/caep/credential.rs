@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::caep::common::{Common, vocabulary};
 use crate::caep::session::put;
 use crate::error::{Error, Problem};
+use crate::node::{Node, Object};
 use crate::payload::Members;
 
 /// `token-claims-change`: claims of the token that is the subject have new values.
@@ -41,11 +42,11 @@ impl TokenClaimsChange {
         Ok(Self { common, claims })
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new("token-claims-change", payload);
         let claims = match members.take("claims") {
             None => return Err(members.wrong("claims", Problem::Missing)),
-            Some(Value::Object(claims)) => claims,
+            Some(Node::Object(claims)) => claims.into_map(),
             Some(_) => return Err(members.wrong("claims", Problem::Type)),
         };
         Self::new(Common::take(members)?, claims)
@@ -126,7 +127,7 @@ impl CredentialChange {
         })
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new("credential-change", payload);
         Ok(Self {
             credential_type: members.required_text("credential_type")?,
@@ -237,7 +238,7 @@ impl AssuranceLevelChange {
         self
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new("assurance-level-change", payload);
         Ok(Self {
             namespace: members.required_text("namespace")?,
@@ -307,7 +308,7 @@ impl DeviceComplianceChange {
         }
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new("device-compliance-change", payload);
         let of = ComplianceStatus::from_name;
         Ok(Self {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::caep::common::{Common, vocabulary};
 use crate::caep::session::put;
 use crate::error::{Error, Problem};
+use crate::node::Object;
 use crate::payload::Members;
 
 vocabulary! {
@@ -78,7 +79,7 @@ impl RiskLevelChange {
         self
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new("risk-level-change", payload);
         Ok(Self {
             risk_reason: members.text("risk_reason")?,

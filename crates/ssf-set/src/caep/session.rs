@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::caep::Common;
 use crate::error::Error;
+use crate::node::Object;
 use crate::payload::Members;
 
 /// `session-revoked`: the sessions that the subject identifies have been revoked. With a complex
@@ -26,7 +27,7 @@ impl SessionRevoked {
         Self { common }
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         Common::take(Members::new("session-revoked", payload)).map(Self::new)
     }
 
@@ -65,7 +66,7 @@ impl SessionEstablished {
         }
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new("session-established", payload);
         Ok(Self {
             fp_ua: members.text("fp_ua")?,
@@ -114,7 +115,7 @@ impl SessionPresented {
         }
     }
 
-    pub(crate) fn read(payload: &Map<String, Value>) -> Result<Self, Error> {
+    pub(crate) fn read(payload: Object<'_>) -> Result<Self, Error> {
         let mut members = Members::new("session-presented", payload);
         Ok(Self {
             fp_ua: members.text("fp_ua")?,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Problem};
+use crate::node::{Node, Object};
 use crate::subject::SubjectIdentifier;
 use crate::subject::parse::{self, Strictness};
 
@@ -37,10 +38,14 @@ impl Subject {
     ///
     /// [`Error::Subject`].
     pub fn from_value(value: &Value, strictness: Strictness) -> Result<Self, Error> {
-        Self::of(parse::object(value)?, strictness)
+        Self::from_node(&value.into(), strictness)
     }
 
-    fn of(object: &Map<String, Value>, strictness: Strictness) -> Result<Self, Error> {
+    pub(crate) fn from_node(node: &Node<'_>, strictness: Strictness) -> Result<Self, Error> {
+        Self::of(parse::object(node)?, strictness)
+    }
+
+    fn of(object: &Object<'_>, strictness: Strictness) -> Result<Self, Error> {
         if parse::format_of(object)? == "complex" {
             ComplexSubject::of(object, strictness).map(Self::Complex)
         } else {
@@ -133,21 +138,21 @@ impl ComplexSubject {
         Ok(self)
     }
 
-    fn of(object: &Map<String, Value>, strictness: Strictness) -> Result<Self, Error> {
+    fn of(object: &Object<'_>, strictness: Strictness) -> Result<Self, Error> {
         let mut members = BTreeMap::new();
         for (name, value) in object.iter().filter(|(name, _)| *name != "format") {
             let identifier = match value {
-                Value::Object(member) if parse::format_of(member) == Ok("complex") => {
+                Node::Object(member) if parse::format_of(member) == Ok("complex") => {
                     return Err(wrong(Problem::Form));
                 }
-                Value::Object(member) => parse::identifier(member, strictness)?,
+                Node::Object(member) => parse::identifier(member, strictness)?,
                 // Left out, it would act as a wildcard.
                 _ => return Err(wrong(Problem::Type)),
             };
             if members.len() >= MAX_MEMBERS {
                 return Err(wrong(Problem::TooLong));
             }
-            members.insert(name.clone(), identifier);
+            members.insert(name.to_owned(), identifier);
         }
         if members.is_empty() {
             return Err(wrong(Problem::Empty));

@@ -93,12 +93,9 @@ pub enum SubjectIdentifier {
 }
 
 fn checked(format: &'static str, members: &[(&str, &str)]) -> Result<SubjectIdentifier, Error> {
-    let mut object = Map::new();
-    object.insert("format".to_owned(), format.into());
-    for (name, value) in members {
-        object.insert((*name).to_owned(), (*value).into());
-    }
-    parse::identifier(&object, parse::Strictness::Strict)
+    let format = [("format", format.into())].into_iter();
+    let members = members.iter().map(|(name, value)| (*name, (*value).into()));
+    parse::identifier(&format.chain(members).collect(), parse::Strictness::Strict)
 }
 
 impl SubjectIdentifier {

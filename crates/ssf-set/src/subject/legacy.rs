@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Problem};
+use crate::node::Node;
 use crate::subject::parse::{self, Strictness};
 use crate::subject::{Subject, SubjectIdentifier};
 
@@ -11,33 +12,34 @@ pub(crate) const MEMBER: &str = "subject";
 
 /// Reads a subject that has `subject_type`, or `format`, which wins. Hyphens and underscores are the same in its names,
 /// and `phone` is `phone_number`.
-pub(crate) fn read(value: &Value) -> Result<Subject, Error> {
-    let mut object: Map<String, Value> = parse::object(value)?.clone();
-    let named = object.remove("subject_type");
-    let Some(name) = object.get("format").cloned().or(named) else {
-        return Err(wrong(Problem::Missing));
+pub(crate) fn read(node: &Node<'_>) -> Result<Subject, Error> {
+    let mut object = parse::object(node)?.clone();
+    let named = object.take("subject_type");
+    let name = match object.take("format").or(named) {
+        None => return Err(wrong(Problem::Missing)),
+        Some(Node::Text(name)) => name.replace('-', "_"),
+        Some(_) => return Err(wrong(Problem::Type)),
     };
-    let name = name.as_str().ok_or(wrong(Problem::Type))?;
-    let name = match name.replace('-', "_").as_str() {
-        "phone" => "phone_number".to_owned(),
+    let name = match name.as_str() {
+        "phone" => "phone_number",
         // A claims set of an ID Token names its subject as `iss_sub` does.
-        "id_token_claims" => "iss_sub".to_owned(),
-        "ip_addresses" => "ip-addresses".to_owned(),
-        other => other.to_owned(),
+        "id_token_claims" => "iss_sub",
+        "ip_addresses" => "ip-addresses",
+        other => other,
     };
     if name == "phone_number" {
-        if let Some(number) = object.remove("phone") {
-            object.insert("phone_number".to_owned(), number);
+        if let Some(number) = object.take("phone") {
+            object.put("phone_number", number);
         }
     }
-    object.insert("format".to_owned(), name.into());
-    Subject::from_value(&Value::Object(object), Strictness::Lenient)
+    object.put("format", Node::Text(name.to_owned().into()));
+    Subject::from_node(&Node::Object(object), Strictness::Lenient)
 }
 
 /// The subject of a SET: `sub_id` wherever it is. One in the payload has to be the same.
 pub(crate) fn choose(
     sub_id: Option<Subject>,
-    payload: Option<&Value>,
+    payload: Option<&Node<'_>>,
 ) -> Result<Option<Subject>, Error> {
     let Some(payload) = payload else {
         return Ok(sub_id);

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use jose_x509::json;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::{Error, Problem};
+use crate::node::{Node, Object};
 use crate::subject::SubjectIdentifier;
 use crate::text;
 
@@ -42,23 +43,27 @@ impl SubjectIdentifier {
     ///
     /// [`Error::Subject`].
     pub fn from_value(value: &Value, strictness: Strictness) -> Result<Self, Error> {
-        identifier(object(value)?, strictness)
+        identifier(object(&value.into())?, strictness)
     }
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
-    json::object(bytes, &json::Limits::CLAIMS).map_err(Error::Json)
+/// Reads an object.
+pub(super) fn read(bytes: &[u8]) -> Result<Object<'_>, Error> {
+    json::from_slice(bytes, &json::Limits::CLAIMS).map_err(Error::Json)
 }
 
-pub(super) fn object(value: &Value) -> Result<&Map<String, Value>, Error> {
-    value.as_object().ok_or(Error::Subject {
-        format: "",
-        member: "format",
-        problem: Problem::Type,
-    })
+pub(super) fn object<'n, 'a>(node: &'n Node<'a>) -> Result<&'n Object<'a>, Error> {
+    match node {
+        Node::Object(object) => Ok(object),
+        _ => Err(Error::Subject {
+            format: "",
+            member: "format",
+            problem: Problem::Type,
+        }),
+    }
 }
 
-pub(super) fn format_of(object: &Map<String, Value>) -> Result<&str, Error> {
+pub(super) fn format_of<'n>(object: &'n Object<'_>) -> Result<&'n str, Error> {
     let wrong = |problem| Error::Subject {
         format: "",
         member: "format",
@@ -66,15 +71,15 @@ pub(super) fn format_of(object: &Map<String, Value>) -> Result<&str, Error> {
     };
     match object.get("format") {
         None => Err(wrong(Problem::Missing)),
-        Some(Value::String(format)) if format.is_empty() => Err(wrong(Problem::Empty)),
-        Some(Value::String(format)) => Ok(format),
+        Some(Node::Text(format)) if format.is_empty() => Err(wrong(Problem::Empty)),
+        Some(Node::Text(format)) => Ok(format),
         Some(_) => Err(wrong(Problem::Type)),
     }
 }
 
 struct Members<'a> {
     format: &'static str,
-    object: &'a Map<String, Value>,
+    object: &'a Object<'a>,
     strictness: Strictness,
 }
 
@@ -90,8 +95,8 @@ impl Members<'_> {
     fn only(&self, names: &[&str]) -> Result<(), Error> {
         let extra = self
             .object
-            .keys()
-            .any(|name| name != "format" && !names.contains(&name.as_str()));
+            .iter()
+            .any(|(name, _)| name != "format" && !names.contains(&name));
         if extra && self.strictness == Strictness::Strict {
             // The name is the peer's text, so it is not repeated.
             return Err(self.wrong("(not described by the format)", Problem::Forbidden));
@@ -99,14 +104,14 @@ impl Members<'_> {
         Ok(())
     }
 
-    fn get(&self, member: &'static str) -> Result<&Value, Error> {
+    fn get(&self, member: &'static str) -> Result<&Node<'_>, Error> {
         self.object
             .get(member)
             .ok_or_else(|| self.wrong(member, Problem::Missing))
     }
 
     fn text(&self, member: &'static str, form: fn(&str) -> bool) -> Result<String, Error> {
-        let Value::String(text) = self.get(member)? else {
+        let Node::Text(text) = self.get(member)? else {
             return Err(self.wrong(member, Problem::Type));
         };
         self.check_text(member, text, form)
@@ -129,8 +134,8 @@ impl Members<'_> {
         }
     }
 
-    fn array(&self, member: &'static str) -> Result<&[Value], Error> {
-        let Value::Array(elements) = self.get(member)? else {
+    fn array(&self, member: &'static str) -> Result<&[Node<'_>], Error> {
+        let Node::Array(elements) = self.get(member)? else {
             return Err(self.wrong(member, Problem::Type));
         };
         match elements.len() {
@@ -142,7 +147,7 @@ impl Members<'_> {
 }
 
 pub(super) fn identifier(
-    object: &Map<String, Value>,
+    object: &Object<'_>,
     strictness: Strictness,
 ) -> Result<SubjectIdentifier, Error> {
     let name = format_of(object)?;
@@ -203,8 +208,8 @@ pub(super) fn identifier(
         }
         "ip-addresses" => {
             let members = of("ip-addresses", &["ip-addresses"])?;
-            let address = |value: &Value| match value {
-                Value::String(address) => members.check_text("ip-addresses", address, |text| {
+            let address = |value: &Node<'_>| match value {
+                Node::Text(address) => members.check_text("ip-addresses", address, |text| {
                     text.parse::<IpAddr>().is_ok()
                 }),
                 _ => Err(members.wrong("ip-addresses", Problem::Type)),
@@ -243,10 +248,10 @@ pub(super) fn identifier(
         }
         other => {
             let mut members = object.clone();
-            members.remove("format");
+            members.take("format");
             SubjectIdentifier::Other {
                 format: other.to_owned(),
-                members,
+                members: members.into_map(),
             }
         }
     })
