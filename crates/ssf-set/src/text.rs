@@ -54,24 +54,27 @@ fn uri_characters(text: &str) -> bool {
 
 /// RFC 3986 sections 2.2 and 2.3.
 fn is_uri_character(byte: u8) -> bool {
-    /// One bit for each character of ASCII.
-    const ALLOWED: u128 = {
-        let mut rest: &[u8] = b"-._~:/?#[]@!$&'()*+,;=";
-        let mut allowed = 0;
-        while let [mark, others @ ..] = rest {
-            allowed |= 1 << *mark;
-            rest = others;
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a constant beyond the bounds does not compile"
+    )]
+    const ALLOWED: [bool; 256] = {
+        let mut allowed = [false; 256];
+        let mut marks: &[u8] = b"-._~:/?#[]@!$&'()*+,;=";
+        while let [mark, others @ ..] = marks {
+            allowed[*mark as usize] = true;
+            marks = others;
         }
         let mut byte = 0;
         while byte < 128_u8 {
-            if byte.is_ascii_alphanumeric() {
-                allowed |= 1 << byte;
-            }
+            allowed[byte as usize] |= byte.is_ascii_alphanumeric();
             byte += 1;
         }
         allowed
     };
-    byte < 128 && (ALLOWED >> byte) & 1 == 1
+    ALLOWED
+        .get(usize::from(byte))
+        .is_some_and(|allowed| *allowed)
 }
 
 /// `StringOrURI` of RFC 7519: with a colon in it, it has to be a URI.

@@ -47,6 +47,9 @@ pub use policy::{Decision, DefaultPolicy, Policy, SubjectDecision};
 pub use pushing::{Backoff, PushResult, PushStep};
 pub use removal::{RemovalLog, RemovalOutcome, SubjectRemoval};
 pub use settings::{InactivityAction, Settings, Subjects};
+#[cfg(feature = "redb")]
+pub use store::RedbStreamStore;
+pub use store::contract as store_contract;
 pub use store::{MemoryStreamStore, StoreError, Storing, StreamRecord, StreamStore, SubjectEntry};
 
 /// The reason of a stream that was paused because it lost events.

@@ -84,7 +84,7 @@ impl AuthorizationHeader {
         &self.0
     }
 
-    pub(super) fn expose_text(&self) -> &str {
+    pub(crate) fn expose_text(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 }

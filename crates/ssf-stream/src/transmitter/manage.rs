@@ -143,7 +143,10 @@ impl<S: Signer> Transmitter<S> {
     }
 
     pub(super) async fn forget(&self, stream_id: &str) -> Result<bool, Refusal> {
+        // The SETs go first: a crash in between must not leave them behind without a stream by which they could be deleted.
+        self.queue.remove(stream_id).await?;
         let deleted = self.store.delete(stream_id).await?;
+        // And what came in between.
         self.queue.remove(stream_id).await?;
         self.wake(stream_id);
         Ok(deleted)

@@ -1,5 +1,11 @@
 //! Where the transmitter keeps its streams.
 
+pub mod contract;
+#[cfg(feature = "redb")]
+mod redb;
+#[cfg(feature = "redb")]
+mod stored;
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
@@ -11,6 +17,9 @@ use ssf_set::ssf::StreamStatus;
 
 use crate::queue::{Gate, Sequence};
 use crate::stream::StreamConfiguration;
+
+#[cfg(feature = "redb")]
+pub use self::redb::RedbStreamStore;
 
 /// The answer of a [`StreamStore`] to come.
 pub type Storing<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -107,8 +116,8 @@ pub struct SubjectEntry {
 
 /// Keeps streams and their subjects.
 ///
-/// Contract: [`replace`](StreamStore::replace) changes a record only if nobody else has since it was read, so that no
-/// update is lost. Everything that is given and taken is owned, so that an engine behind a network fits.
+/// Contract, which [`store_contract::check`](super::store_contract::check) tests: [`replace`](StreamStore::replace) changes a record only if nobody else
+/// has since it was read, so that no update is lost. Everything that is given and taken is owned, so that an engine behind a network fits.
 pub trait StreamStore: Send + Sync {
     /// Keeps a new stream, unless its receiver has `limit` streams already.
     ///
