@@ -133,6 +133,8 @@ pub struct Fence(pub u64);
 pub enum Consumer {
     /// One of several, as polls are: each SET goes to one of them until the visibility timeout.
     Shared,
+    /// One of several of whom no two have SETs at once: it gets none before the previous ones are done or their visibility timeout is over.
+    InOrder,
     /// The only one, by its claim, as a pusher is: it gets no SET before the previous ones are done.
     Exclusive(Fence),
 }
@@ -144,7 +146,7 @@ pub struct Batch {
     pub sets: Vec<QueuedSet>,
     /// Whether more could be handed out now.
     pub more: bool,
-    /// When the oldest SET may go out again, if that holds an exclusive consumer up.
+    /// When the oldest SET may go out again, if that holds up a consumer that is exclusive or takes part in order.
     pub not_before: Option<UnixTime>,
     /// How often the first SET of the batch was handed out, this time included.
     pub deliveries: u32,
@@ -173,7 +175,8 @@ pub struct Addressed {
 /// Contract, which [`contract::check`] tests:
 /// - SETs of a stream are handed out in the order in which they were pushed.
 /// - At least once: what was handed out and not finished is handed out again after the visibility
-///   timeout, and not before, so that two pollers do not get the same SET.
+///   timeout, and not before, so that two pollers do not get the same SET. Where order matters more than
+///   that, consumers take part [in order](Consumer::InOrder), and nothing overtakes what was handed out.
 /// - An exclusive consumer gets the oldest SET or none: as long as that one waits for its next attempt,
 ///   nothing behind it goes out. It is alone by its claim, and each of its calls carries the claim's
 ///   [`Fence`]: after another consumer has claimed the stream, every call fails with
@@ -325,7 +328,7 @@ pub trait EventQueue: Send + Sync {
 
 /// The most SETs that are kept aside for each stream; the oldest go first.
 pub const SET_ASIDE: usize = 100;
-/// After so many deliveries to shared consumers a SET is kept aside.
+/// After so many deliveries to consumers without a claim a SET is kept aside.
 pub const DELIVERIES: u32 = 10;
 /// How many SETs about the stream itself a full stream still takes.
 pub const CONTROL_ROOM: usize = 16;

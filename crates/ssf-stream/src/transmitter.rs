@@ -99,6 +99,10 @@ impl<S: Signer> Transmitter<S> {
                 what: "the signing issuer",
             });
         }
+        let poll = match settings.polls_in_order {
+            true => PollTransmitter::new().in_order(),
+            false => PollTransmitter::new(),
+        };
         Ok(Self {
             routes: api::Routes::new(&settings)?,
             issuer,
@@ -109,7 +113,7 @@ impl<S: Signer> Transmitter<S> {
             queue,
             authorizer,
             policy: Arc::new(DefaultPolicy),
-            poll: PollTransmitter::new(),
+            poll,
             polls: polling::LongPolls::default(),
             removals: None,
             wake: None,

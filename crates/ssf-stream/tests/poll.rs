@@ -15,11 +15,13 @@ use common::*;
 use http::HeaderValue;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use ssf_set::SetErrorCode;
+use ssf_set::caep::SessionRevoked;
+use ssf_set::{SetErrorCode, SubjectIdentifier};
 use ssf_stream::poll::{
     self, MAX_IDS, PollRequest, PollResponse, PollTransmitter, SetErrorReport, Step,
 };
 use ssf_stream::queue::{BatchLimit, EventQueue, Gate, MemoryEventQueue, Place, QueuedSet};
+use ssf_stream::transmitter::Occurrence;
 
 fn step(queue: &MemoryEventQueue, request: &PollRequest, seconds: u64) -> Step {
     run(PollTransmitter::new().step(queue, "stream", Gate::Open, request, at(seconds))).unwrap()
@@ -318,5 +320,43 @@ proptest! {
         let value: Value = serde_json::from_slice(&response.to_json()).unwrap();
         prop_assert_eq!(value.get("moreAvailable").is_some(), more);
         prop_assert_eq!(PollResponse::parse(&response.to_json()).unwrap(), response);
+    }
+}
+
+/// What was handed out and not acknowledged, as when its answer was lost, is overtaken or not, as the transmitter is set.
+///
+/// Covers: SET-POLL-2.4-2
+#[test]
+fn polls_in_order_are_never_overtaken() {
+    use common::plane::{self, REVOKED, settings};
+    for (settings, overtaken) in [
+        (settings(), true),
+        (settings().with_polls_in_order(), false),
+    ] {
+        let plane = plane::plane(settings);
+        let wanted = json!({
+            "events_requested": [REVOKED], "delivery": {"method": "urn:ietf:rfc:8936"},
+        });
+        let (status, stream) = plane.ask("POST", "/streams", wanted);
+        assert_eq!(status, 201);
+        let id = stream["stream_id"].as_str().unwrap();
+        let emit = |subject: &str| {
+            let subject = SubjectIdentifier::opaque(subject).unwrap();
+            let event = Occurrence::new(subject, SessionRevoked::default());
+            run(plane.transmitter.emit(&event, at(NOW))).unwrap();
+        };
+        let poll = |now| {
+            let body = json!({"returnImmediately": true, "maxEvents": 1});
+            let (status, answer) = plane.ask_as("rx", "POST", &format!("/poll/{id}"), body, now);
+            assert_eq!(status, 200);
+            let sets = answer["sets"].as_object().unwrap();
+            sets.keys().next().cloned()
+        };
+        emit("first");
+        emit("second");
+        let lost = poll(NOW);
+        assert!(lost.is_some());
+        assert_eq!(poll(NOW + 59).is_some(), overtaken);
+        assert_eq!(poll(NOW + 60), lost, "it comes again");
     }
 }

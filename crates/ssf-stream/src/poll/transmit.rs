@@ -15,6 +15,7 @@ use crate::queue::{BatchLimit, Consumer, EventQueue, Gate};
 #[derive(Clone, Copy, Debug)]
 pub struct PollTransmitter {
     limit: BatchLimit,
+    consumer: Consumer,
 }
 
 /// What to do with a poll.
@@ -35,6 +36,7 @@ impl Default for PollTransmitter {
                 sets: 100,
                 bytes: 512 * 1024,
             },
+            consumer: Consumer::Shared,
         }
     }
 }
@@ -53,6 +55,14 @@ impl PollTransmitter {
             sets: limit.sets.clamp(1, self.limit.sets),
             bytes: limit.bytes.min(self.limit.bytes),
         };
+        self
+    }
+
+    /// Hands out nothing while SETs of an earlier poll are neither acknowledged nor reported nor due again: an event overtakes no other,
+    /// also when an answer is lost.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.consumer = Consumer::InOrder;
         self
     }
 
@@ -84,13 +94,12 @@ impl PollTransmitter {
         request: &PollRequest,
         now: UnixTime,
     ) -> Result<Step, Error> {
-        let shared = Consumer::Shared;
         // A SET that is acknowledged and reported at once is reported.
         for (id, report) in &request.set_errs {
-            queue.fail(stream, shared, id, &report.code).await?;
+            queue.fail(stream, self.consumer, id, &report.code).await?;
         }
         if !request.ack.is_empty() {
-            queue.finish(stream, shared, &request.ack).await?;
+            queue.finish(stream, self.consumer, &request.ack).await?;
         }
         let wanted = request.max_events.map_or(self.limit.sets, |max| {
             usize::try_from(max).unwrap_or(usize::MAX)
@@ -102,7 +111,7 @@ impl PollTransmitter {
                 sets: wanted.min(self.limit.sets),
                 ..self.limit
             };
-            let batch = queue.lease(stream, shared, gate, limit, now).await?;
+            let batch = queue.lease(stream, self.consumer, gate, limit, now).await?;
             let sets = batch.sets.into_iter().map(|set| (set.id, set.compact));
             PollResponse::new(sets.collect(), batch.more)
         };

@@ -57,6 +57,7 @@ pub async fn check(
     shared(queue, visibility.as_secs()).await?;
     bounds(queue, capacity).await?;
     gates(queue).await?;
+    in_order(queue, visibility.as_secs()).await?;
     exclusive(queue, visibility.as_secs()).await?;
     aside(queue, visibility.as_secs()).await
 }
@@ -264,6 +265,49 @@ async fn gates(queue: &dyn EventQueue) -> Result<(), Violation> {
         "a gate lets through what came after it was closed",
     )?;
     queue.remove("gate").await?;
+    Ok(())
+}
+
+async fn in_order(queue: &dyn EventQueue, visibility: u64) -> Result<(), Violation> {
+    for id in ["a", "b", "c"] {
+        queue.push("order", set(id), Place::Back, at(START)).await?;
+    }
+    let get = |now| queue.lease("order", Consumer::InOrder, Gate::Open, TWO, at(now));
+    let finish = |id: &'static str| async move {
+        let done = [id.to_owned()];
+        queue.finish("order", Consumer::InOrder, &done).await
+    };
+    let first = get(START).await?;
+    demand(
+        first.sets == [set("a"), set("b")] && first.more,
+        "a consumer in order does not get the oldest",
+    )?;
+    let later = START.saturating_add(visibility);
+    let held = get(START).await?;
+    demand(
+        held.sets.is_empty() && !held.more && held.not_before == Some(at(later)),
+        "a SET overtakes those that were handed out",
+    )?;
+    finish("a").await?;
+    demand(
+        get(START).await?.sets.is_empty(),
+        "a SET overtakes the one that is left of a batch",
+    )?;
+    let again = get(later).await?;
+    demand(
+        again.sets == [set("b"), set("c")] && again.deliveries == 2,
+        "what was lost does not come again, before what is next",
+    )?;
+    finish("b").await?;
+    finish("c").await?;
+    queue
+        .push("order", set("d"), Place::Back, at(later))
+        .await?;
+    demand(
+        get(later).await?.sets == [set("d")],
+        "what is done holds up what is next",
+    )?;
+    queue.remove("order").await?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::queue::{BatchLimit, Consumer, DELIVERIES, Gate, Sequence};
 pub(super) struct Lease {
     pub(super) visible_at: u64,
     pub(super) deliveries: u32,
-    /// Zero for shared consumers.
+    /// Zero for consumers without a claim.
     fence: u64,
     put_off: bool,
 }
@@ -18,7 +18,7 @@ impl Lease {
     fn hidden(&self, consumer: Consumer, now: u64) -> bool {
         self.visible_at > now
             && match consumer {
-                Consumer::Shared => true,
+                Consumer::Shared | Consumer::InOrder => true,
                 // What an earlier claim left behind is this one's to send.
                 Consumer::Exclusive(fence) => self.put_off || self.fence == fence.0,
             }
@@ -62,15 +62,16 @@ impl Leases {
         for set in waiting.filter(|set| gate.lets(set.sequence, set.control)) {
             let lease = self.0.get(&set.sequence.0).copied().unwrap_or_default();
             if lease.hidden(consumer, now) {
-                if let Consumer::Exclusive(_) = consumer {
-                    if selection.take.is_empty() {
-                        selection.not_before = Some(lease.visible_at);
-                    }
-                    break;
+                if consumer == Consumer::Shared {
+                    continue;
                 }
-                continue;
+                if selection.take.is_empty() {
+                    selection.not_before = Some(lease.visible_at);
+                }
+                break;
             }
-            if consumer == Consumer::Shared && lease.deliveries >= DELIVERIES {
+            let claimed = matches!(consumer, Consumer::Exclusive(_));
+            if !claimed && lease.deliveries >= DELIVERIES {
                 selection.worn.push(set.sequence);
                 continue;
             }
@@ -91,7 +92,7 @@ impl Leases {
                     visible_at: now.saturating_add(visibility),
                     deliveries,
                     fence: match consumer {
-                        Consumer::Shared => 0,
+                        Consumer::Shared | Consumer::InOrder => 0,
                         Consumer::Exclusive(fence) => fence.0,
                     },
                     put_off: false,
@@ -125,7 +126,7 @@ pub(super) struct Claim {
 impl Claim {
     pub(super) fn check(&self, consumer: Consumer) -> bool {
         match consumer {
-            Consumer::Shared => true,
+            Consumer::Shared | Consumer::InOrder => true,
             Consumer::Exclusive(fence) => fence.0 == self.fence,
         }
     }

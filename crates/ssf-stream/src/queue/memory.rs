@@ -181,7 +181,7 @@ impl MemoryEventQueue {
             (Some(stream), _) if !stream.claim.check(consumer) => Err(QueueError::Fenced),
             (Some(stream), _) => Ok(does(stream)),
             (None, Consumer::Exclusive(_)) => Err(QueueError::Fenced),
-            (None, Consumer::Shared) => Ok(T::default()),
+            (None, Consumer::Shared | Consumer::InOrder) => Ok(T::default()),
         }
     }
 }

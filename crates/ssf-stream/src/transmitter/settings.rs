@@ -49,6 +49,7 @@ pub struct Settings {
     pub(super) events_supported: Vec<String>,
     pub(super) push: bool,
     pub(super) poll: bool,
+    pub(super) polls_in_order: bool,
     pub(super) authorization_schemes: Vec<String>,
     pub(super) critical_subject_members: Vec<String>,
     pub(super) subjects: Subjects,
@@ -95,6 +96,7 @@ impl Settings {
             events_supported: events_supported.into_iter().map(Into::into).collect(),
             push: true,
             poll: true,
+            polls_in_order: false,
             authorization_schemes: vec!["urn:ietf:rfc:6749".to_owned()],
             critical_subject_members: Vec::new(),
             subjects: Subjects::All,
@@ -254,6 +256,15 @@ impl Settings {
     #[must_use]
     pub fn with_long_poll(mut self, wait: Duration) -> Self {
         self.long_poll = wait.as_secs();
+        self
+    }
+
+    /// Lets no event overtake another in a stream that is polled, as none does in one that is pushed: after an answer that was lost, the
+    /// receiver gets nothing before the visibility timeout of the queue, and then the same SETs again. Otherwise it gets later ones
+    /// meanwhile, and several pollers of one stream share its events.
+    #[must_use]
+    pub fn with_polls_in_order(mut self) -> Self {
+        self.polls_in_order = true;
         self
     }
 
