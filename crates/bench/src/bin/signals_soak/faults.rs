@@ -1,4 +1,4 @@
-//! What goes wrong between a pusher and a receiver that both work.
+//! What goes wrong between two parties that both work.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +16,10 @@ use hyper::body::Frame;
 use crate::plan::Random;
 
 /// Draws a fault for each request.
-pub(crate) struct Faults(pub(crate) Mutex<Random>);
+pub(crate) struct Faults {
+    random: Mutex<Random>,
+    duplicates: bool,
+}
 
 enum Fault {
     None,
@@ -35,16 +38,24 @@ enum Fault {
 }
 
 impl Faults {
+    /// `duplicates`: whether requests may arrive twice, and both copies have to be answered alike.
+    pub(crate) fn between(random: Random, duplicates: bool) -> Self {
+        Self {
+            random: Mutex::new(random),
+            duplicates,
+        }
+    }
+
     fn draw(&self) -> Fault {
-        let mut random = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The first four cost a second each, since the transmitter waits before it tries again.
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first four cost seconds, since who sends waits before trying again.
         match random.below(4000) {
             0..2 => Fault::Error,
             2..4 => Fault::TooMany,
             4..7 => Fault::LostRequest,
             7..10 => Fault::LostAnswer,
             10..50 => Fault::Delay(Duration::from_millis(random.below(40))),
-            50..150 => Fault::Duplicate,
+            50..150 if self.duplicates => Fault::Duplicate,
             _ => Fault::None,
         }
     }

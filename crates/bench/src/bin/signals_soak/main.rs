@@ -5,6 +5,7 @@
 
 mod faults;
 mod inbox;
+mod net;
 mod plan;
 mod receiver;
 mod supervisor;
@@ -23,13 +24,17 @@ struct Options {
     /// Chooses the faults and kills.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The receivers, each with one stream.
-    #[arg(long, default_value_t = 2)]
+    /// The receivers to which events are pushed, each with one stream.
+    #[arg(long, default_value_t = 1)]
     receivers: usize,
+    /// The receivers that poll, each with one stream.
+    #[arg(long, default_value_t = 1)]
+    pollers: usize,
     /// The most events that are asked for and not acknowledged.
     #[arg(long, default_value_t = 32)]
     window: usize,
-    /// Seconds for which the pushers' claims hold: how long a stream rests after the transmitter was killed.
+    /// Seconds for which the pushers' claims hold, and for which SETs that were polled are not given again: how long a stream rests after
+    /// the transmitter or a poller was killed.
     #[arg(long, default_value_t = 4)]
     hold: u64,
     #[command(subcommand)]
@@ -39,14 +44,16 @@ struct Options {
 /// What a process of the program is, unless it is the one that starts the others.
 #[derive(Subcommand)]
 enum Role {
-    /// Takes numbers of events on its input, and pushes the events.
+    /// Takes numbers of events on its input, pushes the events and has them polled.
     Transmitter {
         /// The folder of the run.
         dir: PathBuf,
         /// Seconds for which claims hold.
         hold: u64,
+        /// Chooses the faults.
+        seed: u64,
     },
-    /// Has one stream pushed to it.
+    /// Has one stream, which is pushed to it or which it polls.
     Receiver {
         /// The folder of the run.
         dir: PathBuf,
@@ -64,10 +71,11 @@ fn main() -> anyhow::Result<ExitCode> {
             events: options.events,
             seed: options.seed,
             receivers: options.receivers,
+            pollers: options.pollers,
             window: options.window,
             hold: options.hold,
         }),
-        Some(Role::Transmitter { dir, hold }) => transmitter::run(&dir, hold),
+        Some(Role::Transmitter { dir, hold, seed }) => transmitter::run(&dir, hold, seed),
         Some(Role::Receiver { dir, index, seed }) => receiver::run(&dir, index, seed),
     }
 }

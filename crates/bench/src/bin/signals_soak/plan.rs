@@ -1,9 +1,7 @@
 //! What the processes of a run have in common, in files of the run's folder.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
@@ -11,38 +9,46 @@ use jose_x509::provider::ring;
 use jose_x509::{Algorithm, SigningKey};
 use pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use serde::{Deserialize, Serialize};
-use ssf_set::caep::SessionRevoked;
-use ssf_stream::stream::StreamConfiguration;
+
+use crate::net;
 
 pub(crate) const ISSUER: &str = "https://transmitter.example.com";
-const HOST: &str = "receiver.example.com";
+const HOSTS: [&str; 2] = ["transmitter.example.com", "receiver.example.com"];
+/// How long a poll waits.
+pub(crate) const LONG_POLL: Duration = Duration::from_secs(2);
 
 /// The run, as all its processes know it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Plan {
-    /// The port of each receiver.
+    /// The port of the transmitter.
+    pub(crate) port: u16,
+    /// The port of each receiver that is pushed to; those that poll come after them.
     pub(crate) ports: Vec<u16>,
+    pollers: usize,
     /// The key that signs SETs.
     signing: Vec<u8>,
-    /// The receivers' certificate, which names itself, and its key.
+    /// The certificate of all, which names itself, and its key.
     certificate: Vec<u8>,
     key: Vec<u8>,
 }
 
 impl Plan {
-    /// A new run with this many receivers.
-    pub(crate) fn new(receivers: usize) -> Result<Self> {
+    /// A new run with this many receivers that are pushed to, and that poll.
+    pub(crate) fn new(receivers: usize, pollers: usize) -> Result<Self> {
         // All at once, so that they differ.
-        let listeners: Vec<_> = (0..receivers)
-            .map(|_| std::net::TcpListener::bind(loopback(0)))
+        let listeners: Vec<_> = (0..=receivers)
+            .map(|_| std::net::TcpListener::bind(net::loopback(0)))
             .collect::<Result<_, _>>()?;
-        let ports = listeners
+        let mut ports = listeners
             .iter()
-            .map(|listener| Ok(listener.local_addr()?.port()));
+            .map(|listener| Ok(listener.local_addr()?.port()))
+            .collect::<Result<Vec<u16>>>()?;
         let key = rcgen::KeyPair::generate()?;
-        let certificate = rcgen::CertificateParams::new(vec![HOST.to_owned()])?;
+        let certificate = rcgen::CertificateParams::new(HOSTS.map(str::to_owned))?;
         Ok(Self {
-            ports: ports.collect::<Result<_>>()?,
+            port: ports.pop().context("no port")?,
+            ports,
+            pollers,
             signing: rcgen::KeyPair::generate()?.serialize_der(),
             certificate: certificate.self_signed(&key)?.der().to_vec(),
             key: key.serialize_der(),
@@ -70,21 +76,25 @@ impl Plan {
         PrivatePkcs8KeyDer::from(self.key.clone()).into()
     }
 
-    /// The configuration of a receiver's stream.
-    pub(crate) fn stream(&self, index: usize) -> Result<StreamConfiguration> {
-        let port = self.ports.get(index).context("no such receiver")?;
-        let stream = serde_json::json!({
-            "stream_id": format!("soak-{index}"),
-            "iss": ISSUER,
-            "aud": format!("https://soak-{index}.example.com"),
-            "events_delivered": [SessionRevoked::URI],
-            "delivery": {
-                "method": "urn:ietf:rfc:8935",
-                "endpoint_url": format!("https://{HOST}:{port}/events"),
-            },
-        });
-        Ok(StreamConfiguration::parse(stream.to_string().as_bytes())?)
+    /// How many receivers there are.
+    pub(crate) fn receivers(&self) -> usize {
+        self.ports.len() + self.pollers
     }
+
+    /// Where events are pushed to a receiver, unless it polls.
+    pub(crate) fn endpoint(&self, index: usize) -> Option<String> {
+        let port = self.ports.get(index)?;
+        Some(format!("https://receiver.example.com:{port}/events"))
+    }
+}
+
+/// What a receiver shows to the transmitter.
+pub(crate) fn token(index: usize) -> String {
+    format!("receiver-{index}")
+}
+
+pub(crate) fn audience(index: usize) -> String {
+    format!("https://soak-{index}.example.com")
 }
 
 fn path(dir: &Path) -> PathBuf {
@@ -96,17 +106,14 @@ pub(crate) fn inbox(dir: &Path, index: usize) -> PathBuf {
     dir.join(format!("receiver-{index}.redb"))
 }
 
-pub(crate) fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
+/// Where the transmitter keeps its streams.
+pub(crate) fn streams(dir: &Path) -> PathBuf {
+    dir.join("streams.redb")
 }
 
 pub(crate) fn clock() -> UnixTime {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     UnixTime::since_unix_epoch(now.unwrap_or(Duration::ZERO))
-}
-
-pub(crate) fn tls_provider() -> Arc<tokio_rustls::rustls::crypto::CryptoProvider> {
-    Arc::new(tokio_rustls::rustls::crypto::ring::default_provider())
 }
 
 /// SplitMix64: enough to choose faults, and the same for the same seed.

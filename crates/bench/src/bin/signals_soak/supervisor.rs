@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
+use ssf_stream::transmitter::{RedbStreamStore, StreamStore as _};
 
 use crate::inbox::Inbox;
 use crate::plan::{self, Plan, Random};
@@ -90,7 +91,8 @@ struct Run {
     next: u64,
     outstanding: usize,
     acknowledged: HashSet<u64>,
-    done: Vec<u64>,
+    /// How many events each receiver has worked on, once it has its stream.
+    done: Vec<Option<u64>>,
     pending: Option<u64>,
     kills: u64,
     max_rss_kb: u64,
@@ -104,8 +106,10 @@ pub(crate) struct Load {
     pub(crate) events: u64,
     /// Chooses faults and kills.
     pub(crate) seed: u64,
-    /// The receivers.
+    /// The receivers to which events are pushed.
     pub(crate) receivers: usize,
+    /// The receivers that poll.
+    pub(crate) pollers: usize,
     /// The most events that were asked for and not acknowledged.
     pub(crate) window: usize,
     /// Seconds for which a pusher's claim holds.
@@ -117,6 +121,7 @@ pub(crate) fn run(load: &Load) -> Result<ExitCode> {
         events,
         seed,
         receivers,
+        pollers,
         window,
         hold,
     } = load;
@@ -124,11 +129,11 @@ pub(crate) fn run(load: &Load) -> Result<ExitCode> {
         window > 0 && hold > 2,
         "a window of events, and claims that outlast two pushes"
     );
-    ensure!(events > 0 && receivers > 0, "nothing to do");
+    ensure!(events > 0 && receivers + pollers > 0, "nothing to do");
     let started = Instant::now();
     let dir = std::env::temp_dir().join(format!("signals-soak-{}", std::process::id()));
     std::fs::create_dir(&dir).context("the folder of the run cannot be made")?;
-    Plan::new(receivers)?.write(&dir)?;
+    Plan::new(receivers, pollers)?.write(&dir)?;
     let (sender, lines) = channel();
     let mut run = Run {
         dir: dir.clone(),
@@ -141,7 +146,7 @@ pub(crate) fn run(load: &Load) -> Result<ExitCode> {
         next: 1,
         outstanding: 0,
         acknowledged: HashSet::new(),
-        done: vec![0; receivers],
+        done: vec![None; receivers + pollers],
         pending: None,
         kills: 0,
         max_rss_kb: 0,
@@ -209,19 +214,12 @@ impl Run {
 
     fn start(&mut self, role: Role) -> Result<()> {
         let mut command = Command::new(std::env::current_exe()?);
-        match role {
-            Role::Transmitter => command
-                .arg("transmitter")
-                .arg(&self.dir)
-                .arg(self.hold.to_string()),
-            Role::Receiver(index) => {
-                let seed = self.random.next().to_string();
-                command
-                    .arg("receiver")
-                    .arg(&self.dir)
-                    .args([index.to_string(), seed])
-            }
+        let seed = self.random.next().to_string();
+        let (name, argument) = match role {
+            Role::Transmitter => ("transmitter", self.hold.to_string()),
+            Role::Receiver(index) => ("receiver", index.to_string()),
         };
+        command.arg(name).arg(&self.dir).args([argument, seed]);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -261,8 +259,8 @@ impl Run {
                 let (Ok(count), Some(done)) = (line.parse(), self.done.get_mut(index)) else {
                     return Ok(());
                 };
-                if *done < count {
-                    *done = count;
+                if *done < Some(count) {
+                    *done = Some(count);
                     self.progress = Instant::now();
                 }
             }
@@ -282,8 +280,10 @@ impl Run {
     fn ask(&mut self, events: u64) -> Result<()> {
         let acknowledged = self.acknowledged();
         let outstanding = u64::try_from(self.outstanding)?;
-        let slowest = self.done.iter().copied().min().unwrap_or(0);
-        let room = (acknowledged + outstanding).saturating_sub(slowest) < BACKLOG;
+        // Before all have their streams, nothing is asked for.
+        let slowest = self.done.iter().copied().min().flatten();
+        let room = slowest
+            .is_some_and(|slowest| (acknowledged + outstanding).saturating_sub(slowest) < BACKLOG);
         let mut lines = String::new();
         let mut asked = 0;
         while room
@@ -364,6 +364,10 @@ impl Run {
     }
 
     fn count(&self, started: Instant) -> Result<Figures> {
+        let store = RedbStreamStore::open(plan::streams(&self.dir))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let streams = runtime.block_on(store.page(None, usize::MAX))?;
+        ensure!(streams.len() == self.done.len(), "a stream was made twice");
         let mut figures = Figures {
             events: self.acknowledged(),
             kills: self.kills,
