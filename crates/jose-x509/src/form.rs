@@ -1,6 +1,7 @@
 //! Strict `application/x-www-form-urlencoded`: nothing lossy, and no more than a limit of it.
 
 use core::fmt;
+use core::ops::Range;
 
 use thiserror::Error;
 
@@ -51,12 +52,11 @@ pub struct Form {
     parameters: Vec<Parameter>,
 }
 
-/// Where in the text a name begins, where it ends and its value begins, and where that ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Where in the text a name and its value are.
+#[derive(Clone, PartialEq, Eq)]
 struct Parameter {
-    start: usize,
-    middle: usize,
-    end: usize,
+    name: Range<usize>,
+    value: Range<usize>,
 }
 
 impl Form {
@@ -87,12 +87,16 @@ impl Form {
             let middle = text.len();
             decode(value.unwrap_or_default(), &mut text)?;
             let end = text.len();
-            parameters.push(Parameter { start, middle, end });
+            parameters.push(Parameter {
+                name: start..middle,
+                value: middle..end,
+            });
         }
         let text = String::from_utf8(text).map_err(|_| FormError::Encoding)?;
         // A character that one parameter begins and the next one ends is none.
         let is_whole = |parameter: &Parameter| {
-            text.is_char_boundary(parameter.middle) && text.is_char_boundary(parameter.end)
+            text.is_char_boundary(parameter.value.start)
+                && text.is_char_boundary(parameter.value.end)
         };
         let is_lossy = || !text.is_ascii() && text.contains(char::REPLACEMENT_CHARACTER);
         if !parameters.iter().all(is_whole)
@@ -106,26 +110,31 @@ impl Form {
 
     /// Every parameter with its value, in order.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        self.parameters.iter().map(|parameter| {
-            let name = self.text.get(parameter.start..parameter.middle);
-            let value = self.text.get(parameter.middle..parameter.end);
-            (name.unwrap_or_default(), value.unwrap_or_default())
-        })
+        let parameters = self.parameters.iter();
+        parameters.map(|parameter| (self.text(&parameter.name), self.text(&parameter.value)))
     }
 
     /// The value of a parameter; an empty one counts as absent (RFC 6749 section 3.2).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs()
-            .find(|(other, value)| *other == name && !value.is_empty())
-            .map(|(_, value)| value)
+        self.get_all(name).next()
     }
 
     /// Every value of a repeatable parameter that is not empty.
-    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs()
-            .filter(move |(other, value)| *other == name && !value.is_empty())
-            .map(|(_, value)| value)
+    pub fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.parameters
+            .iter()
+            .filter(move |parameter| {
+                // Most names already differ in their lengths.
+                parameter.name.len() == name.len()
+                    && !parameter.value.is_empty()
+                    && self.text(&parameter.name) == name
+            })
+            .map(|parameter| self.text(&parameter.value))
+    }
+
+    fn text(&self, place: &Range<usize>) -> &str {
+        self.text.get(place.clone()).unwrap_or_default()
     }
 }
 

@@ -1009,6 +1009,32 @@ fn hidden_from_the_client() {
     assert_eq!(refused.code(), "configuration");
 }
 
+/// What costs the product of both numbers to compare is refused beyond a bound; what a field tells apart is not.
+#[test]
+fn many_authorization_details() {
+    let fixture = fixture();
+    let ask = |details: &Value| {
+        let mut asked = request(&fixture.token(&json!({"authorization_details": details})));
+        asked.authorization_details = Some(details.to_string());
+        let issued = fixture.by("a", &asked)?;
+        Ok(issued.claims.to_map()["authorization_details"].clone())
+    };
+    let overlapping = |count: usize| -> Value {
+        let elsewhere = |number| format!("https://{number}.example/");
+        let detail = |number| json!({"type": "payment", "actions": ["pay", "status"], "locations": [API, elsewhere(number)]});
+        (0..count).map(detail).collect()
+    };
+    let here = json!([{"type": "payment", "actions": ["pay", "status"], "locations": [API]}]);
+    assert_eq!(ask(&overlapping(16)), Ok(here));
+    assert_eq!(
+        ask(&overlapping(17)),
+        Err(Error::InvalidAuthorizationDetails)
+    );
+    let apart = |number: usize| json!({"type": "payment", "actions": ["pay", "status"], "identifier": format!("{number:02}")});
+    let apart: Value = (0..32).map(apart).collect();
+    assert_eq!(ask(&apart), Ok(apart));
+}
+
 /// Covers: RAR-6-1, RAR-6-2, RAR-7-2, RAR-7.1-1, RAR-9-1
 #[test]
 fn authorization_details_of_the_grant() {

@@ -42,16 +42,42 @@ impl Details {
     pub fn intersect(&self, other: &Self) -> Self {
         let mut both = Vec::new();
         for ours in of_one_type(&self.0) {
-            let name = ours.first().map(Detail::type_name).unwrap_or_default();
-            let theirs = of_one_type(&other.0)
-                .find(|theirs| theirs.first().map(Detail::type_name) == Some(name));
-            let Some(theirs) = theirs else { continue };
+            let Some(theirs) = other.of_type_of(ours) else {
+                continue;
+            };
             let index = Index::new(theirs, ours);
             for one in ours {
-                both.extend(index.partners(one).filter_map(|other| one.intersect(other)));
+                if index.partners(one).any(|other| one.is_within(other)) {
+                    // Whatever it has in common with the others is within it.
+                    both.push(one.clone());
+                } else {
+                    both.extend(index.partners(one).filter_map(|other| one.intersect(other)));
+                }
             }
         }
         Self::new(both)
+    }
+
+    /// How many pairs of details [`intersect`](Self::intersect) looks at: as many as there are details, where those of a type
+    /// have a field in common that has a single value in each of them, and different ones; or else up to their product.
+    #[must_use]
+    pub fn comparisons(&self, other: &Self) -> usize {
+        let alike = |ours: &[Detail]| {
+            let theirs = other.of_type_of(ours)?;
+            let index = Index::new(theirs, ours);
+            Some(
+                ours.iter()
+                    .map(|one| index.partners(one).count())
+                    .sum::<usize>(),
+            )
+        };
+        of_one_type(&self.0).filter_map(alike).sum()
+    }
+
+    /// The details of the type that these have.
+    fn of_type_of(&self, alike: &[Detail]) -> Option<&[Detail]> {
+        let name = alike.first().map(Detail::type_name)?;
+        of_one_type(&self.0).find(|theirs| theirs.first().map(Detail::type_name) == Some(name))
     }
 
     /// Whether one of them stands for all that `detail` stands for.
