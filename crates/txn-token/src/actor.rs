@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::MapAccess;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use token_exchange::{ActorChain, Party};
 
@@ -68,11 +68,11 @@ impl Actor {
         self.deployment.as_deref()
     }
 
-    /// Reads `act`, which is the value of `claim`.
-    pub(crate) fn read(value: Value, claim: &'static str) -> Result<Self, Error> {
+    /// Reads the value of `act`.
+    pub(crate) fn read<'de>(value: impl Deserializer<'de>) -> Result<Self, Error> {
         match Claim::deserialize(value) {
             Ok(Claim::Is(actor)) => Ok(actor),
-            _ => Err(Error::MalformedActor { claim }),
+            _ => Err(Error::MalformedActor { claim: "act" }),
         }
     }
 

@@ -332,15 +332,13 @@ impl TxnTokenVerifier {
     }
 
     fn read_chain(&self, chain: Claim<Links>) -> Result<Vec<ChainLink>, Error> {
-        let malformed = Error::MalformedActor { claim: "act_chain" };
-        match chain.optional(malformed)? {
+        const MALFORMED: Error = Error::MalformedActor { claim: "act_chain" };
+        match chain.optional(MALFORMED)? {
             None => Ok(Vec::new()),
             Some(chain) if chain.count > self.max_chain => Err(Error::ChainTooLong {
                 limit: self.max_chain,
             }),
-            Some(chain) => chain
-                .links
-                .ok_or(Error::MalformedActor { claim: "act_chain" }),
+            Some(chain) => chain.links.ok_or(MALFORMED),
         }
     }
 

@@ -53,7 +53,7 @@ pub fn agent_of(found: &FoundSubject, rule: &AgentRule) -> Result<Option<Actor>,
 /// A name, or an object as it is.
 fn read(value: &Value) -> Result<Actor, Error> {
     match value {
-        Value::String(name) => Actor::read(serde_json::json!({ "sub": name }), "act"),
-        other => Actor::read(other.clone(), "act"),
+        Value::String(name) => Actor::read(serde_json::json!({ "sub": name })),
+        other => Actor::read(other),
     }
 }

@@ -125,21 +125,24 @@ pub(super) struct Links {
 
 impl Content for Links {
     fn from_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
-        let (mut count, mut links) = (0_usize, Some(Vec::new()));
-        loop {
-            let link = if count < HARD_MAX_CHAIN {
-                seq.next_element()?
-            } else {
-                let more = seq.next_element::<IgnoredAny>()?;
-                more.map(|IgnoredAny| Claim::Wrong)
+        let mut chain = Self {
+            count: 0,
+            links: Some(Vec::new()),
+        };
+        while chain.count < HARD_MAX_CHAIN {
+            let Some(link) = seq.next_element()? else {
+                return Ok(Some(chain));
             };
-            match (link, &mut links) {
-                (None, _) => return Ok(Some(Self { count, links })),
-                (Some(Claim::Is(link)), Some(links)) => links.push(link),
-                (Some(_), _) => links = None,
+            chain.count += 1;
+            match (link, &mut chain.links) {
+                (Claim::Is(link), Some(links)) => links.push(link),
+                _ => chain.links = None,
             }
-            count = count.saturating_add(1);
         }
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            chain.count += 1;
+        }
+        Ok(Some(chain))
     }
 }
 
