@@ -42,12 +42,16 @@ pub(crate) fn is_uri(text: &str) -> bool {
 }
 
 fn uri_characters(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.by_ref().find(|byte| !is_uri_character(*byte)) {
-        let mut hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
-        if byte != b'%' || !hex() || !hex() {
-            return false;
-        }
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| !is_uri_character(*byte)) {
+        rest = match rest.get(at..) {
+            Some([b'%', high, low, others @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                others
+            }
+            _ => return false,
+        };
     }
     true
 }
