@@ -82,7 +82,9 @@ fn check_algorithms(one: &Map<String, Value>) {
 fn check_outbound(one: &Map<String, Value>) {
     let partner = one["partner"].as_str().expect("a partner");
     assert!(partner.starts_with("https://"), "{partner}");
-    let common = one.get("common_scopes").is_some_and(|common| *common == true);
+    let common = one
+        .get("common_scopes")
+        .is_some_and(|common| *common == true);
     match one.get("scopes").and_then(Value::as_object) {
         Some(table) => {
             assert!(!common);
@@ -91,14 +93,20 @@ fn check_outbound(one: &Map<String, Value>) {
         None => assert!(common),
     }
     for name in ["subjects", "resources", "clients"] {
-        assert!(one[name].as_array().is_some_and(|list| !list.is_empty()), "{name}");
+        assert!(
+            one[name].as_array().is_some_and(|list| !list.is_empty()),
+            "{name}"
+        );
     }
     let clients = one["clients"].as_array().into_iter().flatten();
     assert!(clients.into_iter().all(|client| client != ""));
     let subjects = one["subjects"].as_array().into_iter().flatten();
     for subject in subjects {
         let has = |name: &str| subject.get(name).is_some_and(Value::is_string);
-        assert!(!(has("prefix") && has("trust_domain")) && subject.get("prefix").is_none_or(|prefix| prefix != ""));
+        assert!(
+            !(has("prefix") && has("trust_domain"))
+                && subject.get("prefix").is_none_or(|prefix| prefix != "")
+        );
         assert!(subject["to"] != "without_prefix" || has("prefix"));
         if let Some(key) = subject["to"].get("pairwise") {
             assert_eq!(key, PSEUDONYMS);
@@ -113,7 +121,10 @@ fn check_outbound(one: &Map<String, Value>) {
 fn check_inbound(one: &Map<String, Value>) {
     assert_eq!(one["issuer"], PARTNER);
     let all = scopes(&one["scopes"]);
-    if let Some(default) = one.get("default_scopes").filter(|default| !default.is_null()) {
+    if let Some(default) = one
+        .get("default_scopes")
+        .filter(|default| !default.is_null())
+    {
         assert!(scopes(default).is_subset(&all));
     }
     check_algorithms(one);

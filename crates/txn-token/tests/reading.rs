@@ -428,7 +428,7 @@ proptest! {
                 return Ok(());
             }
         };
-           prop_assert!(wrong.is_empty(), "{wrong:?}");
+        prop_assert!(wrong.is_empty(), "{wrong:?}");
         prop_assert_eq!(token.claim("unknown"), claims.get("unknown").cloned());
         prop_assert_eq!(&claims["txn"], token.txn());
         prop_assert_eq!(&claims["sub"], token.subject());
