@@ -87,6 +87,10 @@ impl ScopeSet {
         if !text.bytes().all(allowed) || text.split_ascii_whitespace().nth(MAX_SCOPES).is_some() {
             return Err(Error::InvalidScope);
         }
+        // Most are written as they are kept.
+        if !text.starts_with(' ') && text.split(' ').is_sorted_by(|one, next| one < next) {
+            return Ok(Self(text.into()));
+        }
         Ok(Self::of(text.split_ascii_whitespace().collect()))
     }
 

@@ -414,6 +414,13 @@ fn scopes_are_case_sensitive_tokens() {
     let set = ScopeSet::parse("b a  b").unwrap();
     assert_eq!(set.to_string(), "a b");
     assert!(set.contains("a") && !set.contains("A"));
+    // They are the same set, however they are written.
+    for text in ["a b", " a b", "a b ", "a  b", "b a", "a a b", "a b b"] {
+        assert_eq!(ScopeSet::parse(text).as_ref(), Ok(&set), "{text:?}");
+    }
+    for text in ["", " ", "  "] {
+        assert!(ScopeSet::parse(text).unwrap().is_empty(), "{text:?}");
+    }
     for text in ["a\"b", "a\\b", "a\tb", "a\nb", "\u{e9}", "a\u{7f}"] {
         assert_eq!(ScopeSet::parse(text), Err(Error::InvalidScope), "{text:?}");
     }
