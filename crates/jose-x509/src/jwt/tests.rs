@@ -99,7 +99,7 @@ fn further_claims_are_read_in_the_same_pass() {
         list: Vec<String>,
     }
     impl ReadClaims for Mine {
-        fn read<'de, A: serde::de::MapAccess<'de>>(
+        fn read<'de, A: MapAccess<'de>>(
             &mut self,
             name: &str,
             map: &mut A,
