@@ -139,15 +139,19 @@ impl ReadClaims for () {
 }
 
 impl Registered {
-    /// Reads the claims; `wanted` are up to 64 names whose presence is noted.
+    /// Reads the claims, and those of a kind of token into `own`; `wanted` are up to 64 names whose presence is noted.
+    ///
+    /// Into places that are there, because all of it would be moved several times on its way out.
     pub(super) fn read<C: ReadClaims>(
+        &mut self,
+        own: &mut C,
         payload: &[u8],
         limits: &json::Limits,
         wanted: &[&'static str],
-    ) -> Result<(Self, C), Error> {
+    ) -> Result<(), Error> {
         let mut reading = Reading {
-            claims: Self::default(),
-            others: C::default(),
+            claims: self,
+            own,
             wanted,
             payload,
             wrong: None,
@@ -166,7 +170,7 @@ impl Registered {
         })?;
         match reading.wrong {
             Some(claim) => Err(Error::ClaimType { claim }),
-            None => Ok((reading.claims, reading.others)),
+            None => Ok(()),
         }
     }
 
@@ -219,11 +223,11 @@ impl Registered {
 }
 
 /// The claims on their way from a payload.
-struct Reading<'p, C> {
-    claims: Registered,
-    others: C,
-    wanted: &'p [&'static str],
-    payload: &'p [u8],
+struct Reading<'r, C> {
+    claims: &'r mut Registered,
+    own: &'r mut C,
+    wanted: &'r [&'static str],
+    payload: &'r [u8],
     /// The first claim of a wrong type.
     wrong: Option<&'static str>,
 }
@@ -242,7 +246,7 @@ impl<'de, C: ReadClaims> Members<'de> for Reading<'_, C> {
                 }
             }
             _ => {
-                if !self.others.read(name, map)? {
+                if !self.own.read(name, map)? {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -251,8 +255,8 @@ impl<'de, C: ReadClaims> Members<'de> for Reading<'_, C> {
     }
 
     fn restart(&mut self) {
-        self.claims = Registered::default();
-        self.others = C::default();
+        *self.claims = Registered::default();
+        *self.own = C::default();
         self.wrong = None;
     }
 }
@@ -384,7 +388,8 @@ pub struct UnverifiedClaims {
 /// [`Error::Json`], [`Error::TooLarge`], [`Error::ClaimType`].
 pub fn peek_claims<B: AsRef<[u8]>>(jws: &UnverifiedJws<'_, B>) -> Result<UnverifiedClaims, Error> {
     let payload = jws.unverified_payload();
-    let (claims, ()) = Registered::read(payload, &json::Limits::CLAIMS, &[])?;
+    let mut claims = Registered::default();
+    claims.read(&mut (), payload, &json::Limits::CLAIMS, &[])?;
     let own = |text: Option<&Text>| text.map(|text| text.get(payload).to_owned());
     Ok(UnverifiedClaims {
         unverified_issuer: own(claims.iss.as_ref()),

@@ -7,7 +7,7 @@ use pki_types::UnixTime;
 use crate::algorithm::Algorithms;
 use crate::error::Error;
 use crate::json;
-use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws, VerifiedJws};
+use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws};
 use crate::jwt::claims::{Jwt, NumericDate, ReadClaims, Registered, bit};
 use crate::key::KeySource;
 
@@ -300,8 +300,7 @@ impl Validator {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<Jwt<B>, Error> {
-        let (jwt, ()) = self.validate_jws_with(jws, keys, now)?;
-        Ok(jwt)
+        self.validate_into(jws, keys, now, &mut ())
     }
 
     /// As [`validate_with`](Self::validate_with), of a token that was parsed before.
@@ -315,11 +314,29 @@ impl Validator {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<(Jwt<B>, C), Error> {
+        let mut own = C::default();
+        let jwt = self.validate_into(jws, keys, now, &mut own)?;
+        Ok((jwt, own))
+    }
+
+    /// What is in `own` counts for nothing unless a token is returned.
+    fn validate_into<B: AsRef<[u8]>, C: ReadClaims>(
+        &self,
+        jws: UnverifiedJws<'_, B>,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+        own: &mut C,
+    ) -> Result<Jwt<B>, Error> {
         self.check_header(&jws.unverified_header())?;
-        let jws = jws.verify(keys, self.algorithms)?;
-        let (registered, claims) =
-            Registered::read(jws.payload(), &self.claim_limits, &self.required)?;
-        Ok((self.check(jws, registered, now)?, claims))
+        let mut jwt = Jwt {
+            jws: jws.verify(keys, self.algorithms)?,
+            registered: Registered::default(),
+        };
+        let payload = jwt.jws.payload();
+        jwt.registered
+            .read(own, payload, &self.claim_limits, &self.required)?;
+        self.check(&jwt, now)?;
+        Ok(jwt)
     }
 
     /// Parses a compact token by the rules of this validator, for [`read`](Self::read).
@@ -342,13 +359,15 @@ impl Validator {
         jws: UnverifiedJws<'a, B>,
     ) -> Result<UnverifiedJwt<'v, 'a, B>, Error> {
         self.check_header(&jws.unverified_header())?;
-        let payload = jws.unverified_payload();
-        let (registered, ()) = Registered::read(payload, &self.claim_limits, &self.required)?;
-        Ok(UnverifiedJwt {
+        let mut jwt = UnverifiedJwt {
             validator: self,
             jws,
-            registered,
-        })
+            registered: Registered::default(),
+        };
+        let payload = jwt.jws.unverified_payload();
+        jwt.registered
+            .read(&mut (), payload, &self.claim_limits, &self.required)?;
+        Ok(jwt)
     }
 
     fn check_header(&self, header: &Header<'_>) -> Result<(), Error> {
@@ -359,19 +378,12 @@ impl Validator {
         Ok(())
     }
 
-    fn check<B: AsRef<[u8]>>(
-        &self,
-        jws: VerifiedJws<B>,
-        registered: Registered,
-        now: UnixTime,
-    ) -> Result<Jwt<B>, Error> {
-        let jwt = Jwt { jws, registered };
+    fn check<B: AsRef<[u8]>>(&self, jwt: &Jwt<B>, now: UnixTime) -> Result<(), Error> {
         self.check_times(&jwt.registered, now.as_secs())?;
-        self.check_parties(&jwt)?;
+        self.check_parties(jwt)?;
         self.check_names(&jwt.registered)?;
         self.check_required(&jwt.registered)?;
-        self.check_confirmation(&jwt.registered)?;
-        Ok(jwt)
+        self.check_confirmation(&jwt.registered)
     }
 
     fn check_times(&self, claims: &Registered, now: u64) -> Result<(), Error> {
@@ -512,7 +524,11 @@ impl<B: AsRef<[u8]>> UnverifiedJwt<'_, '_, B> {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<Jwt<B>, Error> {
-        let jws = self.jws.verify(keys, self.validator.algorithms)?;
-        self.validator.check(jws, self.registered, now)
+        let jwt = Jwt {
+            jws: self.jws.verify(keys, self.validator.algorithms)?,
+            registered: self.registered,
+        };
+        self.validator.check(&jwt, now)?;
+        Ok(jwt)
     }
 }
