@@ -102,6 +102,8 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Error> {
 #[derive(Default)]
 pub(crate) struct Keys {
     anchors: Vec<(usize, CertificateDer<'static>, PublicKey)>,
+    /// Entries whose certificate an earlier one has, with its position among the anchors.
+    repeated: Vec<(usize, usize)>,
     jwt: Vec<(usize, VerifyingKey)>,
     wit: Vec<(usize, VerifyingKey)>,
     diagnostics: Vec<Diagnostic>,
@@ -149,13 +151,15 @@ impl Keys {
         if expected.is_some_and(|expected| *expected != key) {
             return Err(EntryProblem::KeyMismatch);
         }
-        if !self.anchors.iter().any(|(_, other, _)| *other == der) {
-            if !certificate.is_self_issued() {
-                let problem = EntryProblem::NotSelfIssued;
-                self.diagnostics.push(Diagnostic { index, problem });
-            }
-            self.anchors.push((index, der, key));
+        if let Some(first) = self.anchors.iter().position(|(_, other, _)| *other == der) {
+            self.repeated.push((index, first));
+            return Ok(());
         }
+        if !certificate.is_self_issued() {
+            let problem = EntryProblem::NotSelfIssued;
+            self.diagnostics.push(Diagnostic { index, problem });
+        }
+        self.anchors.push((index, der, key));
         Ok(())
     }
 
@@ -188,12 +192,13 @@ impl Keys {
         self.report_keys_of_several_uses();
         let anchors = TrustAnchors::new(self.anchors.iter().map(|(_, der, _)| der.clone()));
         for dropped in anchors.dropped() {
-            if let Some((index, ..)) = self.anchors.get(dropped.index) {
-                self.diagnostics.push(Diagnostic {
-                    index: *index,
-                    problem: EntryProblem::Certificate(dropped.problem),
-                });
-            }
+            let first = self.anchors.get(dropped.index).map(|(index, ..)| *index);
+            let again = self.repeated.iter();
+            let again = again.filter_map(|(index, at)| (*at == dropped.index).then_some(*index));
+            let problem = EntryProblem::Certificate(dropped.problem);
+            let entries = first.into_iter().chain(again);
+            self.diagnostics
+                .extend(entries.map(|index| Diagnostic { index, problem }));
         }
         let jwt = key_set(&self.jwt)?;
         let wit = key_set(&self.wit)?;

@@ -973,3 +973,24 @@ fn authorities_that_others_issued() {
     let text = EntryProblem::NotSelfIssued.to_string();
     assert!(text.contains("issued by another"));
 }
+
+/// A certificate that cannot serve is accounted for in every entry that has it.
+#[test]
+fn repeated_certificates_that_do_not_serve() {
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::default().self_signed(&key).unwrap();
+    let spki = key.public_key_raw();
+    let (x, y) = spki[1..].split_at(32);
+    let entry = json!({
+        "kty": "EC", "crv": "P-256", "x": base64url::encode(x), "y": base64url::encode(y), "use": "x509-svid",
+        "x5c": [STANDARD.encode_to_string(leaf.der())],
+    });
+    let mut document = full();
+    let entries = document["keys"].as_array_mut().unwrap();
+    entries.push(entry.clone());
+    entries.insert(0, entry);
+    let bundle = parse(&document).unwrap();
+    assert_eq!(counts(&bundle), [1, 1, 1]);
+    let told: Vec<_> = bundle.diagnostics().iter().map(|one| one.index).collect();
+    assert_eq!((told, bundle.skipped()), (vec![0, 4], 2));
+}

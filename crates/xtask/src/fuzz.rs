@@ -257,9 +257,7 @@ fn run_target(
         .with_context(|| format!("cannot run fuzz target {target}"))?;
     let log = String::from_utf8_lossy(&output.stderr);
     let finding = (!output.status.success()).then(|| {
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines.iter().rev().take(40).rev();
-        for line in tail {
+        for line in report(&log) {
             eprintln!("{target}: {line}");
         }
         log.lines()
@@ -274,6 +272,14 @@ fn run_target(
         coverage: last_word_after(&log, " cov:"),
         finding,
     })
+}
+
+/// What a failed run said: from the panic on, if there is one, and never more than 40 lines.
+fn report(log: &str) -> Vec<&str> {
+    let lines: Vec<&str> = log.lines().collect();
+    let panic = lines.iter().position(|line| line.contains("panicked at"));
+    let begin = panic.unwrap_or(lines.len().saturating_sub(40));
+    lines.into_iter().skip(begin).take(40).collect()
 }
 
 /// The word that follows the last occurrence of `label`.
