@@ -398,6 +398,36 @@ fn values_are_compared_exactly() {
     assert!(covers(amount(json!(100)), amount(json!(1e2))));
     assert!(!covers(amount(json!(100)), amount(json!(101))));
     assert!(!covers(amount(json!("100")), amount(json!(100))));
+    assert!(covers(amount(json!(0)), amount(json!(-0.0))));
+    let large = |number: u64| amount(json!(number));
+    assert!(covers(large(1 << 53), large(1 << 53)));
+    assert!(!covers(large(1 << 53), large((1 << 53) + 1)));
+    let requested = |number: &str| types.request(&format!(r#"[{{"type":"p","amount":{number}}}]"#));
+    assert!(requested("9007199254740993").is_ok() && requested("123.50").is_ok());
+    // What a double would round could be another amount.
+    for number in [
+        "18446744073709551616",
+        "100000000000000000001",
+        "0.10000000000000001",
+        "1e400",
+        "1e-400",
+    ] {
+        assert_eq!(
+            requested(number).err(),
+            Some(Error::InvalidAuthorizationDetails),
+            "{number}"
+        );
+    }
+    assert!(
+        types
+            .grant(&json!([{"type": "p", "amount": 1e20}]))
+            .is_err()
+    );
+    assert!(
+        types
+            .grant(&json!([{"type": "p", "o": {"a": [1e20]}}]))
+            .is_err()
+    );
     assert!(covers(
         json!({"type": "p", "o": {"a": 1, "b": 2}}),
         json!({"type": "p", "o": {"b": 2, "a": 1}})

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 
 mod detail;
+mod number;
 mod set;
 
 pub use detail::{Detail, FieldSet};
@@ -266,7 +267,8 @@ impl DetailTypes {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidAuthorizationDetails`].
+    /// [`Error::InvalidAuthorizationDetails`], which includes numbers that are neither integers of 64 bits nor have at most 15 digits:
+    /// two that differ could be read as one.
     pub fn grant(&self, details: &Value) -> Result<Details, Error> {
         self.read(details, false)
     }
@@ -275,13 +277,16 @@ impl DetailTypes {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidAuthorizationDetails`].
+    /// As [`grant`](Self::grant).
     pub fn request(&self, text: &str) -> Result<Details, Error> {
         let limits = json::Limits::CLAIMS
             .with_bytes(MAX_TEXT)
             .with_depth(MAX_DEPTH);
         let details: Value = json::from_slice(text.as_bytes(), &limits)
             .map_err(|_| Error::InvalidAuthorizationDetails)?;
+        if !number::written_exactly(text) {
+            return Err(Error::InvalidAuthorizationDetails);
+        }
         self.read(&details, true)
     }
 
@@ -312,6 +317,9 @@ const ARRAYS: [&str; 4] = ["locations", "actions", "datatypes", "privileges"];
 /// The values of a field as it is written.
 pub(super) fn field_set(name: &str, value: &Value) -> Result<FieldSet, Error> {
     const INVALID: Error = Error::InvalidAuthorizationDetails;
+    if !number::exact(value) {
+        return Err(INVALID);
+    }
     if ARRAYS.contains(&name) {
         let items = value
             .as_array()
