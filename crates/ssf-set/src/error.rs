@@ -110,6 +110,14 @@ pub enum Error {
     /// The token itself: structure, type, key, signature or registered claim.
     #[error("SET: {0}")]
     Token(JoseError),
+    /// The SET is signed and not encrypted, and this receiver demands both.
+    #[error("SET: it is not encrypted; sign it, then encrypt it to a key of this receiver")]
+    NotEncrypted,
+    /// A SET has one recipient when it is encrypted, and its audience is not one.
+    #[error(
+        "SET: an encrypted SET is for one recipient; issue one for each audience, or give the audiences one key"
+    )]
+    SeveralRecipients,
     /// `iss` is not an issuer that is configured here.
     #[error("SET: claim `iss` is not an issuer from which SETs are taken here")]
     UnknownIssuer,
@@ -196,6 +204,8 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Token(source) | Self::Replay(source) => source.code(),
+            Self::NotEncrypted => "not_encrypted",
+            Self::SeveralRecipients => "several_recipients",
             Self::UnknownIssuer => "issuer_mismatch",
             Self::Claim { problem, .. } => match problem {
                 Problem::Missing => "missing_claim",
@@ -225,8 +235,11 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Token(source) | Self::Replay(source) => source.fault(),
-            Self::UnknownIssuer | Self::NoAuthority | Self::UnknownEvent { .. } => Fault::Policy,
-            Self::InvalidOption { .. } => Fault::Configuration,
+            Self::UnknownIssuer
+            | Self::NoAuthority
+            | Self::UnknownEvent { .. }
+            | Self::NotEncrypted => Fault::Policy,
+            Self::InvalidOption { .. } | Self::SeveralRecipients => Fault::Configuration,
             _ => Fault::Peer,
         }
     }
@@ -255,7 +268,7 @@ impl Error {
     #[must_use]
     pub fn set_error_code(&self) -> Option<SetErrorCode> {
         match self {
-            Self::Replay(_) | Self::InvalidOption { .. } => None,
+            Self::Replay(_) | Self::InvalidOption { .. } | Self::SeveralRecipients => None,
             Self::UnknownIssuer => Some(SetErrorCode::InvalidIssuer),
             Self::NoAuthority => Some(SetErrorCode::AccessDenied),
             Self::Claim { claim: "aud", .. } => Some(SetErrorCode::InvalidAudience),
@@ -271,6 +284,8 @@ impl Error {
                 | JoseError::HeaderKeyMaterial { .. }
                 | JoseError::EncryptedNotSigned
                 | JoseError::X509(_) => Some(SetErrorCode::InvalidKey),
+                #[cfg(feature = "jwe")]
+                JoseError::Jwe(source) => encrypted(source),
                 JoseError::IssuerMismatch => Some(SetErrorCode::InvalidIssuer),
                 JoseError::AudienceMismatch
                 | JoseError::MultipleAudiences
@@ -301,6 +316,7 @@ impl Error {
                 JoseError::UnknownKey | JoseError::AmbiguousKey => "SET-5.1-2",
                 other => return other.requirement(),
             },
+            Self::NotEncrypted | Self::SeveralRecipients => "SET-5.1-4",
             Self::UnknownIssuer => "SSF-4.1.6-2",
             Self::NoAuthority => "RISC-2.5-5",
             Self::Claim {
@@ -346,5 +362,29 @@ impl Error {
             Self::Replay(_) => "SET-2.2-5",
             Self::InvalidOption { .. } => return None,
         })
+    }
+}
+
+impl From<JoseError> for Error {
+    fn from(source: JoseError) -> Self {
+        Self::Token(source)
+    }
+}
+
+/// What to tell the transmitter of an encrypted SET: about the key that it used, or about the SET.
+#[cfg(feature = "jwe")]
+fn encrypted(source: &jose_x509::jwe::JweError) -> Option<SetErrorCode> {
+    use jose_x509::jwe::JweError;
+
+    match source {
+        JweError::UnsupportedKeyManagement
+        | JweError::UnsupportedContentEncryption
+        | JweError::ContentEncryptionNotAllowed
+        | JweError::KeyMismatch
+        | JweError::UnknownRecipientKey
+        | JweError::InvalidEphemeralKey { .. }
+        | JweError::DecryptionFailed => Some(SetErrorCode::InvalidKey),
+        JweError::EncryptionFailed => None,
+        _ => Some(SetErrorCode::InvalidRequest),
     }
 }

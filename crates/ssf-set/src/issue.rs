@@ -1,10 +1,14 @@
 //! Issuing SETs in the profile of SSF 1.0.
 
+#[cfg(feature = "jwe")]
+use jose_x509::jwe::{ContentEncryption, EncryptionKey};
 use jose_x509::jws::ProtectedHeader;
 use jose_x509::{CryptoProvider, Signer, jwt};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "jwe")]
+use crate::encryption::Recipients;
 use crate::error::{Error, Problem};
 use crate::event::Event;
 use crate::set::TYPE;
@@ -99,6 +103,8 @@ pub struct SetIssuer<S> {
     signer: S,
     provider: CryptoProvider,
     issuer: String,
+    #[cfg(feature = "jwe")]
+    recipients: Recipients,
 }
 
 impl<S: Signer> SetIssuer<S> {
@@ -118,7 +124,26 @@ impl<S: Signer> SetIssuer<S> {
             signer,
             provider,
             issuer: issuer.to_owned(),
+            #[cfg(feature = "jwe")]
+            recipients: Recipients::default(),
         })
+    }
+
+    /// Encrypts SETs for a receiver, known by one or several audiences, to its key. Where one audience of a SET
+    /// has a key, all have that key, or the SET is not issued.
+    ///
+    /// Encryption hides what a SET says from those who carry it, not how long it is.
+    #[cfg(feature = "jwe")]
+    #[must_use]
+    pub fn with_recipient<A: Into<String>>(
+        mut self,
+        audiences: impl IntoIterator<Item = A>,
+        key: EncryptionKey,
+        content: ContentEncryption,
+    ) -> Self {
+        let audiences = audiences.into_iter().map(Into::into);
+        self.recipients.insert(audiences, key, content);
+        self
     }
 
     /// `iss`.
@@ -147,6 +172,7 @@ impl<S: Signer> SetIssuer<S> {
     ///
     /// # Errors
     ///
+    /// [`Error::SeveralRecipients`] where an audience has a key that the others do not have;
     /// [`Error::Claim`] for an audience that is neither a URI nor a plain name; what a verifier would
     /// refuse in the event or the subject; [`Error::Token`] when signing fails.
     pub fn issue(&self, request: &SetRequest, now: UnixTime) -> Result<SignedSet, Error> {
@@ -196,6 +222,8 @@ impl<S: Signer> SetIssuer<S> {
         put("events", events.into());
         let compact =
             jwt::sign(&self.signer, &ProtectedHeader::new(TYPE), &claims).map_err(Error::Token)?;
+        #[cfg(feature = "jwe")]
+        let compact = self.recipients.seal(&request.audience, compact)?;
         Ok(SignedSet { id, compact })
     }
 }

@@ -2,6 +2,8 @@
 
 mod authority;
 pub mod caep;
+#[cfg(feature = "jwe")]
+mod encryption;
 pub mod error;
 pub mod event;
 pub mod issue;
@@ -15,6 +17,8 @@ mod text;
 pub mod verify;
 
 pub use authority::Authority;
+#[cfg(feature = "jwe")]
+pub use encryption::Encryption;
 pub use error::{Error, Problem, SetErrorCode};
 pub use event::{Event, UnknownEvent};
 pub use issue::{SetIssuer, SetRequest, SignedSet};

@@ -6,13 +6,17 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+#[cfg(feature = "jwe")]
+use jose_x509::jwe::Decrypter;
 use jose_x509::jws::{HeaderRules, Limits, UnverifiedJws};
-use jose_x509::jwt::{Audience, Expiry, Issuer, Type, Validator};
+use jose_x509::jwt::{Audience, Expiry, Issuer, Jwt, Type, Validator};
 use jose_x509::{Algorithms, Error as JoseError, KeySource, ReplayGuard, json};
 use pki_types::UnixTime;
 use serde::{Deserialize, Deserializer};
 
 use crate::authority::Authority;
+#[cfg(feature = "jwe")]
+use crate::encryption::{Decryption, Encryption, is_encrypted};
 use crate::error::{Error, Problem};
 use crate::event::Event;
 use crate::node::Node;
@@ -67,6 +71,8 @@ pub struct SetVerifier {
     leeway: Duration,
     max_age: Option<Duration>,
     retention: u64,
+    #[cfg(feature = "jwe")]
+    decryption: Option<Decryption>,
 }
 
 impl SetVerifier {
@@ -129,6 +135,8 @@ impl SetVerifier {
             leeway: LEEWAY,
             max_age: None,
             retention: RETENTION,
+            #[cfg(feature = "jwe")]
+            decryption: None,
         }
         .with_issuer(issuer, keys)
     }
@@ -209,6 +217,48 @@ impl SetVerifier {
     #[must_use]
     pub fn with_replay_retention(mut self, retention: Duration) -> Self {
         self.retention = retention.as_secs();
+        self
+    }
+
+    /// Decrypts SETs that are encrypted to this receiver; what is inside is verified like any other SET, since
+    /// everybody can encrypt. Without it an encrypted SET is refused.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// use jose_x509::jwe::{ContentEncryption, DecryptionKey, Decrypter, KeyManagement, KeyType};
+    /// # use jose_x509::{Algorithm, KeySet, SigningKey, provider::ring};
+    /// # use pki_types::UnixTime;
+    /// # use ssf_set::caep::{Common, SessionRevoked};
+    /// use ssf_set::{Encryption, SetIssuer, SetRequest, SetVerifier, SubjectIdentifier};
+    /// # let provider = ring::provider();
+    /// # let now = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
+    /// # let key = SigningKey::generate(&provider, Algorithm::Es256)?.with_thumbprint_kid();
+    /// # let keys = Arc::new(KeySet::new(vec![key.verifying_key()?])?);
+    /// # let (transmitter, gateway) = ("https://signals.example.com", "https://gateway.example.org");
+    /// # let event = SessionRevoked::new(Common::at(now.as_secs()));
+    /// # let subject = SubjectIdentifier::uri("spiffe://example.org/agents/reporter")?;
+    ///
+    /// // The receiver's key pair, whose public half the transmitter is given.
+    /// let private = DecryptionKey::generate(KeyManagement::EcdhEsA256Kw, KeyType::X25519)?.with_kid("enc-1");
+    /// let public = private.encryption_key().clone();
+    ///
+    /// let issuer = SetIssuer::new(key, provider, transmitter)?
+    ///     .with_recipient([gateway], public, ContentEncryption::A256Gcm);
+    /// let set = issuer.issue(&SetRequest::new(gateway, subject, event), now)?;
+    ///
+    /// let verifier = SetVerifier::ssf(transmitter, keys, [gateway])?
+    ///     .with_decryption(Decrypter::new(private), Encryption::Required);
+    /// assert_eq!(verifier.verify(&set.compact, now)?.id(), set.id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "jwe")]
+    #[must_use]
+    pub fn with_decryption(mut self, decrypter: Decrypter, encryption: Encryption) -> Self {
+        self.decryption = Some(Decryption {
+            decrypter,
+            encryption,
+        });
         self
     }
 
@@ -299,7 +349,33 @@ impl SetVerifier {
     /// The first rule that is broken, in that order. [`Error::set_error_code`] is what to tell the
     /// transmitter.
     pub fn verify(&self, compact: &str, now: UnixTime) -> Result<SecurityEventToken, Error> {
-        let jws = UnverifiedJws::parse_with(compact, &HeaderRules::default(), &limits()?)
+        let (jwt, issuer) = self.open(compact, now)?;
+        self.read(jwt, issuer)
+    }
+
+    /// The verified JWT, decrypted before if need be, and the issuer whose keys verified it.
+    #[cfg(feature = "jwe")]
+    fn open(&self, compact: &str, now: UnixTime) -> Result<(Jwt, &str), Error> {
+        match &self.decryption {
+            Some(decryption) if is_encrypted(compact) => decryption
+                .decrypter
+                .decrypt_jwt_with(compact, |signed| self.authenticate(signed, now)),
+            Some(Decryption {
+                encryption: Encryption::Required,
+                ..
+            }) => Err(Error::NotEncrypted),
+            _ => self.authenticate(compact, now),
+        }
+    }
+
+    #[cfg(not(feature = "jwe"))]
+    fn open(&self, compact: &str, now: UnixTime) -> Result<(Jwt, &str), Error> {
+        self.authenticate(compact, now)
+    }
+
+    /// The JWT whose signature and registered claims were checked, and the issuer whose keys verified it.
+    fn authenticate(&self, signed: &str, now: UnixTime) -> Result<(Jwt, &str), Error> {
+        let jws = UnverifiedJws::parse_with(signed, &HeaderRules::default(), &limits()?)
             .map_err(Error::Token)?;
         let unverified = self.validator.read(jws).map_err(Error::Token)?;
         let unverified_issuer = unverified
@@ -312,6 +388,11 @@ impl SetVerifier {
         let jwt = unverified
             .validate(keys.as_ref(), now)
             .map_err(Error::Token)?;
+        Ok((jwt, issuer))
+    }
+
+    /// What is a SET's own.
+    fn read(&self, jwt: Jwt, issuer: &str) -> Result<SecurityEventToken, Error> {
         if self.audience_optional {
             let mut audience = jwt.audience().peekable();
             let fits = |aud: &str| self.audiences.iter().any(|own| own == aud);

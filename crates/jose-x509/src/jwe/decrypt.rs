@@ -209,29 +209,27 @@ impl Decrypter {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<Jwt, Error> {
+        let validate = |signed: &str| Ok((validator.validate(signed, keys, now)?, ()));
+        self.decrypt_jwt_with(compact, validate)
+            .map(|(jwt, ())| jwt)
+    }
+
+    /// [`decrypt_jwt`](Self::decrypt_jwt) for profiles with a validation of their own, such as one in which the
+    /// signed token's issuer chooses the keys: `validate` gets the token inside, and returns it verified with
+    /// whatever else it found out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decrypter::decrypt_jwt`], and those of `validate`.
+    pub fn decrypt_jwt_with<T, E: From<Error>>(
+        &self,
+        compact: &str,
+        validate: impl FnOnce(&str) -> Result<(Jwt, T), E>,
+    ) -> Result<(Jwt, T), E> {
         let plaintext = self.decrypt(compact)?;
-        if !plaintext
-            .content_type()
-            .is_some_and(|cty| same_media_type(cty.as_bytes(), "JWT"))
-        {
-            return Err(JweError::NotNestedJwt.into());
-        }
-        let inner =
-            core::str::from_utf8(&plaintext.bytes).map_err(|error| Error::TokenCharacters {
-                offset: error.valid_up_to(),
-            })?;
-        let jwt = validator.validate(inner, keys, now)?;
-        let replicated =
-            ["iss", "sub", "aud"].map(|claim| (claim, plaintext.header.members.get(claim)));
-        if replicated.iter().any(|(_, value)| value.is_some()) {
-            let claims = jwt.claims_map()?;
-            for (claim, value) in replicated {
-                if value.is_some() && value != claims.get(claim) {
-                    return Err(JweError::ReplicatedClaim { claim }.into());
-                }
-            }
-        }
-        Ok(jwt)
+        let verified = validate(plaintext.nested()?)?;
+        plaintext.check_replicated(&verified.0)?;
+        Ok(verified)
     }
 
     /// The key that the header's `kid` names, or the only one for its `alg`.
@@ -256,7 +254,7 @@ impl Decrypter {
             (Some(key), None) => Ok(key),
             (Some(_), Some(_)) => Err(Error::AmbiguousKey),
             (None, _) if eligible().next().is_some() => Err(JweError::KeyMismatch.into()),
-            (None, _) => Err(Error::UnknownKey),
+            (None, _) => Err(JweError::UnknownRecipientKey.into()),
         }
     }
 }
@@ -385,6 +383,34 @@ impl UnauthenticatedPlaintext {
     #[must_use]
     pub fn content_encryption(&self) -> ContentEncryption {
         self.header.content
+    }
+
+    /// The token inside, unverified.
+    fn nested(&self) -> Result<&str, Error> {
+        if !self
+            .content_type()
+            .is_some_and(|cty| same_media_type(cty.as_bytes(), "JWT"))
+        {
+            return Err(JweError::NotNestedJwt.into());
+        }
+        core::str::from_utf8(&self.bytes).map_err(|error| Error::TokenCharacters {
+            offset: error.valid_up_to(),
+        })
+    }
+
+    /// RFC 7519 section 5.3: what the header repeats is what was signed.
+    fn check_replicated(&self, jwt: &Jwt) -> Result<(), Error> {
+        let replicated = ["iss", "sub", "aud"]
+            .map(|claim| self.header.members.get(claim).map(|value| (claim, value)));
+        let mut replicated = replicated.into_iter().flatten().peekable();
+        if replicated.peek().is_none() {
+            return Ok(());
+        }
+        let claims = jwt.claims_map()?;
+        match replicated.find(|(claim, value)| claims.get(*claim) != Some(value)) {
+            None => Ok(()),
+            Some((claim, _)) => Err(JweError::ReplicatedClaim { claim }.into()),
+        }
     }
 }
 

@@ -32,6 +32,9 @@ pub enum JweError {
     /// The header's `alg`, or `enc` with a shared content key, is not the one of the key.
     #[error("the key is not for the `alg` and `enc` that the header names")]
     KeyMismatch,
+    /// `kid` names none of this recipient's keys. Fetching an issuer's keys anew does not help.
+    #[error("none of this recipient's decryption keys has the `kid` that the header names")]
+    UnknownRecipientKey,
     /// `epk` is no public key on the recipient's curve.
     #[error("header parameter `epk` is no public key on the curve of the recipient's key")]
     InvalidEphemeralKey {
@@ -68,6 +71,7 @@ impl JweError {
             Self::UnsupportedContentEncryption => "unsupported_content_encryption",
             Self::ContentEncryptionNotAllowed => "content_encryption_not_allowed",
             Self::KeyMismatch => "jwe_key_mismatch",
+            Self::UnknownRecipientKey => "unknown_recipient_key",
             Self::InvalidEphemeralKey { .. } => "invalid_ephemeral_key",
             Self::DecryptionFailed => "decryption_failed",
             Self::NotNestedJwt => "not_nested_jwt",
@@ -94,7 +98,9 @@ impl JweError {
             Self::SegmentCount => "JWE-7516.3.1-1",
             Self::SignedNotEncrypted => "JWE-7516.9-1",
             Self::Compressed => "JWE-7516.4.1.3-1",
-            Self::UnsupportedKeyManagement | Self::KeyMismatch => "JWE-7516.4.1.1-1",
+            Self::UnsupportedKeyManagement | Self::KeyMismatch | Self::UnknownRecipientKey => {
+                "JWE-7516.4.1.1-1"
+            }
             Self::UnsupportedContentEncryption | Self::ContentEncryptionNotAllowed => {
                 "JWE-7516.4.1.2-1"
             }

@@ -44,11 +44,11 @@ const peer = {
     return { payload: payload.sub };
   },
 
-  async make_jwe({ alg, enc, kind, jwk, payload }) {
+  async make_jwe({ alg, enc, kind, jwk, payload, header }) {
     const own = await jose.generateKeyPair(alg, { extractable: true, ...keyOptions(kind) });
     return {
       token: await new jose.CompactEncrypt(encoder.encode(payload))
-        .setProtectedHeader({ alg, enc })
+        .setProtectedHeader({ alg, enc, ...header })
         .encrypt(await jose.importJWK(jwk, alg)),
       jwk: await jose.exportJWK(own.publicKey),
       private_jwk: await jose.exportJWK(own.privateKey),

@@ -48,7 +48,7 @@ def check_jwt(job, token):
 def make_jwe(job):
     algorithms = [job["alg"], job["enc"]]
     own = generate(job["kind"])
-    header = {"alg": job["alg"], "enc": job["enc"]}
+    header = {"alg": job["alg"], "enc": job["enc"], **job.get("header", {})}
     return {
         "token": jwe.encrypt_compact(header, job["payload"], import_key(job["jwk"]), algorithms=algorithms),
         "jwk": own.as_dict(private=False),

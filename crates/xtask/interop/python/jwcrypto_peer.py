@@ -42,7 +42,7 @@ def check_jws(job, token):
 
 def make_jwe(job):
     own = generate(job["kind"])
-    header = json.dumps({"alg": job["alg"], "enc": job["enc"]})
+    header = json.dumps({"alg": job["alg"], "enc": job["enc"], **job.get("header", {})})
     token = jwe.JWE(job["payload"].encode(), protected=header, recipient=jwk.JWK(**job["jwk"]))
     return {
         "token": token.serialize(compact=True),

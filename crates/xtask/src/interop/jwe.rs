@@ -119,7 +119,7 @@ fn subject(case: &Case) -> String {
 }
 
 /// The key without the members that say what it is for: peers differ in which of them they take.
-fn bare(jwk: &Value) -> Value {
+pub(crate) fn bare(jwk: &Value) -> Value {
     let mut jwk = jwk.clone();
     if let Some(members) = jwk.as_object_mut() {
         members.retain(|name, _| !matches!(name.as_str(), "use" | "alg" | "key_ops" | "kid"));

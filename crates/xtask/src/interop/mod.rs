@@ -24,6 +24,8 @@ mod peers;
 #[cfg(feature = "interop")]
 mod report;
 #[cfg(feature = "interop")]
+mod set;
+#[cfg(feature = "interop")]
 mod signals;
 #[cfg(feature = "interop")]
 mod svid;
@@ -100,6 +102,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("svid", svid::run),
     ("tls", tls::run),
     ("oauth", oauth::run),
+    ("set", set::run),
     ("signals", signals::run),
     ("txn", txn::run),
 ];

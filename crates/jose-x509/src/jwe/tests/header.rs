@@ -282,12 +282,13 @@ fn kid_selects_among_the_recipients_keys_and_nothing_else() {
     assert_eq!(code(both.decrypt(&crossed)), "decryption_failed");
     let stranger = token_for(&old, &json!({"enc": "A128GCM", "kid": "other"}));
     let error = both.decrypt(&stranger).unwrap_err();
-    assert_eq!(error, Error::UnknownKey);
+    assert_eq!(error, JweError::UnknownRecipientKey.into());
+    assert!(!error.refresh_may_help());
     let nameless = token_for(&old, &json!({"enc": "A128GCM"}));
     assert_eq!(code(both.decrypt(&nameless)), "ambiguous_key");
     assert_eq!(code(both.with_key(ec().with_kid("old"))), "duplicate_kid");
     assert_eq!(decrypt(old.clone(), &nameless), "valid");
-    assert_eq!(decrypt(old, &stranger), "unknown_key");
+    assert_eq!(decrypt(old, &stranger), "unknown_recipient_key");
     // A key without a name is for any name.
     let unnamed = ec();
     let token = token_for(&unnamed, &json!({"enc": "A128GCM", "kid": "any"}));
