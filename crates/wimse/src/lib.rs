@@ -18,4 +18,6 @@ pub use wit::{
     HeldWit, IssuanceLedger, PendingKey, TrustAnchors, UnprovenWit, WitAnchors, WitIssuer,
     WitRequest, WitVerifier,
 };
-pub use wpt::{AuthenticatedWorkload, RequestTokens, WireForm, WptBuilder, WptVerifier};
+pub use wpt::{
+    AuthenticatedWorkload, RequestTokens, UnverifiedProof, WireForm, WptBuilder, WptVerifier,
+};

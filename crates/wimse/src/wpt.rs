@@ -6,7 +6,7 @@ mod verify;
 
 pub use build::WptBuilder;
 pub use fields::RequestTokens;
-pub use verify::{AuthenticatedWorkload, WptVerifier};
+pub use verify::{AuthenticatedWorkload, UnverifiedProof, WptVerifier};
 
 /// `typ` of a WPT.
 pub const WPT_TYPE: &str = "wpt+jwt";

@@ -358,15 +358,28 @@ impl Validator {
         &'v self,
         jws: UnverifiedJws<'a, B>,
     ) -> Result<UnverifiedJwt<'v, 'a, B>, Error> {
+        self.read_with(jws)
+    }
+
+    /// As [`read`](Self::read), with further claims in the same pass: [`UnverifiedJwt::validate_with`] hands them out.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_with<'v, 'a, B: AsRef<[u8]>, C: ReadClaims>(
+        &'v self,
+        jws: UnverifiedJws<'a, B>,
+    ) -> Result<UnverifiedJwt<'v, 'a, B, C>, Error> {
         self.check_header(&jws.unverified_header())?;
         let mut jwt = UnverifiedJwt {
             validator: self,
             jws,
             registered: Registered::default(),
+            own: C::default(),
         };
         let payload = jwt.jws.unverified_payload();
         jwt.registered
-            .read(&mut (), payload, &self.claim_limits, &self.required)?;
+            .read(&mut jwt.own, payload, &self.claim_limits, &self.required)?;
         Ok(jwt)
     }
 
@@ -487,13 +500,14 @@ impl Validator {
 /// A JWT that a [`Validator`] has read and not validated: anybody can write one. What it says serves to
 /// choose the keys, and nothing else.
 #[derive(Debug)]
-pub struct UnverifiedJwt<'v, 'a, B = Vec<u8>> {
+pub struct UnverifiedJwt<'v, 'a, B = Vec<u8>, C = ()> {
     validator: &'v Validator,
     jws: UnverifiedJws<'a, B>,
     registered: Registered,
+    own: C,
 }
 
-impl<B: AsRef<[u8]>> UnverifiedJwt<'_, '_, B> {
+impl<B: AsRef<[u8]>, C> UnverifiedJwt<'_, '_, B, C> {
     /// The header.
     #[must_use]
     pub fn unverified_header(&self) -> Header<'_> {
@@ -524,11 +538,24 @@ impl<B: AsRef<[u8]>> UnverifiedJwt<'_, '_, B> {
         keys: &(impl KeySource + ?Sized),
         now: UnixTime,
     ) -> Result<Jwt<B>, Error> {
+        self.validate_with(keys, now).map(|(jwt, _)| jwt)
+    }
+
+    /// As [`validate`](Self::validate), with the further claims that were read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Validator::validate`].
+    pub fn validate_with(
+        self,
+        keys: &(impl KeySource + ?Sized),
+        now: UnixTime,
+    ) -> Result<(Jwt<B>, C), Error> {
         let jwt = Jwt {
             jws: self.jws.verify(keys, self.validator.algorithms)?,
             registered: self.registered,
         };
         self.validator.check(&jwt, now)?;
-        Ok(jwt)
+        Ok((jwt, self.own))
     }
 }

@@ -124,9 +124,11 @@ impl WitSvidVerifier {
     ) -> Result<BoundWorkload, Error> {
         let tokens =
             RequestTokens::from_headers(headers, WireForm::default()).map_err(Error::Wimse)?;
+        // Both tokens are read before a signature is verified, while the code that reads is at hand.
+        let proof = self.wpt.read(&tokens);
         let svid = verify_wit(tokens.unverified_wit())?;
-        self.wpt
-            .verify_proof(svid.wit.clone(), &tokens, headers, target, replay, now)
+        proof
+            .and_then(|proof| proof.verify(svid.wit.clone(), headers, target, replay, now))
             .map_err(Error::Wimse)?;
         Ok(BoundWorkload { svid })
     }

@@ -1,9 +1,12 @@
 //! The check of a WPT, with the WIT that it belongs to.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Uri};
-use jose_x509::jwt::{Audience, Issuer, Jwt, ReadClaims, Type, Validator, next_text};
+use jose_x509::jwt::{
+    Audience, Issuer, Jwt, ReadClaims, Type, UnverifiedJwt, Validator, next_text,
+};
 use jose_x509::{Error as JoseError, ReplayGuard, ReplayKey, base64url};
 use pki_types::UnixTime;
 use serde::de::MapAccess;
@@ -127,81 +130,26 @@ impl WptVerifier {
         now: UnixTime,
     ) -> Result<AuthenticatedWorkload, Error> {
         let tokens = RequestTokens::from_headers(headers, self.form)?;
+        let proof = self.read(&tokens);
         let wit = self.wit.verify(tokens.wit, anchors, now)?;
-        self.verify_proof(wit, &tokens, headers, target, replay, now)
+        proof?.verify(wit, headers, target, replay, now)
     }
 
-    /// As [`WptVerifier::verify`], for a WIT that was verified by other means, such as a WIT-SVID. The proof
-    /// has to be one for this WIT, whatever WIT the request has.
+    /// Reads the proof of a request whose WIT is verified by other means, such as a WIT-SVID.
     ///
     /// # Errors
     ///
-    /// [`Error`].
-    pub fn verify_proof(
-        &self,
-        wit: UnprovenWit,
-        tokens: &RequestTokens<'_>,
-        headers: &HeaderMap,
-        target: &Uri,
-        replay: &(impl ReplayGuard + ?Sized),
-        now: UnixTime,
-    ) -> Result<AuthenticatedWorkload, Error> {
-        let refused = |source| Error::Token {
-            token: Token::Wpt,
-            source,
-        };
-        let proof = jose_x509::jws::UnverifiedJws::parse(tokens.wpt).map_err(refused)?;
-        if proof.unverified_header().algorithm() != wit.proof_algorithm() {
-            return Err(Error::ProofAlgorithm);
-        }
-        let (proof, bound): (_, Bound) = self
-            .validator
-            .validate_jws_with(proof, &ProofKey(&wit), now)
-            .map_err(refused)?;
-        if proof
-            .expires()
-            .is_some_and(|exp| exp > now.as_secs().saturating_add(self.max_ahead + self.leeway))
-        {
-            return Err(Error::LivesTooLong {
-                token: Token::Wpt,
-                limit: self.max_ahead,
-            });
-        }
-        self.check_audience(&proof, target)?;
-        let hash = |token: &str| wit.proof_key().provider().sha256(token.as_bytes());
-        if bound.wth.hash("wth")? != Some(*wit.hash()) {
-            return Err(Error::WitHash);
-        }
-        if bound.tth.hash("tth")? != tokens.txn_token.map(hash) {
-            return Err(Error::TransactionTokenHash);
-        }
-        if self.form == WireForm::LegacyField
-            && bound.ath.hash("ath")? != tokens.access_token.map(hash)
-        {
-            return Err(Error::Claim { claim: "ath" });
-        }
-        self.check_others(bound.oth.as_ref(), headers, hash)?;
-        let id = proof.id().ok_or(Error::Claim { claim: "jti" })?;
-        let key = ReplayKey::new(
-            wit.proof_key().provider(),
-            &[
-                b"wpt",
-                wit.unproven_identifier().as_str().as_bytes(),
-                id.as_bytes(),
-            ],
-        );
-        let kept = proof
-            .expires()
-            .unwrap_or_default()
-            .saturating_add(self.leeway);
-        replay
-            .check_and_insert(
-                key,
-                UnixTime::since_unix_epoch(Duration::from_secs(kept)),
-                now,
-            )
-            .map_err(Error::Replay)?;
-        Ok(AuthenticatedWorkload { wit, proof })
+    /// [`Error::Token`].
+    pub fn read<'v, 't>(
+        &'v self,
+        tokens: &RequestTokens<'t>,
+    ) -> Result<UnverifiedProof<'v, 't>, Error> {
+        let jws = self.validator.parse(tokens.wpt).map_err(refused)?;
+        Ok(UnverifiedProof {
+            verifier: self,
+            jwt: self.validator.read_with(jws).map_err(refused)?,
+            tokens: *tokens,
+        })
     }
 
     fn check_audience(&self, proof: &Jwt, target: &Uri) -> Result<(), Error> {
@@ -250,6 +198,96 @@ impl WptVerifier {
         } else {
             Ok(())
         }
+    }
+}
+
+const fn refused(source: JoseError) -> Error {
+    Error::Token {
+        token: Token::Wpt,
+        source,
+    }
+}
+
+/// The proof of a request, which a [`WptVerifier`] has read and not verified: anybody can write one.
+pub struct UnverifiedProof<'v, 't> {
+    verifier: &'v WptVerifier,
+    jwt: UnverifiedJwt<'v, 't, Vec<u8>, Bound>,
+    tokens: RequestTokens<'t>,
+}
+
+/// Without the tokens.
+impl fmt::Debug for UnverifiedProof<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnverifiedProof").finish_non_exhaustive()
+    }
+}
+
+impl UnverifiedProof<'_, '_> {
+    /// As [`WptVerifier::verify`], with a WIT that was verified: the proof has to be one for it, whatever WIT the
+    /// request has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub fn verify(
+        self,
+        wit: UnprovenWit,
+        headers: &HeaderMap,
+        target: &Uri,
+        replay: &(impl ReplayGuard + ?Sized),
+        now: UnixTime,
+    ) -> Result<AuthenticatedWorkload, Error> {
+        let Self {
+            verifier,
+            jwt,
+            tokens,
+        } = self;
+        if jwt.unverified_header().algorithm() != wit.proof_algorithm() {
+            return Err(Error::ProofAlgorithm);
+        }
+        let (proof, bound) = jwt.validate_with(&ProofKey(&wit), now).map_err(refused)?;
+        let (limit, leeway) = (verifier.max_ahead, verifier.leeway);
+        if proof
+            .expires()
+            .is_some_and(|exp| exp > now.as_secs().saturating_add(limit + leeway))
+        {
+            return Err(Error::LivesTooLong {
+                token: Token::Wpt,
+                limit,
+            });
+        }
+        verifier.check_audience(&proof, target)?;
+        let hash = |token: &str| wit.proof_key().provider().sha256(token.as_bytes());
+        if bound.wth.hash("wth")? != Some(*wit.hash()) {
+            return Err(Error::WitHash);
+        }
+        if bound.tth.hash("tth")? != tokens.txn_token.map(hash) {
+            return Err(Error::TransactionTokenHash);
+        }
+        if verifier.form == WireForm::LegacyField
+            && bound.ath.hash("ath")? != tokens.access_token.map(hash)
+        {
+            return Err(Error::Claim { claim: "ath" });
+        }
+        verifier.check_others(bound.oth.as_ref(), headers, hash)?;
+        let id = proof.id().ok_or(Error::Claim { claim: "jti" })?;
+        let key = ReplayKey::new(
+            wit.proof_key().provider(),
+            &[
+                b"wpt",
+                wit.unproven_identifier().as_str().as_bytes(),
+                id.as_bytes(),
+            ],
+        );
+        let kept = proof.expires().unwrap_or_default().saturating_add(leeway);
+        replay
+            .check_and_insert(
+                key,
+                UnixTime::since_unix_epoch(Duration::from_secs(kept)),
+                now,
+            )
+            .map_err(Error::Replay)?;
+        Ok(AuthenticatedWorkload { wit, proof })
     }
 }
 
