@@ -1,6 +1,8 @@
 //! Which network addresses and ports a document may be fetched from.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+
+use special_purpose_ip::{is_special_purpose, nat64};
 
 use crate::Error;
 
@@ -76,13 +78,11 @@ impl AddressPolicy {
         if self.exceptions.contains(&address) {
             return true;
         }
-        match address {
-            IpAddr::V4(v4) => is_global_v4(v4),
-            IpAddr::V6(v6) => match nat64(v6) {
-                Some(v4) => self.nat64 && is_global_v4(v4),
-                None => is_global_v6(v6),
-            },
-        }
+        let inside = match address {
+            IpAddr::V6(address) if self.nat64 => nat64(address),
+            _ => None,
+        };
+        !is_special_purpose(inside.map_or(address, IpAddr::V4))
     }
 
     /// Checks everything a name resolved to. Connect to one of these very addresses; do not resolve again.
@@ -137,65 +137,5 @@ impl PortPolicy {
         } else {
             Err(Error::PortRefused { port })
         }
-    }
-}
-
-/// Network and prefix length.
-const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
-    (Ipv4Addr::new(10, 0, 0, 0), 8),
-    (Ipv4Addr::new(100, 64, 0, 0), 10),
-    (Ipv4Addr::new(127, 0, 0, 0), 8),
-    (Ipv4Addr::new(169, 254, 0, 0), 16),
-    (Ipv4Addr::new(172, 16, 0, 0), 12),
-    (Ipv4Addr::new(192, 0, 0, 0), 24),
-    (Ipv4Addr::new(192, 0, 2, 0), 24),
-    (Ipv4Addr::new(192, 31, 196, 0), 24),
-    (Ipv4Addr::new(192, 52, 193, 0), 24),
-    (Ipv4Addr::new(192, 88, 99, 0), 24),
-    (Ipv4Addr::new(192, 168, 0, 0), 16),
-    (Ipv4Addr::new(192, 175, 48, 0), 24),
-    (Ipv4Addr::new(198, 18, 0, 0), 15),
-    (Ipv4Addr::new(198, 51, 100, 0), 24),
-    (Ipv4Addr::new(203, 0, 113, 0), 24),
-    // Multicast, reserved and broadcast.
-    (Ipv4Addr::new(224, 0, 0, 0), 3),
-];
-
-/// Special ranges inside 2000::/3; nothing outside it is global unicast, see [`is_global_v6`].
-const SPECIAL_V6: &[(Ipv6Addr, u32)] = &[
-    // IETF protocol assignments, Teredo among them.
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
-    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
-    // 6to4: embeds IPv4.
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
-    (Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0), 48),
-    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
-];
-
-fn is_global_v4(address: Ipv4Addr) -> bool {
-    let bits = address.to_bits();
-    !SPECIAL_V4
-        .iter()
-        .any(|(network, length)| (bits ^ network.to_bits()).leading_zeros() >= *length)
-}
-
-/// Global unicast is 2000::/3 so far. That leaves out ::/96, IPv4-mapped, 64:ff9b:1::/48, 100::/64, 5f00::/16, fc00::/7,
-/// fe80::/10, fec0::/10, ff00::/8 and everything unassigned.
-fn is_global_v6(address: Ipv6Addr) -> bool {
-    let bits = address.to_bits();
-    bits >> 125 == 0b001
-        && !SPECIAL_V6
-            .iter()
-            .any(|(network, length)| (bits ^ network.to_bits()).leading_zeros() >= *length)
-}
-
-/// The IPv4 address in the well-known NAT64 prefix 64:ff9b::/96.
-fn nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    match address.octets() {
-        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => {
-            Some(Ipv4Addr::new(a, b, c, d))
-        }
-        _ => None,
     }
 }

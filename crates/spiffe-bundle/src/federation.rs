@@ -15,8 +15,6 @@
 //! Prefer `https_spiffe`: under `https_web`, whoever takes over the host name, its DNS or its certificate
 //! authority gets a certificate that is good. [`Alert::AllKeysReplaced`] is what that looks like from here.
 
-#[cfg(feature = "client")]
-mod address;
 mod attempt;
 mod endpoint;
 mod event;

@@ -23,6 +23,7 @@ use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper_util::rt::TokioIo;
 use jose_x509::CryptoProvider;
 use pki_types::{ServerName, UnixTime};
+use special_purpose_ip::{is_special_purpose, nat64};
 use spiffe_id::{SpiffeId, TrustDomain};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -31,7 +32,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use url::{Host, Url};
 
-use super::address::is_public;
 use super::attempt::Attempt;
 use super::event::Event;
 use super::fetch::{FetchPlan, FetchStep, REQUEST_TIMEOUT, ServerIdentity};
@@ -252,7 +252,7 @@ impl Client {
         if addresses.is_empty() {
             return Err(failed(ExchangeStep::Resolve));
         }
-        if self.public_only && !addresses.iter().all(|address| is_public(*address)) {
+        if self.public_only && !addresses.iter().copied().all(is_public) {
             return Err(Error::AddressRefused);
         }
         for address in addresses {
@@ -447,6 +447,15 @@ where
     }
 }
 
+/// An address from NAT64 is what a network without IPv4 resolves a name to: the address inside counts.
+fn is_public(address: IpAddr) -> bool {
+    let inside = match address {
+        IpAddr::V6(address) => nat64(address),
+        IpAddr::V4(_) => None,
+    };
+    !is_special_purpose(inside.map_or(address, IpAddr::V4))
+}
+
 /// The longest sleep of [`Poller::run`].
 const WAKE: Duration = Duration::from_secs(5);
 
@@ -456,5 +465,25 @@ impl<S, C, R> fmt::Debug for Poller<S, C, R> {
             .field("federation", &self.federation)
             .field("client", &self.client)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_public;
+
+    /// Covers: SPIFFE-FEDERATION-A6
+    #[test]
+    fn nat64_is_as_public_as_what_is_inside() {
+        let public = |text: &str| is_public(text.parse().unwrap());
+        assert!(public("1.1.1.1") && public("64:ff9b::101:101") && public("2606:4700::1111"));
+        for special in [
+            "169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "::ffff:1.1.1.1",
+            "fd00:ec2::254",
+        ] {
+            assert!(!public(special), "{special}");
+        }
     }
 }
