@@ -116,14 +116,16 @@ fuzz_target!(|payload: &[u8]| {
     let client = Client::new("client", ClientMethod::MutualTls);
     let registry =
         || ResourceRegistry::new([ResourceServer::new(setup.api.clone(), setup.scopes.clone())]);
-    let guard = || Arc::new(MemoryReplayGuard::new(16));
+    let endpoint = || {
+        TokenEndpoint::new(registry(), Arc::new(MemoryReplayGuard::new(16)))
+            .with_default_resource(setup.api.clone())
+    };
 
     if let Some(grant) = sign("authorization-grant+jwt", payload) {
         let trusted = TrustedIssuer::new(setup.a.clone(), setup.key.clone());
         let verifier = GrantVerifier::new(&setup.b, &setup.b_token).trust(trusted);
-        let service = RedemptionService::new(verifier, Arc::new(Everybody), registry(), guard())
-            .with_terms(A, IssuerTerms::new(setup.scopes.clone()))
-            .with_default_resource(setup.api.clone());
+        let service = RedemptionService::new(verifier, Arc::new(Everybody), endpoint())
+            .with_terms(A, IssuerTerms::new(setup.scopes.clone()));
         let (parts, body) = request(&grant);
         if let Ok(access) = service.redeem(&parts, &body, Some(&client), now) {
             let claims: Value = serde_json::from_slice(payload).expect("accepted claims are JSON");
@@ -139,9 +141,7 @@ fuzz_target!(|payload: &[u8]| {
             u64::MAX,
         )
         .with_claim("scope");
-        let service = ChainRedemption::new(&setup.b, Arc::new(Everybody), registry(), guard())
-            .trust(terms)
-            .with_default_resource(setup.api.clone());
+        let service = ChainRedemption::new(&setup.b, Arc::new(Everybody), endpoint()).trust(terms);
         let (parts, body) = request(&grant);
         if let Ok(chained) = service.redeem(&parts, &body, Some(&client), now) {
             let claims: Value = serde_json::from_slice(payload).expect("accepted claims are JSON");

@@ -57,8 +57,11 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
     let service = IdJagRedemption::new(
         ServerUrl::parse(RAS).expect("a URL"),
         Arc::new(Everybody),
-        ResourceRegistry::new([ResourceServer::new(api.clone(), scopes.clone())]),
-        guard,
+        TokenEndpoint::new(
+            ResourceRegistry::new([ResourceServer::new(api.clone(), scopes.clone())]),
+            guard,
+        )
+        .with_default_resource(api),
         proofs,
     )
     .trust(
@@ -67,7 +70,6 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
             .with_details(most),
     )
     .expect("another issuer")
-    .with_default_resource(api)
     .with_detail_types(types);
     Setup { signer, service }
 });

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod client;
 pub mod discovery;
+pub mod endpoint;
 pub mod error;
 pub mod exchange;
 pub mod grant;
@@ -16,6 +17,7 @@ pub mod url;
 pub use access::AccessGrant;
 pub use client::{GrantRequest, Progress, ReceivedGrant, RedeemRequest, Step};
 pub use discovery::{AllowedServers, AuthorizationServer};
+pub use endpoint::{Received, TokenEndpoint};
 pub use error::Error;
 pub use exchange::{
     ChainingFacts, ChainingSubject, GrantService, Partner, SubjectTokens, Transcript, Transcription,

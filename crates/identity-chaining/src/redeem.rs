@@ -5,18 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
-use jose_x509::ReplayGuard;
 use jose_x509::jwt::Confirmation;
 use pki_types::UnixTime;
-use token_exchange::{
-    Authority, Error as Wire, Form, ResourceIndicator, ResourceRegistry, ScopeSet,
-};
+use token_exchange::{Authority, Error as Wire, Form, ResourceIndicator, ScopeSet};
 
 use crate::access::{AccessGrant, bind};
+use crate::endpoint::{Received, TokenEndpoint};
 use crate::error::Error;
 use crate::grant::{AuthorizationGrant, GrantVerifier};
-use crate::party::{Client, ClientRules};
-use crate::proof::ProofCheck;
+use crate::party::Client;
 
 /// `grant_type` (RFC 7523).
 pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -199,11 +196,7 @@ pub struct RedemptionService {
     verifier: GrantVerifier,
     terms: BTreeMap<String, IssuerTerms>,
     subjects: Arc<dyn Subjects>,
-    resources: ResourceRegistry,
-    default_resource: Option<ResourceIndicator>,
-    clients: ClientRules,
-    replay: Arc<dyn ReplayGuard>,
-    proofs: Option<ProofCheck>,
+    endpoint: TokenEndpoint,
     proof_required: bool,
 }
 
@@ -213,18 +206,13 @@ impl RedemptionService {
     pub fn new(
         verifier: GrantVerifier,
         subjects: Arc<dyn Subjects>,
-        resources: ResourceRegistry,
-        replay: Arc<dyn ReplayGuard>,
+        endpoint: TokenEndpoint,
     ) -> Self {
         Self {
             verifier,
             terms: BTreeMap::new(),
             subjects,
-            resources,
-            default_resource: None,
-            clients: ClientRules::new(),
-            replay,
-            proofs: None,
+            endpoint,
             proof_required: false,
         }
     }
@@ -233,27 +221,6 @@ impl RedemptionService {
     #[must_use]
     pub fn with_terms(mut self, issuer: impl Into<String>, terms: IssuerTerms) -> Self {
         self.terms.insert(issuer.into(), terms);
-        self
-    }
-
-    /// The resource of requests and grants that name none.
-    #[must_use]
-    pub fn with_default_resource(mut self, resource: ResourceIndicator) -> Self {
-        self.default_resource = Some(resource);
-        self
-    }
-
-    /// Sets which clients are served.
-    #[must_use]
-    pub fn with_clients(mut self, clients: ClientRules) -> Self {
-        self.clients = clients;
-        self
-    }
-
-    /// Checks DPoP proofs, and binds access tokens to their keys.
-    #[must_use]
-    pub fn with_proofs(mut self, proofs: ProofCheck) -> Self {
-        self.proofs = Some(proofs);
         self
     }
 
@@ -277,20 +244,11 @@ impl RedemptionService {
         client: Option<&Client>,
         now: UnixTime,
     ) -> Result<AccessGrant, Error> {
-        let client = self.clients.check(client)?;
-        let form = Form::from_request(parts, body)?;
-        let request = JwtBearerRequest::from_form(&form, client)?;
-        if request.authorization_details.is_some() {
-            let name = "authorization_details";
-            return Err(Wire::InvalidParameter { name }.into());
-        }
-        let proof = match &self.proofs {
-            Some(proofs) => proofs.read(&parts.headers, now)?,
-            None => None,
-        };
-        if request.says_dpop && proof.is_none() {
-            return Err(Error::ProofRequired);
-        }
+        let Received {
+            client,
+            request,
+            proof,
+        } = self.endpoint.receive(parts, body, client, now)?;
         let unspent = self
             .verifier
             .verify(&request.unverified_assertion, client, now)?;
@@ -309,13 +267,7 @@ impl RedemptionService {
             .ok_or(Error::UnknownSubject)?;
         let ceiling = grant.scope().unwrap_or(&terms.default_scopes);
         let scope = intersect(&[ceiling, &terms.scopes], request.scope.as_ref())?;
-        let granted = Some(grant.resources()).filter(|resources| !resources.is_empty());
-        let target = self.resources.resolve(
-            &request.resources,
-            granted,
-            self.default_resource.as_ref(),
-            &scope,
-        )?;
+        let target = self.endpoint.target(&request, grant, &scope)?;
         let requested = requested_key(grant)?;
         let bound = bind(
             grant.confirmation(),
@@ -333,7 +285,7 @@ impl RedemptionService {
         let issuer = grant.issuer();
         let mut decision = AccessGrant::new(issuer, subject, client, target, confirmation, None);
         decision.claims = claims;
-        unspent.spend(self.replay.as_ref(), now)?;
+        unspent.spend(self.endpoint.replay(), now)?;
         Ok(decision)
     }
 }

@@ -642,9 +642,8 @@ fn again() {
     let public = Client::new(ME, ClientMethod::Public);
     let error = redeem_with(&ras, &token, &[], &public, &[]).unwrap_err();
     assert_eq!(error.oauth_error().error, "unauthorized_client");
-    let open = world
-        .ras()
-        .with_clients(ClientRules::new().with_public_clients());
+    let clients = ClientRules::new().with_public_clients();
+    let open = world.ras_for(world.trusted(), Linked::default(), clients);
     assert!(redeem_with(&open, &token, &[], &public, &[]).is_ok());
     let error = redeem_with(&open, &token, &[], &public, &[]).unwrap_err();
     assert_eq!(error.code(), "replayed");

@@ -429,7 +429,11 @@ fn replay_of_a_grant() {
     let error = redeem(&reusable, &grant, &[], "y-at-b").unwrap_err();
     assert_eq!(error.code(), "grant_client");
     // A public client has nothing but the single use.
-    let public = reusable.with_clients(ClientRules::new().with_public_clients());
+    let endpoint = endpoint_b().with_clients(ClientRules::new().with_public_clients());
+    let public = service_b_at(
+        endpoint,
+        issuer_a(&world.key).with_reuse(Reuse::UntilExpiry),
+    );
     let known = world.sign(json!({"jti": "p-1"}));
     let pairs = [("grant_type", GRANT_TYPE), ("assertion", known.as_str())];
     let who = Client::new("x-at-b", ClientMethod::Public);
@@ -461,10 +465,10 @@ fn subjects() {
             .trust(issuer_a(&world.key));
         let api = token_exchange::ResourceServer::new(uri(API), scope("read list"));
         let registry = token_exchange::ResourceRegistry::new([api]);
-        RedemptionService::new(verifier, subjects, registry, replay())
+        let endpoint = TokenEndpoint::new(registry, replay()).with_default_resource(uri(API));
+        RedemptionService::new(verifier, subjects, endpoint)
             .with_terms(A, IssuerTerms::new(scope("read")))
             .with_terms(issuer, IssuerTerms::new(scope("read")))
-            .with_default_resource(uri(API))
     };
     let typ = Some("authorization-grant+jwt");
     let of_other = |jti: &str| {

@@ -71,7 +71,8 @@ fn id_jag(keys: &Value, case: &Value) -> Result<Value, Error> {
     let ras = url("https://acme.chat.example/");
     let proofs = proofs("https://acme.chat.example/token");
     let registry = ResourceRegistry::new([api]);
-    let service = IdJagRedemption::new(ras, Arc::new(Everybody), registry, replay(), proofs)
+    let endpoint = TokenEndpoint::new(registry, replay());
+    let service = IdJagRedemption::new(ras, Arc::new(Everybody), endpoint, proofs)
         .trust(TrustedIdp::new(issuer, scopes))?;
     let pairs = [
         ("grant_type", GRANT_TYPE),

@@ -9,7 +9,7 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use identity_chaining::{AuthorizationServer, Client, ClientMethod, GrantIssuer, ServerUrl, SubjectTable};
+//! use identity_chaining::{AuthorizationServer, Client, ClientMethod, GrantIssuer, ServerUrl, SubjectTable, TokenEndpoint};
 //! use jose_x509::{Algorithm, MemoryReplayGuard, SigningKey, provider::ring::provider};
 //! use pki_types::UnixTime;
 //! use token_exchange::{ResourceIndicator, ResourceRegistry, ResourceServer, ScopeSet};
@@ -40,7 +40,8 @@
 //! let terms = InboundAgreement::new(a, Arc::new(key.verifying_key()?), ScopeSet::parse("spam.rating.read")?, 1_900_000_000);
 //! let registry = ResourceRegistry::new([ResourceServer::new(api.clone(), ScopeSet::parse("spam.rating.read")?)]);
 //! let gateway = SubjectTable::new().with("https://as.enterprise.example", "mail-gateway@enterprise.example", "customer-7");
-//! let domain_b = ChainRedemption::new(&b, Arc::new(gateway), registry, Arc::new(MemoryReplayGuard::new(10_000))).trust(terms);
+//! let endpoint = TokenEndpoint::new(registry, Arc::new(MemoryReplayGuard::new(10_000)));
+//! let domain_b = ChainRedemption::new(&b, Arc::new(gateway), endpoint).trust(terms);
 //!
 //! // A transaction in A, and a call to B on its behalf.
 //! let issuer = TxnTokenIssuer::new(tts, "enterprise.example", &provider())?.with_issuer("https://tts.enterprise.example");

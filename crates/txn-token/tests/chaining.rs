@@ -18,7 +18,7 @@ use std::time::Duration;
 use domains::*;
 use http::{Request, StatusCode};
 use identity_chaining::{
-    AuthorizationServer, Client, ClientMethod, GrantIssuer, GrantKind, ReceivedGrant,
+    AuthorizationServer, Client, ClientMethod, GrantIssuer, GrantKind, ReceivedGrant, TokenEndpoint,
 };
 use jose_x509::jws::UnverifiedJws;
 use jose_x509::provider::ring::provider;
@@ -954,8 +954,7 @@ fn once() {
         ChainRedemption::new(
             &url(B),
             Arc::new(Domains::subjects()),
-            Domains::registry(),
-            shared.clone(),
+            TokenEndpoint::new(Domains::registry(), shared.clone()),
         )
         .trust(domains.terms())
     };
@@ -1119,6 +1118,15 @@ fn possession() {
     let free = || domains.grant(json!({"jti": provider().random_id().unwrap()}));
     let chained = redeem_as(&b, &free(), &[], &x, &[("dpop", &good())]).unwrap();
     assert!(chained.access.is_dpop());
+    // The other grant type's name is for requests with a proof.
+    let says_dpop = |fields: &[(&'static str, &str)]| {
+        let grant = free();
+        let grant_type = identity_chaining::redeem::GRANT_TYPE_DPOP;
+        let pairs = [("grant_type", grant_type), ("assertion", grant.as_str())];
+        b.redeem(&post(fields), &form(&pairs), Some(&x), now())
+    };
+    assert!(says_dpop(&[("dpop", &good())]).is_ok());
+    assert_eq!(says_dpop(&[]).unwrap_err().code(), "proof_required");
     let demanding = domains.b_with(
         domains.terms().with_proof_required(),
         Arc::new(Domains::subjects()),

@@ -5,17 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
-use jose_x509::ReplayGuard;
 use pki_types::UnixTime;
-use token_exchange::{Authority, DetailTypes, Form, ResourceIndicator, ResourceRegistry, ScopeSet};
+use token_exchange::{Authority, DetailTypes, ResourceIndicator, ScopeSet};
 
 use super::claims::{IdJagClaims, SubjectId};
 use super::details;
 use super::name_id::{NameIdKey, NameIdRule, SamlNameId};
 use crate::access::{AccessGrant, bind};
+use crate::endpoint::{Received, TokenEndpoint};
 use crate::error::Error;
 use crate::grant::{AuthorizationGrant, GrantProfile, ID_JAG_TYPE, Reuse, TrustedIssuer};
-use crate::party::{Client, ClientRules};
+use crate::party::Client;
 use crate::proof::ProofCheck;
 use crate::redeem::{JwtBearerRequest, intersect};
 use crate::url::ServerUrl;
@@ -208,12 +208,8 @@ pub struct IdJagRedemption {
     profile: GrantProfile,
     idps: BTreeMap<String, TrustedIdp>,
     accounts: Arc<dyn Accounts>,
-    resources: ResourceRegistry,
-    default_resource: Option<ResourceIndicator>,
+    endpoint: TokenEndpoint,
     types: DetailTypes,
-    clients: ClientRules,
-    replay: Arc<dyn ReplayGuard>,
-    proofs: ProofCheck,
     proof_required: bool,
 }
 
@@ -221,13 +217,13 @@ const TYPES: &[&str] = &[ID_JAG_TYPE];
 const REQUIRED: &[&str] = &["jti", "iat", "client_id"];
 
 impl IdJagRedemption {
-    /// A server with this issuer identifier, the only name by which grants may call it.
+    /// A server with this issuer identifier, the only name by which grants may call it. It checks proofs, as every server
+    /// for ID-JAGs does.
     #[must_use]
     pub fn new(
         issuer: ServerUrl,
         accounts: Arc<dyn Accounts>,
-        resources: ResourceRegistry,
-        replay: Arc<dyn ReplayGuard>,
+        endpoint: TokenEndpoint,
         proofs: ProofCheck,
     ) -> Self {
         Self {
@@ -235,12 +231,8 @@ impl IdJagRedemption {
             issuer,
             idps: BTreeMap::new(),
             accounts,
-            resources,
-            default_resource: None,
+            endpoint: endpoint.with_proofs(proofs).with_details(),
             types: DetailTypes::default(),
-            clients: ClientRules::new(),
-            replay,
-            proofs,
             proof_required: false,
         }
     }
@@ -259,24 +251,10 @@ impl IdJagRedemption {
         Ok(self)
     }
 
-    /// The resource of requests and grants that name none.
-    #[must_use]
-    pub fn with_default_resource(mut self, resource: ResourceIndicator) -> Self {
-        self.default_resource = Some(resource);
-        self
-    }
-
     /// Sets the types of `authorization_details` that grants may have. One of another type is refused.
     #[must_use]
     pub fn with_detail_types(mut self, types: DetailTypes) -> Self {
         self.types = types;
-        self
-    }
-
-    /// Sets which clients are served. Grants of public clients are good once.
-    #[must_use]
-    pub fn with_clients(mut self, clients: ClientRules) -> Self {
-        self.clients = clients;
         self
     }
 
@@ -293,7 +271,7 @@ impl IdJagRedemption {
     ///
     /// As [`ClientRules::check`]: nobody else is told anything.
     pub fn accepts(&self, client: Option<&Client>, issuer: &str) -> Result<bool, Error> {
-        let client = self.clients.check(client)?;
+        let client = self.endpoint.clients().check(client)?;
         Ok(self
             .idps
             .get(issuer)
@@ -313,13 +291,11 @@ impl IdJagRedemption {
         client: Option<&Client>,
         now: UnixTime,
     ) -> Result<AccessGrant, Error> {
-        let client = self.clients.check(client)?;
-        let form = Form::from_request(parts, body)?;
-        let request = JwtBearerRequest::from_form(&form, client)?;
-        let proof = self.proofs.read(&parts.headers, now)?;
-        if request.says_dpop && proof.is_none() {
-            return Err(Error::ProofRequired);
-        }
+        let Received {
+            client,
+            request,
+            proof,
+        } = self.endpoint.receive(parts, body, client, now)?;
         let find = |name: &str| self.idps.get(name).map(|idp| &idp.issuer);
         let assertion = &request.unverified_assertion;
         let unspent = self.profile.verify(assertion, find, client, now)?;
@@ -341,13 +317,7 @@ impl IdJagRedemption {
         }
         let ceiling = grant.scope().unwrap_or(&idp.default_scopes);
         let scope = intersect(&[ceiling, &idp.scopes], request.scope.as_ref())?;
-        let granted = Some(grant.resources()).filter(|resources| !resources.is_empty());
-        let target = self.resources.resolve(
-            &request.resources,
-            granted,
-            self.default_resource.as_ref(),
-            &scope,
-        )?;
+        let target = self.endpoint.target(&request, grant, &scope)?;
         let details = self.details(idp, &claims, &request, &target.resources)?;
         let confirmation = bind(
             grant.confirmation(),
@@ -360,7 +330,7 @@ impl IdJagRedemption {
         decision.tenant = claims.aud_tenant;
         decision.authorization_details = details;
         decision.actors = claims.actors;
-        unspent.spend(self.replay.as_ref(), now)?;
+        unspent.spend(self.endpoint.replay(), now)?;
         Ok(decision)
     }
 

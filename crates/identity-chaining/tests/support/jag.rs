@@ -172,14 +172,24 @@ impl Jag {
         idp: TrustedIdp,
         accounts: impl Accounts + 'static,
     ) -> IdJagRedemption {
+        self.ras_for(idp, accounts, ClientRules::new())
+    }
+
+    pub(crate) fn ras_for(
+        &self,
+        idp: TrustedIdp,
+        accounts: impl Accounts + 'static,
+        clients: ClientRules,
+    ) -> IdJagRedemption {
         let server = ResourceServer::new(uri(CHAT), scope("chat.read chat.history chat.admin"));
         let other = ResourceServer::new(uri("https://files.chat.example/"), scope("chat.read"));
         let resources = ResourceRegistry::new([server, other]);
-        let accounts = Arc::new(accounts);
-        IdJagRedemption::new(url(RAS), accounts, resources, replay(), proofs(RAS_TOKEN))
+        let endpoint = TokenEndpoint::new(resources, replay())
+            .with_default_resource(uri(CHAT))
+            .with_clients(clients);
+        IdJagRedemption::new(url(RAS), Arc::new(accounts), endpoint, proofs(RAS_TOKEN))
             .trust(idp)
             .unwrap()
-            .with_default_resource(uri(CHAT))
             .with_detail_types(types())
     }
 

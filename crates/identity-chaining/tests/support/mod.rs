@@ -171,22 +171,29 @@ pub(crate) fn issuer_a(key: &SigningKey) -> TrustedIssuer {
     TrustedIssuer::new(url(A), Arc::new(key.verifying_key().unwrap()))
 }
 
-pub(crate) fn service_b(issuer: TrustedIssuer) -> RedemptionService {
-    let verifier = GrantVerifier::new(&url(B), &url(B_TOKEN)).trust(issuer);
-    let subjects = SubjectTable::new().with(A, "johndoe@a.example", "doe.john@b.example");
+pub(crate) fn endpoint_b() -> TokenEndpoint {
     let resources = ResourceRegistry::new([ResourceServer::new(
         uri(API),
         scope("read list write admin"),
     )]);
-    RedemptionService::new(verifier, Arc::new(subjects), resources, replay())
-        .with_terms(
-            A,
-            IssuerTerms::new(scope("read list"))
-                .with_default_scopes(scope("list"))
-                .with_claim("email"),
-        )
+    TokenEndpoint::new(resources, replay())
         .with_default_resource(uri(API))
         .with_proofs(proofs(B_TOKEN))
+}
+
+pub(crate) fn service_b(issuer: TrustedIssuer) -> RedemptionService {
+    service_b_at(endpoint_b(), issuer)
+}
+
+pub(crate) fn service_b_at(endpoint: TokenEndpoint, issuer: TrustedIssuer) -> RedemptionService {
+    let verifier = GrantVerifier::new(&url(B), &url(B_TOKEN)).trust(issuer);
+    let subjects = SubjectTable::new().with(A, "johndoe@a.example", "doe.john@b.example");
+    RedemptionService::new(verifier, Arc::new(subjects), endpoint).with_terms(
+        A,
+        IssuerTerms::new(scope("read list"))
+            .with_default_scopes(scope("list"))
+            .with_claim("email"),
+    )
 }
 
 pub(crate) fn service_a(key: &SigningKey) -> GrantService<SigningKey> {

@@ -9,15 +9,15 @@ use http::request::Parts;
 use identity_chaining::exchange::narrow_scope;
 use identity_chaining::grant::TXN_CHAIN_TYPE;
 use identity_chaining::{
-    AccessGrant, AuthorizationGrant, Client, ClientRules, Error as ChainingError, GrantProfile,
-    JwtBearerRequest, ProofCheck, ServerUrl, SubjectTable, TrustedIssuer, UnspentGrant, access,
+    AccessGrant, AuthorizationGrant, Client, Error as ChainingError, GrantProfile, Received,
+    ServerUrl, SubjectTable, TokenEndpoint, TrustedIssuer, UnspentGrant, access,
 };
 use jose_x509::dpop::DpopError;
 use jose_x509::replay::AsyncReplayGuard;
-use jose_x509::{Algorithms, Error as JoseError, KeySource, ReplayGuard};
+use jose_x509::{Algorithms, Error as JoseError, KeySource};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
-use token_exchange::{Error as Wire, Form, ResourceIndicator, ResourceRegistry, ScopeSet};
+use token_exchange::ScopeSet;
 
 use super::ALGORITHMS;
 use crate::error::Error;
@@ -259,34 +259,25 @@ pub struct ChainRedemption {
     profile: GrantProfile,
     agreements: BTreeMap<String, InboundAgreement>,
     subjects: Arc<dyn ChainedSubjects>,
-    resources: ResourceRegistry,
-    default_resource: Option<ResourceIndicator>,
-    clients: ClientRules,
-    replay: Arc<dyn ReplayGuard>,
-    proofs: Option<ProofCheck>,
+    endpoint: TokenEndpoint,
 }
 
 const TYPES: &[&str] = &[TXN_CHAIN_TYPE];
 const REQUIRED: &[&str] = &["iat", "jti"];
 
 impl ChainRedemption {
-    /// A server with this issuer identifier. All its instances have one replay guard, which sees every grant once.
+    /// A server with this issuer identifier.
     #[must_use]
     pub fn new(
         issuer: &ServerUrl,
         subjects: Arc<dyn ChainedSubjects>,
-        resources: ResourceRegistry,
-        replay: Arc<dyn ReplayGuard>,
+        endpoint: TokenEndpoint,
     ) -> Self {
         Self {
             profile: GrantProfile::new(TYPES, issuer, REQUIRED),
             agreements: BTreeMap::new(),
             subjects,
-            resources,
-            default_resource: None,
-            clients: ClientRules::new(),
-            replay,
-            proofs: None,
+            endpoint,
         }
     }
 
@@ -295,27 +286,6 @@ impl ChainRedemption {
     pub fn trust(mut self, agreement: InboundAgreement) -> Self {
         let issuer = agreement.issuer.identifier().to_owned();
         self.agreements.insert(issuer, agreement);
-        self
-    }
-
-    /// The resource of requests and grants that name none.
-    #[must_use]
-    pub fn with_default_resource(mut self, resource: ResourceIndicator) -> Self {
-        self.default_resource = Some(resource);
-        self
-    }
-
-    /// Sets which clients are served.
-    #[must_use]
-    pub fn with_clients(mut self, clients: ClientRules) -> Self {
-        self.clients = clients;
-        self
-    }
-
-    /// Checks DPoP proofs, and binds access tokens to their keys.
-    #[must_use]
-    pub fn with_proofs(mut self, proofs: ProofCheck) -> Self {
-        self.proofs = Some(proofs);
         self
     }
 
@@ -333,7 +303,7 @@ impl ChainRedemption {
         now: UnixTime,
     ) -> Result<ChainedAccess, Error> {
         let (unspent, access) = self.decide(parts, body, client, now)?;
-        unspent.spend(self.replay.as_ref(), now)?;
+        unspent.spend(self.endpoint.replay(), now)?;
         Ok(access)
     }
 
@@ -362,17 +332,12 @@ impl ChainRedemption {
         client: Option<&Client>,
         now: UnixTime,
     ) -> Result<(UnspentGrant, ChainedAccess), Error> {
-        let client = self.clients.check(client)?;
-        let form = Form::from_request(parts, body)?;
-        let request = JwtBearerRequest::from_form(&form, client)?;
-        if request.authorization_details.is_some() {
-            let name = "authorization_details";
-            return Err(Wire::InvalidParameter { name }.into());
-        }
-        let proof = match &self.proofs {
-            Some(proofs) => proofs.read(&parts.headers, now)?,
-            None => None,
-        };
+        let Received {
+            client,
+            request,
+            proof,
+            ..
+        } = self.endpoint.receive(parts, body, client, now)?;
         let in_force = |name: &str| {
             let agreement = self.agreements.get(name);
             agreement.filter(|agreement| agreement.is_in_force(now.as_secs()))
@@ -391,13 +356,7 @@ impl ChainRedemption {
         if !self.subjects.allows(&grant, &scope) {
             return Err(ChainingError::GrantRefused.into());
         }
-        let granted = Some(verified.resources()).filter(|resources| !resources.is_empty());
-        let target = self.resources.resolve(
-            &request.resources,
-            granted,
-            self.default_resource.as_ref(),
-            &scope,
-        )?;
+        let target = self.endpoint.target(&request, verified, &scope)?;
         let by_issuer = agreement.own_client.as_deref() == Some(client.id());
         let confirmation = match verified.confirmation() {
             Some(confirmation) if by_issuer => Some(confirmation.clone()),

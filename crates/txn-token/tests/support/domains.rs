@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::Request;
 use http::request::Parts;
-use identity_chaining::{Client, ClientMethod, GrantIssuer, ProofCheck, ServerUrl, SubjectTable};
+use identity_chaining::{
+    Client, ClientMethod, GrantIssuer, ProofCheck, ServerUrl, SubjectTable, TokenEndpoint,
+};
 use jose_x509::dpop::{Htu, ProofRequest, Prover, Verifier};
 use jose_x509::jws::UnverifiedJws;
 use jose_x509::{MemoryReplayGuard, VerifyingKey};
@@ -228,10 +230,10 @@ impl Domains {
         terms: InboundAgreement,
         subjects: Arc<dyn ChainedSubjects>,
     ) -> ChainRedemption {
-        ChainRedemption::new(&url(B), subjects, Self::registry(), guard())
-            .trust(terms)
+        let endpoint = TokenEndpoint::new(Self::registry(), guard())
             .with_default_resource(uri(API))
-            .with_proofs(proofs(B_TOKEN))
+            .with_proofs(proofs(B_TOKEN));
+        ChainRedemption::new(&url(B), subjects, endpoint).trust(terms)
     }
 
     /// The claims of a grant, as the draft publishes them but for the times.
