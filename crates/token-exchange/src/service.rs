@@ -1,7 +1,7 @@
 //! The token exchange of an authorization server, without I/O: a request and who sent it go in, the response comes out.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,6 +50,8 @@ pub struct ExchangeService {
     types: DetailTypes,
     rules: Arc<dyn ExchangeRules>,
     clients: BTreeMap<String, Permissions>,
+    /// The clients that have a name, as their identifier or as a party: an exchange looks its targets up here.
+    actors: BTreeMap<String, BTreeSet<String>>,
     validators: BTreeMap<TokenType, Arc<dyn TokenValidator>>,
     writers: BTreeMap<TokenType, Arc<dyn TokenWriter>>,
     introspected: bool,
@@ -108,6 +110,7 @@ impl ExchangeService {
             types: DetailTypes::default(),
             rules: Arc::new(DefaultRules),
             clients: BTreeMap::new(),
+            actors: BTreeMap::new(),
             validators: BTreeMap::new(),
             writers: BTreeMap::new(),
             introspected: false,
@@ -115,10 +118,22 @@ impl ExchangeService {
         }
     }
 
-    /// Lets a client exchange tokens, within its permissions.
+    /// Lets a client exchange tokens, within its permissions and no earlier ones.
     #[must_use]
     pub fn permit(mut self, client_id: impl Into<String>, permissions: Permissions) -> Self {
-        self.clients.insert(client_id.into(), permissions);
+        let client_id = client_id.into();
+        if let Some(earlier) = self.clients.remove(&client_id) {
+            for name in earlier.names(&client_id) {
+                if let Some(owners) = self.actors.get_mut(name) {
+                    owners.remove(&client_id);
+                }
+            }
+        }
+        for name in permissions.names(&client_id) {
+            let owners = self.actors.entry(name.to_owned()).or_default();
+            owners.insert(client_id.clone());
+        }
+        self.clients.insert(client_id, permissions);
         self
     }
 
@@ -623,11 +638,8 @@ impl ExchangeService {
     /// A target that is the name of another client that acts: handing the subject over to it is a decision of its own.
     fn check_redelegation(&self, facts: &Facts<'_>) -> Result<(), Error> {
         let is_other_actor = |target: &str| {
-            self.clients.iter().any(|(client_id, permissions)| {
-                let names = permissions.identities.iter().map(Party::subject);
-                client_id != facts.client_id
-                    && names.chain([client_id.as_str()]).any(|name| name == target)
-            })
+            let owners = self.actors.get(target);
+            owners.is_some_and(|owners| owners.iter().any(|owner| owner != facts.client_id))
         };
         let refused = facts
             .targets

@@ -764,6 +764,16 @@ fn handing_over_to_another_actor() {
         issued.claims.to_map()["act"],
         json!({"sub": N, "act": {"sub": A}})
     );
+
+    // A client has the names of its last permissions alone.
+    let mut renamed = self::fixture();
+    let other = Party::new("spiffe://example.org/other");
+    let permissions = Permissions::new(other, PartyKind::Workload, set("read"));
+    renamed.service = renamed.service.permit("n", permissions);
+    let token = renamed.token(&json!({}));
+    let asked = TokenExchangeRequest::new(token, TokenType::AccessToken);
+    let asked = asked.with_resource(resource(N)).unwrap();
+    renamed.by("a", &asked).unwrap();
 }
 
 /// Covers: RFC8693-SPLICE-18, RFC8707-4-1, RAR-12-2

@@ -230,6 +230,14 @@ impl Permissions {
             .any(|targets| targets.contains(target.as_str()))
     }
 
+    /// What the client is called, by itself and as a party.
+    pub(super) fn names<'n>(&'n self, client_id: &'n str) -> impl Iterator<Item = &'n str> {
+        self.identities
+            .iter()
+            .map(Party::subject)
+            .chain([client_id])
+    }
+
     pub(super) fn is(&self, party: &Party) -> bool {
         self.identities.iter().any(|identity| {
             identity.subject() == party.subject()
