@@ -269,7 +269,7 @@ impl IdJagRedemption {
     ///
     /// # Errors
     ///
-    /// As [`ClientRules::check`]: nobody else is told anything.
+    /// As [`ClientRules::check`](crate::ClientRules::check): nobody else is told anything.
     pub fn accepts(&self, client: Option<&Client>, issuer: &str) -> Result<bool, Error> {
         let client = self.endpoint.clients().check(client)?;
         Ok(self
