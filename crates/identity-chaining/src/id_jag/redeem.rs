@@ -217,8 +217,8 @@ const TYPES: &[&str] = &[ID_JAG_TYPE];
 const REQUIRED: &[&str] = &["jti", "iat", "client_id"];
 
 impl IdJagRedemption {
-    /// A server with this issuer identifier, the only name by which grants may call it. It checks proofs, as every server
-    /// for ID-JAGs does.
+    /// A server with this issuer identifier, the only name by which grants may call it. Proofs of
+    /// possession are always checked: `proofs` takes the place of those of `endpoint`.
     #[must_use]
     pub fn new(
         issuer: ServerUrl,
