@@ -1,4 +1,6 @@
-//! A bounded place for valid documents.
+//! A bounded place for valid documents, and another for hosts that gave no response.
+
+mod unreachable;
 
 use std::{
     collections::HashMap,
@@ -12,10 +14,12 @@ use std::{
 use arc_swap::ArcSwap;
 use pki_types::UnixTime;
 
+pub use self::unreachable::{Unreachable, UnreachableHosts};
 use crate::{ClientMetadata, Freshness};
 
 /// Valid documents by the exact text of their URL: bounded, the least recently used one goes first. Errors and invalid
 /// documents cannot be put in, and an expired document comes out for nothing but the question whether it changed.
+/// For hosts that gave no response there is [`UnreachableHosts`].
 ///
 /// Readers take no lock: a writer prepares a new table beside the one they see.
 pub struct DocumentCache {

@@ -108,7 +108,8 @@ impl Fetcher {
         self
     }
 
-    /// Sets the time to resolve and connect, and the time for the whole fetch.
+    /// Sets the time to resolve and connect ([`Error::ConnectTimeout`]), and the time for the whole fetch
+    /// ([`Error::Timeout`]).
     #[must_use]
     pub fn timeouts(mut self, connect: Duration, total: Duration) -> Self {
         self.connect_timeout = connect;
@@ -192,7 +193,7 @@ impl Fetcher {
     ) -> Result<Exchanged, Error> {
         let stream = timeout(self.connect_timeout, self.connect(plan))
             .await
-            .map_err(|_| Error::Timeout)??;
+            .map_err(|_| Error::ConnectTimeout)??;
         let name = ServerName::try_from(plan.host().to_owned()).map_err(|_| Error::Tls)?;
         let stream = self
             .tls

@@ -137,6 +137,9 @@ pub enum Error {
     /// No connection to the checked address.
     #[error("the connection failed")]
     Connect,
+    /// No connection in the time to resolve and connect.
+    #[error("the connection took too long")]
+    ConnectTimeout,
     /// The TLS handshake failed, or the certificate is not valid for the host.
     #[error("the TLS handshake failed")]
     Tls,
@@ -266,6 +269,7 @@ impl Error {
             Self::TooManyFetches { .. } => "too_many_fetches",
             Self::Resolve => "resolve",
             Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
             Self::Tls => "tls",
             Self::Http => "http",
             Self::Timeout => "timeout",
@@ -291,6 +295,7 @@ impl Error {
             | Self::TooManyFetches { .. }
             | Self::Resolve
             | Self::Connect
+            | Self::ConnectTimeout
             | Self::Tls
             | Self::Http
             | Self::Timeout => Fault::Transient,
@@ -382,7 +387,7 @@ impl Error {
             Self::Status { .. } => "CIMD-5-3",
             Self::ContentType => "CIMD-4-4",
             Self::ContentEncoding | Self::Tls => "CIMD-5-5",
-            Self::Timeout => "CIMD-8.7-2",
+            Self::ConnectTimeout | Self::Timeout => "CIMD-8.7-2",
             Self::Logo => "CIMD-8.8-1",
             Self::SoftwareStatement => "CIMD-4.3-1",
             Self::TooManyFetches { .. } => "CIMD-5.2-5",

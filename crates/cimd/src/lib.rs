@@ -47,6 +47,13 @@
 //!   shared secret, both `jwks` and `jwks_uri`, or any redirect URI outside the policy, whichever one a request uses.
 //! - `spiffe_id` wildcards that are not whole segments, and those over a whole trust domain unless the policy allows it.
 //!
+//! # What it keeps
+//!
+//! - Valid documents while they are fresh, by their exact URL: [`DocumentCache`].
+//! - For seconds, which hosts and ports gave no response at all: [`UnreachableHosts`]. Nothing of a response that was an
+//!   error or not a valid document (section 5.2).
+//! - How many fetches there were from each host and for each requester: [`FetchLimiter`].
+//!
 //! # Specification
 //!
 //! draft-ietf-oauth-client-id-metadata-document-02, with client metadata of RFC 7591, loopback redirects of RFC 8252, the
@@ -82,7 +89,7 @@ pub mod server;
 pub mod support;
 mod url;
 
-pub use cache::{DocumentCache, Expired};
+pub use cache::{DocumentCache, Expired, Unreachable, UnreachableHosts};
 pub use change::{Change, Reaction};
 pub use consent::{Client, Consent, Trust, Warning, looks_like_url};
 pub use error::{Error, Fault, JsonProblem, UrlProblem};

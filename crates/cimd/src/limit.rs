@@ -29,7 +29,8 @@ impl Rate {
 }
 
 /// Limits fetches, because a stranger chooses what is fetched: each host is asked no more than it can bear, and each
-/// requester can ask for no more than its share. Failed fetches count like good ones; nothing else about them is kept.
+/// requester can ask for no more than its share. Failed fetches count like good ones; nothing else about them is kept
+/// here, and elsewhere no more than what [`UnreachableHosts`](crate::UnreachableHosts) takes.
 ///
 /// Memory is bounded: where there are more hosts or requesters than the limiter tracks, those beyond share one allowance.
 #[derive(Debug)]

@@ -7,11 +7,11 @@
     missing_docs
 )]
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use cimd::{
-    ClientIdUrl, ClientMetadata, DocumentPolicy, Error, FetchLimiter, Logo, Rate, looks_like_url,
-    support,
+    ClientIdUrl, ClientMetadata, DocumentPolicy, Error, FetchLimiter, HttpsUrl, JsonProblem, Logo,
+    Rate, Unreachable, UnreachableHosts, looks_like_url, support,
 };
 use pki_types::UnixTime;
 use proptest::prelude::*;
@@ -174,7 +174,204 @@ fn limits_hold_for_hosts_and_requesters_apart() {
     assert_eq!(many.admit("one", "one", at(100)), Ok(()));
 }
 
+fn unreachable(error: Error) -> Unreachable {
+    Unreachable::from_error(&error).unwrap()
+}
+
+fn host(text: &str) -> HttpsUrl {
+    HttpsUrl::parse(text, "client_id").unwrap()
+}
+
+/// Covers: CIMD-5.2-3, CIMD-5.2-4
+#[test]
+fn only_what_came_before_a_response_can_be_kept() {
+    for error in [
+        Error::Resolve,
+        Error::NoAddress,
+        Error::AddressRefused,
+        Error::Connect,
+        Error::ConnectTimeout,
+        Error::Tls,
+    ] {
+        assert_eq!(Error::from(unreachable(error.clone())), error);
+        assert_eq!(unreachable(error.clone()).error(), &error);
+        let (status, url) = (Error::Status { status: 503 }, host(URL));
+        assert_eq!(error.oauth_error(), status.oauth_error());
+        assert_eq!(error.oauth_description(), status.oauth_description());
+        let hosts = UnreachableHosts::default();
+        hosts.insert(&url, unreachable(error.clone()), at(100));
+        assert_eq!(hosts.get(&url, at(100)), Some(unreachable(error)));
+    }
+    let retry_after = Duration::from_secs(1);
+    for error in [
+        Error::Timeout,
+        Error::Http,
+        Error::Status { status: 503 },
+        Error::Status { status: 404 },
+        Error::Status { status: 302 },
+        Error::ContentType,
+        Error::ContentEncoding,
+        Error::TooLarge { limit: 5120 },
+        Error::Json(JsonProblem::Syntax),
+        Error::ClientIdMismatch,
+        Error::MemberMissing {
+            member: "client_id",
+        },
+        Error::HostRefused,
+        Error::PortRefused { port: 22 },
+        Error::TooManyFetches { retry_after },
+    ] {
+        assert_eq!(Unreachable::from_error(&error), None, "{error}");
+    }
+}
+
+/// Covers: CIMD-5.2-5
+#[test]
+fn unreachable_hosts_for_their_time() {
+    let url = host("https://a.example/1");
+    for (lifetime, seconds) in [
+        (Duration::from_millis(1999), 1),
+        (Duration::from_secs(10), 10),
+        (Duration::from_secs(61), 60),
+        (Duration::MAX, 60),
+    ] {
+        let hosts = UnreachableHosts::new(1024, lifetime);
+        hosts.insert(&url, unreachable(Error::Connect), at(100));
+        assert!(hosts.get(&url, at(100 + seconds - 1)).is_some());
+        assert!(hosts.get(&url, at(100 + seconds)).is_none());
+        // What was over stays over.
+        assert!(hosts.get(&url, at(100)).is_none());
+    }
+    for (capacity, lifetime) in [(1024, 0), (0, 10)] {
+        let hosts = UnreachableHosts::new(capacity, Duration::from_secs(lifetime));
+        hosts.insert(&url, unreachable(Error::Connect), at(100));
+        assert!(hosts.is_empty() && hosts.get(&url, at(100)).is_none());
+    }
+
+    // One lifetime from the first look at a clock that was set back, and none more from the second.
+    let hosts = UnreachableHosts::default();
+    hosts.insert(&url, unreachable(Error::Connect), at(1000));
+    assert!(hosts.get(&url, at(50)).is_some());
+    assert!(hosts.get(&url, at(59)).is_some());
+    assert!(hosts.get(&url, at(60)).is_none());
+
+    // The latest failure is the one that holds, and for its own time.
+    hosts.insert(&url, unreachable(Error::Tls), at(100));
+    hosts.insert(&url, unreachable(Error::Resolve), at(105));
+    assert_eq!(hosts.get(&url, at(114)), Some(unreachable(Error::Resolve)));
+
+    // By host and port, as they are meant.
+    for (text, expected) in [
+        ("https://a.example/2?q", true),
+        ("https://A.Example:443/", true),
+        ("https://a.example:8443/1", false),
+        ("https://b.example/1", false),
+    ] {
+        assert_eq!(hosts.get(&host(text), at(114)).is_some(), expected);
+    }
+    hosts.remove(&host("https://a.example:8443/1"));
+    assert_eq!(hosts.len(), 1);
+    hosts.remove(&host("https://A.EXAMPLE:443/3"));
+    assert!(hosts.is_empty());
+}
+
+/// Covers: CIMD-5.2-5
+#[test]
+fn unreachable_hosts_are_bounded() {
+    let url = |n: u64| host(&format!("https://h{n}.example/"));
+    let hosts = UnreachableHosts::default();
+    let kept = |numbers: std::ops::Range<u64>, now: u64| {
+        numbers
+            .filter(|n| hosts.get(&url(*n), at(now)).is_some())
+            .count()
+    };
+    for n in 0..1024 {
+        hosts.insert(&url(n), unreachable(Error::Connect), at(100 + n / 512));
+    }
+    assert_eq!((hosts.len(), kept(0..1024, 101)), (1024, 1024));
+    // One that is kept already needs no room.
+    hosts.insert(&url(0), unreachable(Error::Connect), at(105));
+    assert_eq!(kept(0..1024, 105), 1024);
+    // Full: those of the first second would end first.
+    for n in 1024..1034 {
+        hosts.insert(&url(n), unreachable(Error::Connect), at(105));
+    }
+    assert_eq!((hosts.len(), kept(1..512, 105)), (1024, 501));
+    assert_eq!((kept(0..1, 105), kept(512..1034, 105)), (1, 522));
+    // Those that are over go at once.
+    hosts.insert(&url(2000), unreachable(Error::Connect), at(111));
+    assert_eq!(hosts.len(), 12);
+    assert_eq!((kept(0..1, 111), kept(1024..1034, 111)), (1, 10));
+}
+
+/// Readers and writers at the same time: nothing that was put in last is lost.
+///
+/// Covers: CIMD-5.2-5
+#[test]
+fn unreachable_hosts_beside_writers() {
+    let url = |n: u64| host(&format!("https://h{n}.example/"));
+    let hosts = UnreachableHosts::default();
+    hosts.insert(&url(0), unreachable(Error::Tls), at(100));
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let hosts = &hosts;
+            scope.spawn(move || {
+                for n in 1..50 {
+                    hosts.insert(&url(100 * writer + n), unreachable(Error::Connect), at(100));
+                    assert!(hosts.get(&url(0), at(100)).is_some());
+                }
+            });
+        }
+    });
+    assert_eq!(hosts.len(), 1 + 4 * 49);
+}
+
 proptest! {
+    /// Whatever the clock does: a table with room answers as the model does, and a full one only forgets. In the model
+    /// an end is never more than a lifetime from any time at which it was looked at.
+    ///
+    /// Covers: CIMD-5.2-5
+    #[test]
+    fn unreachable_hosts_follow_a_model(
+        lifetime in 1_u64..8,
+        steps in prop::collection::vec((-9_i64..10, 0_u64..4, 0_u8..8), 1..200),
+    ) {
+        let seconds = Duration::from_secs(lifetime);
+        let (roomy, tight) = (UnreachableHosts::new(4, seconds), UnreachableHosts::new(2, seconds));
+        let mut model: HashMap<u64, (Error, u64)> = HashMap::new();
+        let mut now = 1000_u64;
+        for (pause, number, action) in steps {
+            now = now.saturating_add_signed(pause);
+            let url = host(&format!("https://h{number}.example/"));
+            match action {
+                0..2 => {
+                    let error = if action == 0 { Error::Connect } else { Error::Tls };
+                    for hosts in [&roomy, &tight] {
+                        hosts.insert(&url, unreachable(error.clone()), at(now));
+                        prop_assert_eq!(hosts.get(&url, at(now)), Some(unreachable(error.clone())));
+                    }
+                    model.insert(number, (error, now + lifetime));
+                }
+                2 => {
+                    roomy.remove(&url);
+                    tight.remove(&url);
+                    model.remove(&number);
+                }
+                _ => {
+                    let expected = model.get_mut(&number).and_then(|(error, ends)| {
+                        *ends = if now < *ends { (*ends).min(now + lifetime) } else { 0 };
+                        (now < *ends).then(|| unreachable(error.clone()))
+                    });
+                    prop_assert_eq!(roomy.get(&url, at(now)), expected.clone());
+                    let found = tight.get(&url, at(now));
+                    prop_assert!(found.is_none() || found == expected);
+                }
+            }
+            prop_assert!(tight.len() <= 2);
+            prop_assert_eq!(roomy.len(), model.len());
+        }
+    }
+
     /// However the requests come, a host is asked no more than its rate allows.
     ///
     /// Covers: CIMD-5.2-5

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use pki_types::UnixTime;
@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use super::Fetcher;
 use crate::{
     Client, ClientIdUrl, ClientMetadata, DocumentCache, Error, FetchLimiter, HostPattern, Reaction,
-    Trust,
+    Trust, Unreachable, UnreachableHosts,
 };
 
 /// Which strangers become clients by the document at their URL.
@@ -35,8 +35,12 @@ type Watcher = dyn Fn(&ClientMetadata, &ClientMetadata, Reaction) + Send + Sync;
 type Flight = Arc<OnceCell<Result<Client, Error>>>;
 
 /// Finds clients: those that the operator registered, and those whose document can be fetched. Valid documents are kept
-/// while they are fresh and asked for again when they are not; failures are not kept. Concurrent requests for one client
-/// share one fetch, and a [`FetchLimiter`] bounds how many there are.
+/// while they are fresh and asked for again when they are not. Concurrent requests for one client share one fetch, and a
+/// [`FetchLimiter`] bounds how many there are.
+///
+/// Of failures those are kept that came before any response, for seconds, see [`UnreachableHosts`]: meanwhile nothing is
+/// fetched from that host and port for anybody, and requests end with the same error. After any other failure the next
+/// request fetches again.
 ///
 /// ```no_run
 /// # async fn example(tls: std::sync::Arc<tokio_rustls::rustls::ClientConfig>, now: pki_types::UnixTime) -> Result<(), cimd::Error> {
@@ -53,6 +57,7 @@ type Flight = Arc<OnceCell<Result<Client, Error>>>;
 pub struct Directory {
     fetcher: Fetcher,
     cache: DocumentCache,
+    unreachable: UnreachableHosts,
     limiter: Mutex<FetchLimiter>,
     flights: Mutex<HashMap<Arc<str>, Flight>>,
     max_flights: usize,
@@ -64,12 +69,13 @@ pub struct Directory {
 
 impl Directory {
     /// A directory that begins empty and is open to whoever has a valid document: 1024 documents are kept, 256 fetches
-    /// run at the same time, and the default [`FetchLimiter`] holds.
+    /// run at the same time, and the default [`FetchLimiter`] and [`UnreachableHosts`] hold.
     #[must_use]
     pub fn new(fetcher: Fetcher) -> Self {
         Self {
             fetcher,
             cache: DocumentCache::default(),
+            unreachable: UnreachableHosts::default(),
             limiter: Mutex::default(),
             flights: Mutex::default(),
             max_flights: 256,
@@ -85,6 +91,13 @@ impl Directory {
     pub fn capacity(mut self, documents: usize, fetches: usize) -> Self {
         self.cache = DocumentCache::new(documents);
         self.max_flights = fetches;
+        self
+    }
+
+    /// Sets for how many hosts, and for how long, it is kept that they gave no response.
+    #[must_use]
+    pub fn unreachable_hosts(mut self, hosts: UnreachableHosts) -> Self {
+        self.unreachable = hosts;
         self
     }
 
@@ -158,6 +171,9 @@ impl Directory {
         if let Some(metadata) = self.cache.get(client_id, now) {
             return Ok(self.fetched(metadata));
         }
+        if let Some(failure) = self.unreachable.get(url.as_url(), now) {
+            return Err(failure.into());
+        }
         let boarded = self.board(&url, requester, now)?;
         let outcome = boarded.flight.get_or_init(|| self.fetch(&url, now)).await;
         outcome.clone()
@@ -197,6 +213,22 @@ impl Directory {
     }
 
     async fn fetch(&self, url: &ClientIdUrl, now: UnixTime) -> Result<Client, Error> {
+        let begun = Instant::now();
+        let outcome = self.fetch_document(url, now).await;
+        let failure = outcome.as_ref().err().and_then(Unreachable::from_error);
+        if let Some(failure) = failure {
+            // A fetch may take seconds, and `now` is when it was asked for.
+            let seen = now.as_secs().saturating_add(begun.elapsed().as_secs());
+            let seen = UnixTime::since_unix_epoch(Duration::from_secs(seen));
+            self.unreachable.insert(url.as_url(), failure, seen);
+        } else {
+            // Errors too: after a response the next request has to fetch again, whatever another fetch ran into.
+            self.unreachable.remove(url.as_url());
+        }
+        outcome
+    }
+
+    async fn fetch_document(&self, url: &ClientIdUrl, now: UnixTime) -> Result<Client, Error> {
         let Some(expired) = self.cache.expired(url.as_str(), now) else {
             let fetched = self.fetcher.fetch(url, now).await?;
             let metadata = Arc::new(fetched.metadata);
@@ -267,6 +299,7 @@ impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory")
             .field("cache", &self.cache)
+            .field("unreachable", &self.unreachable)
             .field("registered", &self.registered.len())
             .field("onboarding", &self.onboarding)
             .finish_non_exhaustive()

@@ -13,28 +13,32 @@ use cimd::{
 };
 use pki_types::UnixTime;
 
-use crate::server::{Answer, Server, document};
+use crate::server::{Answer, HEAD, Server, document};
 
-const NOW: u64 = 1_800_000_000;
+pub(crate) const NOW: u64 = 1_800_000_000;
 
 fn at(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
-fn response(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn response(status: &str, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-const KEPT: &str = "cache-control: max-age=600\r\netag: \"one\"\r\n";
+pub(crate) const KEPT: &str = "cache-control: max-age=600\r\netag: \"one\"\r\n";
 
-async fn script(answers: impl FnOnce(&str) -> Vec<String>) -> (Server, ClientIdUrl) {
+pub(crate) async fn script(answers: impl FnOnce(&str) -> Vec<String>) -> (Server, ClientIdUrl) {
     Server::start("client.test", |url| Answer::Script(answers(url))).await
 }
 
-async fn find(clients: &Directory, url: &ClientIdUrl, seconds: u64) -> Result<Client, Error> {
+pub(crate) async fn find(
+    clients: &Directory,
+    url: &ClientIdUrl,
+    seconds: u64,
+) -> Result<Client, Error> {
     clients.client(url.as_str(), "192.0.2.1", at(seconds)).await
 }
 
@@ -80,12 +84,24 @@ async fn one_fetch_while_fresh_and_one_question_after() {
     );
 }
 
+/// Whatever came after the request was sent, the next request fetches again, in the same second.
+///
 /// Covers: CIMD-5.2-3, CIMD-5.2-4, CIMD-5.1-1
 #[tokio::test]
-async fn failures_are_not_kept() {
+async fn responses_that_fail_are_not_kept() {
     let (server, url) = script(|url| {
         vec![
             response("503 Service Unavailable", KEPT, "{}"),
+            response("404 Not Found", KEPT, &document(url)),
+            response("302 Found", "location: https://client.test/\r\n", ""),
+            response("200 OK", "content-encoding: gzip\r\n", &document(url)),
+            response("200 OK", KEPT, &" ".repeat(5121)),
+            format!("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n{KEPT}\r\n"),
+            format!("{HEAD}content-length: 5000\r\n\r\n{}", document(url)),
+            "HTTP/1.1 200 OK\r\ncontent-ty".to_owned(),
+            "SSH-2.0-OpenSSH_9.9\r\n".to_owned(),
+            // Closed without a word.
+            String::new(),
             response("200 OK", KEPT, "{"),
             response("200 OK", KEPT, &document("https://other.test/")),
             // Nobody asked whether anything changed.
@@ -94,14 +110,29 @@ async fn failures_are_not_kept() {
         ]
     })
     .await;
-    let clients = Directory::new(server.fetcher());
-    for expected in ["status", "json_syntax", "client_id_mismatch", "status"] {
+    let often = Rate::new(100, Duration::from_secs(1));
+    let clients = Directory::new(server.fetcher()).limiter(FetchLimiter::new(often, often, 16));
+    for expected in [
+        "status",
+        "status",
+        "status",
+        "content_encoding",
+        "too_large",
+        "content_type",
+        "http",
+        "http",
+        "http",
+        "http",
+        "json_syntax",
+        "client_id_mismatch",
+        "status",
+    ] {
         let error = find(&clients, &url, NOW).await.unwrap_err();
         assert_eq!(error.code(), expected);
         assert_eq!(error.oauth_error(), "invalid_client");
     }
     assert!(find(&clients, &url, NOW).await.is_ok());
-    assert_eq!(server.connections(), 5);
+    assert_eq!(server.connections(), 14);
 }
 
 /// Covers: CIMD-5.2-5

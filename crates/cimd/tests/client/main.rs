@@ -10,3 +10,4 @@
 mod directory;
 mod fetch;
 mod server;
+mod unreachable;
