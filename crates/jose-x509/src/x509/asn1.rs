@@ -1,7 +1,9 @@
-//! Strict DER elements (X.690), read in one pass.
+//! Strict DER elements (X.690), read in one pass over `der`.
 //!
 //! Whatever an [`Input`] hands out has a short tag, a minimal length and, if it is primitive, content that DER
 //! allows for its type. The content of a constructed element is read by entering it, or else given to [`check`].
+
+use der::{Decode as _, Length, Reader as _, SliceReader};
 
 use super::error::{CertificateProblem, Field};
 
@@ -19,7 +21,6 @@ impl Tag {
     pub(super) const INTEGER: Self = Self(0x02);
     pub(super) const BIT_STRING: Self = Self(0x03);
     pub(super) const OCTET_STRING: Self = Self(0x04);
-    pub(super) const NULL: Self = Self(0x05);
     pub(super) const OBJECT_IDENTIFIER: Self = Self(0x06);
     pub(super) const SEQUENCE: Self = Self(0x30);
     pub(super) const SET: Self = Self(0x31);
@@ -281,22 +282,23 @@ impl<'a> Input<'a> {
 #[inline(always)]
 fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
     match bytes {
-        [tag, length @ 0..=0x7f, ..] => divide(bytes, *tag, 2, usize::from(*length)),
-        [tag, 0x81, length @ 0x80..=0xff, ..] => divide(bytes, *tag, 3, usize::from(*length)),
-        [tag, 0x82, high @ 1..=0xff, low, ..] => {
-            let length = u16::from_be_bytes([*high, *low]);
-            divide(bytes, *tag, 4, usize::from(length))
+        // As with most: nothing to decode.
+        [_, length @ 0..=0x7f, ..] => divide(bytes, 2, usize::from(*length)),
+        [_, length @ ..] => {
+            let mut reader = SliceReader::new(length).ok()?;
+            let length = Length::decode(&mut reader).ok()?;
+            let header = 1 + usize::try_from(reader.position()).ok()?;
+            divide(bytes, header, usize::try_from(length).ok()?)
         }
-        // A longer one is longer than a certificate may be.
-        _ => None,
+        [] => None,
     }
 }
 
 #[inline(always)]
-fn divide(bytes: &[u8], tag: u8, header: usize, length: usize) -> Option<(Element<'_>, &[u8])> {
-    let (whole, rest) = bytes.split_at_checked(header + length)?;
+fn divide(bytes: &[u8], header: usize, length: usize) -> Option<(Element<'_>, &[u8])> {
+    let (whole, rest) = bytes.split_at_checked(header.checked_add(length)?)?;
+    let tag = Tag(*whole.first()?);
     let value = whole.get(header..)?;
-    let tag = Tag(tag);
     Some((Element { tag, value, whole }, rest))
 }
 
@@ -417,13 +419,4 @@ pub(super) fn bit_string(value: &[u8]) -> Option<(u8, &[u8])> {
 /// The octets of a BIT STRING that is a whole number of octets.
 pub(super) fn octets(value: &[u8]) -> Option<&[u8]> {
     bit_string(value).and_then(|(unused, bits)| (unused == 0).then_some(bits))
-}
-
-/// The magnitude of a positive INTEGER that is minimally encoded.
-pub(super) fn positive(value: &[u8]) -> Option<&[u8]> {
-    match value {
-        [0x00, rest @ ..] if !rest.is_empty() && integer_is_minimal(value) => Some(rest),
-        [first, ..] if (0x01..0x80).contains(first) => Some(value),
-        _ => None,
-    }
 }

@@ -102,7 +102,7 @@ impl<'a> Certificate<'a> {
         let subject = tbs.element(Tag::SEQUENCE)?;
         let subject_facts = distinguished_name(Input::part(subject.value, Field::Subject))?;
         let spki = tbs.element(Tag::SEQUENCE)?;
-        let key = key::parse(spki.value)?;
+        let key = key::parse(spki.whole)?;
         if tbs.optional(Tag::primitive(1))?.is_some() || tbs.optional(Tag::primitive(2))?.is_some()
         {
             return Err(CertificateProblem::UniqueIdentifier);

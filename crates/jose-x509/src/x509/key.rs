@@ -1,14 +1,17 @@
 //! The kind and strength of a certificate's key (RFC 5280, section 4.1.2.7; RFC 3279, 5480, 8410).
 
-use super::asn1::{Input, Result, Tag, octets, positive};
-use super::error::{CertificateProblem, Field};
+use der::Decode as _;
+use der::asn1::{AnyRef, ObjectIdentifier};
+use pkcs1::RsaPublicKeyRef;
+use spki::SubjectPublicKeyInfoRef;
 
-const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
-const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
+use super::asn1::Result;
+use super::error::{CertificateProblem, Field};
+use crate::jwk::{Curve, spki as oid};
+
+const MALFORMED: CertificateProblem = CertificateProblem::Malformed {
+    field: Field::SubjectPublicKeyInfo,
+};
 
 /// The kind of a certificate's public key. Other kinds make a certificate unusable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,13 +32,13 @@ pub enum CertificateKey {
     Ed25519,
 }
 
-/// What stands before the coordinates of a point of P-256 in a `SubjectPublicKeyInfo`, without its header.
+/// What stands before the coordinates of a point of P-256 in a `SubjectPublicKeyInfo`.
 const P256_PREFIX: &[u8] = &[
-    0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
-    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
 ];
 
-/// Reads the content of a `SubjectPublicKeyInfo`.
+/// Reads a `SubjectPublicKeyInfo`.
 pub(super) fn parse(spki: &[u8]) -> Result<CertificateKey> {
     // Most keys of workloads are of this kind, and can be told by their first octets.
     if let Some(point) = spki.strip_prefix(P256_PREFIX) {
@@ -43,46 +46,28 @@ pub(super) fn parse(spki: &[u8]) -> Result<CertificateKey> {
             return Ok(CertificateKey::P256);
         }
     }
-    let mut input = Input::part(spki, Field::SubjectPublicKeyInfo);
-    let mut algorithm = input.nested(Tag::SEQUENCE)?;
-    let key = input.value(Tag::BIT_STRING)?;
-    input.finish()?;
-    let key = octets(key).ok_or(CertificateProblem::InvalidKey)?;
-
-    let oid = algorithm.value(Tag::OBJECT_IDENTIFIER)?;
-    let parameters = if algorithm.is_empty() {
-        None
-    } else {
-        Some(algorithm.next()?)
-    };
-    algorithm.finish()?;
-
-    match oid {
-        RSA_ENCRYPTION => match parameters {
-            Some(null) if null.tag == Tag::NULL => rsa(key),
-            _ => Err(CertificateProblem::KeyParameters),
-        },
-        EC_PUBLIC_KEY => match parameters {
-            Some(curve) if curve.tag == Tag::OBJECT_IDENTIFIER => ec(curve.value, key),
-            _ => Err(CertificateProblem::KeyParameters),
-        },
-        ED25519 if parameters.is_some() => Err(CertificateProblem::KeyParameters),
-        ED25519 if key.len() == 32 => Ok(CertificateKey::Ed25519),
-        ED25519 => Err(CertificateProblem::InvalidKey),
+    let spki = SubjectPublicKeyInfoRef::from_der(spki).map_err(|_| MALFORMED)?;
+    let key = spki
+        .subject_public_key
+        .as_bytes()
+        .ok_or(CertificateProblem::InvalidKey)?;
+    let parameters = spki.algorithm.parameters;
+    match spki.algorithm.oid {
+        oid::RSA if parameters.is_some_and(AnyRef::is_null) => rsa(key),
+        oid::EC => parameters
+            .and_then(|curve| curve.decode_as().ok())
+            .ok_or(CertificateProblem::KeyParameters)
+            .and_then(|curve| ec(curve, key)),
+        oid::ED25519 if parameters.is_none() && key.len() == 32 => Ok(CertificateKey::Ed25519),
+        oid::ED25519 if parameters.is_none() => Err(CertificateProblem::InvalidKey),
+        oid::RSA | oid::ED25519 => Err(CertificateProblem::KeyParameters),
         _ => Err(CertificateProblem::UnsupportedKey),
     }
 }
 
 fn rsa(key: &[u8]) -> Result<CertificateKey> {
-    let mut outer = Input::new(key, Field::SubjectPublicKeyInfo);
-    let mut input = outer.nested(Tag::SEQUENCE)?;
-    outer.finish()?;
-    let modulus = input.value(Tag::INTEGER)?;
-    let exponent = input.value(Tag::INTEGER)?;
-    input.finish()?;
-
-    let modulus = positive(modulus).ok_or(CertificateProblem::InvalidKey)?;
-    let exponent = positive(exponent).ok_or(CertificateProblem::InvalidKey)?;
+    let key = RsaPublicKeyRef::from_der(key).map_err(|_| CertificateProblem::InvalidKey)?;
+    let (modulus, exponent) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
     let bits = match modulus.first() {
         Some(first) if modulus.len() <= 1024 => {
             modulus.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0)
@@ -103,12 +88,12 @@ fn rsa(key: &[u8]) -> Result<CertificateKey> {
     }
 }
 
-fn ec(curve: &[u8], point: &[u8]) -> Result<CertificateKey> {
-    let (kind, length) = match curve {
-        P256 => (CertificateKey::P256, 65),
-        P384 => (CertificateKey::P384, 97),
-        P521 => (CertificateKey::P521, 133),
-        _ => return Err(CertificateProblem::UnsupportedKey),
+fn ec(curve: ObjectIdentifier, point: &[u8]) -> Result<CertificateKey> {
+    let (kind, length) = match Curve::from_oid(curve) {
+        Some(Curve::P256) => (CertificateKey::P256, 65),
+        Some(Curve::P384) => (CertificateKey::P384, 97),
+        Some(Curve::P521) => (CertificateKey::P521, 133),
+        None => return Err(CertificateProblem::UnsupportedKey),
     };
     // That the point lies on the curve is found out by whoever uses the key.
     if point.len() == length && point.first() == Some(&0x04) {
