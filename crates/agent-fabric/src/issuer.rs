@@ -182,7 +182,7 @@ impl TrustDomainIssuer {
 }
 
 fn name_of(id: &SpiffeId) -> Result<WorkloadIdentifier, wimse::Error> {
-    WorkloadIdentifier::parse(id.as_str())
+    WorkloadIdentifier::try_from(id)
 }
 
 fn until(lifetime: Duration, now: UnixTime) -> UnixTime {

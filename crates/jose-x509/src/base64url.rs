@@ -52,9 +52,12 @@ pub fn decode(text: &str, what: &'static str) -> Result<Vec<u8>, Error> {
 ///
 /// As [`decode`], and for any other length.
 pub fn decode_array<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], Error> {
-    decode(text, what)?
-        .try_into()
-        .map_err(|_| Error::InvalidBase64 { what })
+    let mut place = [0; N];
+    if text.len() == encoded_len(N) && decode_slice(text, &mut place).is_some() {
+        Ok(place)
+    } else {
+        Err(Error::InvalidBase64 { what })
+    }
 }
 
 /// Decodes behind what `out` already holds.

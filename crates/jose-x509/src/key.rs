@@ -262,7 +262,7 @@ pub trait KeySource {
 }
 
 /// A few keys to try.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Candidates<'k> {
     keys: [Option<&'k VerifyingKey>; MAX_CANDIDATES],
 }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use pki_types::UnixTime;
 
 use crate::error::Error;
@@ -34,13 +35,23 @@ impl ReplayKey {
     /// second valid form.
     #[must_use]
     pub fn new(provider: &CryptoProvider, parts: &[&[u8]]) -> Self {
-        let mut text =
-            Vec::with_capacity(parts.iter().map(|part| part.len().saturating_add(8)).sum());
-        for part in parts {
-            text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            text.extend_from_slice(part);
+        let lengths = parts
+            .iter()
+            .map(|part| u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        // As most are, without an allocation.
+        let mut few = ArrayVec::<u8, 256>::new();
+        let fits = lengths.clone().zip(parts).all(|(length, part)| {
+            few.try_extend_from_slice(&length).is_ok() && few.try_extend_from_slice(part).is_ok()
+        });
+        if fits {
+            return Self(provider.sha256(&few));
         }
-        Self(provider.sha256(&text))
+        let mut many = Vec::new();
+        for (length, part) in lengths.zip(parts) {
+            many.extend_from_slice(&length);
+            many.extend_from_slice(part);
+        }
+        Self(provider.sha256(&many))
     }
 
     /// The hash: what a store keeps.

@@ -1,12 +1,15 @@
 //! Strings that lie in a decoded buffer, so that reading a token does not copy them.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 /// A string of a JSON text: a place in it, or its own where the text had escapes.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
-    Place(Range<usize>),
+    /// In 32 bits each, because tokens are short, and a claims set with many of these is moved about.
+    Place {
+        start: u32,
+        len: u32,
+    },
     Own(Box<str>),
 }
 
@@ -14,13 +17,12 @@ impl Text {
     /// `text` must have been read from `base`; where it was borrowed from it, only the place is kept.
     pub(crate) fn of(text: Cow<'_, str>, base: &[u8]) -> Self {
         if let Cow::Borrowed(text) = text {
+            // What lies within `base` is the same bytes; nothing is read by the address.
             let start = text.as_ptr().addr().wrapping_sub(base.as_ptr().addr());
-            let place = start..start.saturating_add(text.len());
-            if base
-                .get(place.clone())
-                .is_some_and(|found| found == text.as_bytes())
-            {
-                return Self::Place(place);
+            if let (Ok(start), Ok(len)) = (u32::try_from(start), u32::try_from(text.len())) {
+                if place(base, start, len).is_some() {
+                    return Self::Place { start, len };
+                }
             }
         }
         Self::Own(text.into())
@@ -28,7 +30,7 @@ impl Text {
 
     pub(crate) fn get<'a>(&'a self, base: &'a [u8]) -> &'a str {
         match self {
-            Self::Place(_) => core::str::from_utf8(self.bytes(base)).unwrap_or_default(),
+            Self::Place { .. } => core::str::from_utf8(self.bytes(base)).unwrap_or_default(),
             Self::Own(text) => text,
         }
     }
@@ -36,8 +38,13 @@ impl Text {
     /// As [`get`](Self::get), where it need not be text.
     pub(crate) fn bytes<'a>(&'a self, base: &'a [u8]) -> &'a [u8] {
         match self {
-            Self::Place(place) => base.get(place.clone()).unwrap_or_default(),
+            Self::Place { start, len } => place(base, *start, *len).unwrap_or_default(),
             Self::Own(text) => text.as_bytes(),
         }
     }
+}
+
+fn place(base: &[u8], start: u32, len: u32) -> Option<&[u8]> {
+    let start = usize::try_from(start).ok()?;
+    base.get(start..)?.get(..usize::try_from(len).ok()?)
 }

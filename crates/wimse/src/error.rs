@@ -100,7 +100,7 @@ pub enum Error {
     /// `cnf.jwk` without `alg`, or `cnf` without `jwk`.
     #[error("WIT: claim `cnf` has to hold one public `jwk` with `alg`")]
     ConfirmationKey,
-    /// The same key is used for the WIT and its proof in issuing.
+    /// A WIT is to be issued for longer than the issuer allows, or for no time.
     #[error("WIT: the lifetime is above the issuer's maximum of {limit} seconds, or zero")]
     IssueLifetime {
         /// The limit in seconds.

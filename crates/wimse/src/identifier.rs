@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use spiffe_id::SpiffeId;
+
 use crate::error::{Error, IdentifierProblem};
 
 /// Longest identifier in bytes.
@@ -58,7 +60,7 @@ impl WorkloadIdentifier {
         if authority.is_empty() || !is_reg_name(authority) {
             return refuse(IdentifierProblem::TrustDomain);
         }
-        if authority.parse::<std::net::Ipv4Addr>().is_ok() {
+        if is_ipv4(authority) {
             return refuse(IdentifierProblem::IpAddress);
         }
         if !is_path(path) {
@@ -105,6 +107,29 @@ impl WorkloadIdentifier {
     }
 }
 
+/// Without parsing it again: what a SPIFFE ID may have, a Workload Identifier may have, but for one thing.
+impl TryFrom<&SpiffeId> for WorkloadIdentifier {
+    type Error = Error;
+
+    /// # Errors
+    ///
+    /// [`Error::Identifier`] where the trust domain is an IPv4 address.
+    fn try_from(id: &SpiffeId) -> Result<Self, Error> {
+        let trust_domain = id.trust_domain();
+        if is_ipv4(trust_domain.as_str()) {
+            return Err(Error::Identifier {
+                problem: IdentifierProblem::IpAddress,
+            });
+        }
+        let scheme = "spiffe".len();
+        Ok(Self {
+            text: id.as_str().to_owned(),
+            scheme,
+            authority: scheme + "://".len() + trust_domain.as_str().len(),
+        })
+    }
+}
+
 impl fmt::Display for WorkloadIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -115,6 +140,13 @@ impl fmt::Debug for WorkloadIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)
     }
+}
+
+/// Four numbers, which name a host and no trust domain.
+fn is_ipv4(authority: &str) -> bool {
+    // The parser is not asked about a name, which most are: its last label would have to be a number.
+    authority.ends_with(|last: char| last.is_ascii_digit())
+        && authority.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 /// RFC 3986 section 3.2.2, without percent escapes, which no trust domain has a use for.

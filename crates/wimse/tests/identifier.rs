@@ -8,6 +8,7 @@
 )]
 
 use proptest::prelude::*;
+use spiffe_id::SpiffeId;
 use wimse::WorkloadIdentifier;
 
 /// Covers: WIMSE-WIT-ID-4.1-1, WIMSE-WIT-ID-4.1-2, WIMSE-WIT-ID-4.4-1, WIMSE-WIT-ID-4.5-1, WIMSE-WIT-5.1-23
@@ -111,6 +112,40 @@ proptest! {
         if let Ok(id) = WorkloadIdentifier::parse(&text) {
             prop_assert_eq!(format!("{}://{}{}", id.scheme(), id.trust_domain(), id.path()), text);
             prop_assert!(!id.trust_domain().is_empty() && !id.as_str().contains(['?', '#', '@', ' ']));
+        }
+    }
+}
+
+/// What was parsed as a SPIFFE ID need not be parsed again.
+#[test]
+fn a_spiffe_id_is_an_identifier() {
+    for text in [
+        "spiffe://td.example",
+        "spiffe://td.example/ns/a/sa/b",
+        "spiffe://1.example/1",
+        "spiffe://1.2.3.4.5/a",
+        "spiffe://td-1_x/.a/b_c-d",
+    ] {
+        let id = SpiffeId::parse(text).unwrap();
+        let found = WorkloadIdentifier::try_from(&id).unwrap();
+        let parsed = WorkloadIdentifier::parse(text).unwrap();
+        assert_eq!(found, parsed);
+        assert_eq!(
+            (found.scheme(), found.trust_domain(), found.path()),
+            (parsed.scheme(), parsed.trust_domain(), parsed.path())
+        );
+    }
+    let id = SpiffeId::parse("spiffe://192.0.2.7/a").unwrap();
+    let refused = WorkloadIdentifier::try_from(&id);
+    assert_eq!(refused, WorkloadIdentifier::parse(id.as_str()));
+    assert!(refused.is_err());
+}
+
+proptest! {
+    #[test]
+    fn every_spiffe_id_is_what_its_text_is(text in "spiffe://[a-z0-9._-]{1,12}(/[a-zA-Z0-9._-]{1,5}){0,3}") {
+        if let Ok(id) = SpiffeId::parse(&text) {
+            prop_assert_eq!(WorkloadIdentifier::try_from(&id), WorkloadIdentifier::parse(&text));
         }
     }
 }

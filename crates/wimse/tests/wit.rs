@@ -221,6 +221,42 @@ fn the_confirmation_key_is_one_public_key_with_its_algorithm() {
     }
 }
 
+/// The key in `cnf` is made ready before the signature is verified, and what is wrong with it is told after that.
+#[test]
+fn nothing_is_said_of_the_confirmation_key_of_a_forgery() {
+    let (issuer, workload) = (key("i"), key("w"));
+    let mut claims = claims(&workload);
+    claims["cnf"]["jwk"].as_object_mut().unwrap().remove("alg");
+    let token = wit(&issuer, "wit+jwt", &claims);
+    assert_eq!(code(verify(&token, &issuer)), "confirmation_key");
+    assert_eq!(code(verify(&token, &key("i"))), "invalid_signature");
+}
+
+/// A subject that the caller has parsed is that of the token, byte for byte.
+#[test]
+fn the_name_is_the_subject() {
+    let (issuer, workload) = (key("i"), key("w"));
+    let claims = claims(&workload);
+    let token = wit(&issuer, "wit+jwt", &claims);
+    let anchors = anchors(ORIGIN, &[&issuer]);
+    let subject = claims["sub"].as_str().unwrap();
+    let named = |name: &str| {
+        let name = WorkloadIdentifier::parse(name).unwrap();
+        let verifier = WitVerifier::new();
+        let wit = verifier.read(&token).unwrap();
+        wit.verify_named(name, &anchors[ORIGIN].keys, at(NOW))
+    };
+    let found = named(subject).unwrap();
+    assert_eq!(found.unproven_identifier().as_str(), subject);
+    for other in [
+        format!("{subject}x"),
+        subject.to_uppercase(),
+        ORIGIN.to_owned(),
+    ] {
+        assert_eq!(code(named(&other)), "claim_type");
+    }
+}
+
 /// Covers: WIMSE-WIT-3-1, WIMSE-WIT-3-2, WIMSE-WIT-3-3, WIMSE-WIT-5.1.3-1, WIMSE-WIT-5.1.3-3, WIMSE-WIT-9.1-1, WIMSE-WIT-ID-7-2, WIMSE-WIT-A5, WIMSE-WIT-A6, WIMSE-WIT-A22
 #[test]
 fn keys_belong_to_one_trust_domain() {

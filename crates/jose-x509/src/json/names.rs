@@ -13,7 +13,8 @@ pub(super) struct Names<'de> {
     few: ArrayVec<&'de str, 16>,
     /// One bit for each [`bit`] of a name: where it is not set, the name is new.
     seen: u64,
-    many: BTreeSet<Cow<'de, str>>,
+    /// Nearly no object has so many.
+    many: Option<BTreeSet<Cow<'de, str>>>,
 }
 
 impl<'de> Names<'de> {
@@ -35,7 +36,8 @@ impl<'de> Names<'de> {
 
     /// Adds a name, of which there may be `most`.
     pub(super) fn add(&mut self, name: Cow<'de, str>, most: usize) -> Result<(), JsonErrorKind> {
-        if self.few.len().saturating_add(self.many.len()) >= most {
+        let many = self.many.as_ref().map_or(0, BTreeSet::len);
+        if self.few.len().saturating_add(many) >= most {
             return Err(JsonErrorKind::TooManyMembers);
         }
         let bit = bit(&name);
@@ -46,14 +48,14 @@ impl<'de> Names<'de> {
         match name {
             Cow::Borrowed(name) if !self.few.is_full() => self.few.push(name),
             name => {
-                self.many.insert(name);
+                self.many.get_or_insert_default().insert(name);
             }
         }
         Ok(())
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.few.contains(&name) || self.many.contains(name)
+        self.few.contains(&name) || self.many.as_ref().is_some_and(|many| many.contains(name))
     }
 }
 

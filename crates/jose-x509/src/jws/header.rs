@@ -215,7 +215,9 @@ pub(crate) fn same_media_type(found: &[u8], expected: &str) -> bool {
             _ => name,
         }
     }
-    !found.contains(&b';') && bare(found).eq_ignore_ascii_case(bare(expected.as_bytes()))
+    // As nearly everybody writes it.
+    found == expected.as_bytes()
+        || (!found.contains(&b';') && bare(found).eq_ignore_ascii_case(bare(expected.as_bytes())))
 }
 
 impl Parsed {

@@ -238,7 +238,7 @@ impl<'de, C: ReadClaims> Members<'de> for Reading<'_, C> {
             self.claims.present |= bit(position);
         }
         match name {
-            "cnf" => self.claims.cnf = Some(map.next_value_seed(ReadConfirmation)?.map(Box::new)),
+            "cnf" => self.claims.cnf = Some(map.next_value_seed(ReadConfirmation)?),
             "iss" | "sub" | "aud" | "exp" | "nbf" | "iat" | "jti" => {
                 let value = map.next_value_seed(AnyMember)?;
                 if let Err(claim) = self.claims.take(name, value, self.payload) {

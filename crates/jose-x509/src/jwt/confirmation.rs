@@ -43,7 +43,7 @@ impl Confirmation {
                 name => found.take(name, Member::of(value)),
             }
         }
-        found.confirmation()
+        found.confirmation().map(|found| *found)
     }
 
     /// The key that `kid` names among those that the recipient has for the presenter.
@@ -131,7 +131,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn confirmation(self) -> Result<Confirmation, Error> {
+    /// In a box, because it is large and goes through many hands.
+    fn confirmation(self) -> Result<Box<Confirmation>, Error> {
         if self.other_keys + usize::from(self.jwk.is_some()) > 1 {
             return Err(CLAIM);
         }
@@ -145,13 +146,13 @@ impl<'a> Found<'a> {
                 .map(|text| base64url::decode_array(&text, "cnf").map_err(|_| CLAIM))
                 .transpose()
         };
-        let confirmation = Confirmation {
+        let confirmation = Box::new(Confirmation {
             jwk: self.jwk.transpose()?,
             jkt: hash(self.jkt)?,
             x5t_s256: hash(self.x5t_s256)?,
             kid: text(self.kid)?.map(String::from),
-        };
-        if confirmation == Confirmation::NONE {
+        });
+        if *confirmation == Confirmation::NONE {
             return Err(Error::UnusableConfirmation);
         }
         Ok(confirmation)
@@ -162,7 +163,7 @@ impl<'a> Found<'a> {
 pub(super) struct ReadConfirmation;
 
 impl<'de> DeserializeSeed<'de> for ReadConfirmation {
-    type Value = Result<Confirmation, Error>;
+    type Value = Result<Box<Confirmation>, Error>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -178,7 +179,7 @@ macro_rules! not_an_object {
 }
 
 impl<'de> Visitor<'de> for ReadConfirmation {
-    type Value = Result<Confirmation, Error>;
+    type Value = Result<Box<Confirmation>, Error>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
@@ -205,9 +206,10 @@ impl<'de> Visitor<'de> for ReadConfirmation {
         let mut found = Found::default();
         while let Some(name) = map.next_key_seed(json::Text)? {
             if name == "jwk" {
-                let mut jwk = Err(KeyProblem::Malformed);
-                map.next_value_seed(ReadJwk(&mut |entry| jwk = entry))?;
-                found.jwk = Some(jwk.map_err(Error::from));
+                found.jwk = Some(Err(KeyProblem::Malformed.into()));
+                map.next_value_seed(ReadJwk(&mut |jwk: Result<Jwk, KeyProblem>| {
+                    found.jwk = Some(jwk.map_err(Error::from));
+                }))?;
             } else {
                 found.take(&name, map.next_value_seed(AnyMember)?);
             }

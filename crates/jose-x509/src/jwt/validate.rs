@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::json;
 use crate::jws::{Header, HeaderRules, Limits, UnverifiedJws};
 use crate::jwt::claims::{Jwt, NumericDate, ReadClaims, Registered, bit};
+use crate::jwt::confirmation::Confirmation;
 use crate::key::KeySource;
 
 /// Which `typ` is accepted.
@@ -526,6 +527,12 @@ impl<B: AsRef<[u8]>, C> UnverifiedJwt<'_, '_, B, C> {
     pub fn unverified_subject(&self) -> Option<&str> {
         let payload = self.jws.unverified_payload();
         self.registered.sub.as_ref().map(|sub| sub.get(payload))
+    }
+
+    /// `cnf`, if it is well formed.
+    #[must_use]
+    pub fn unverified_confirmation(&self) -> Option<&Confirmation> {
+        self.registered.cnf.as_ref()?.as_deref().ok()
     }
 
     /// Validates it as the [`Validator`] that has read it demands: key, signature, then claims.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use ring::rand::SecureRandom as _;
 use ring::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
@@ -72,7 +73,8 @@ impl Verification for Ring {
     ) -> Result<Box<dyn PreparedKey>, KeyProblem> {
         use Algorithm as A;
         let point = |algorithm: &'static dyn VerificationAlgorithm, point: &[u8]| {
-            Box::new(Point(UnparsedPublicKey::new(algorithm, point.into())))
+            let point = ArrayVec::try_from(point).map_err(|_| KeyProblem::InvalidPoint)?;
+            Ok::<_, KeyProblem>(Box::new(Point(UnparsedPublicKey::new(algorithm, point))))
         };
         Ok(match (algorithm, key) {
             (
@@ -81,14 +83,14 @@ impl Verification for Ring {
                     curve: Curve::P256,
                     point: p,
                 },
-            ) => point(&signature::ECDSA_P256_SHA256_FIXED, p),
+            ) => point(&signature::ECDSA_P256_SHA256_FIXED, p)?,
             (
                 A::Es384,
                 KeyMaterial::Ec {
                     curve: Curve::P384,
                     point: p,
                 },
-            ) => point(&signature::ECDSA_P384_SHA384_FIXED, p),
+            ) => point(&signature::ECDSA_P384_SHA384_FIXED, p)?,
             (
                 A::Es512,
                 KeyMaterial::Ec {
@@ -96,7 +98,7 @@ impl Verification for Ring {
                     point,
                 },
             ) => Box::new(p521::Verifier::new(point)?),
-            (A::Ed25519 | A::EdDsa, KeyMaterial::Ed25519(p)) => point(&signature::ED25519, p),
+            (A::Ed25519 | A::EdDsa, KeyMaterial::Ed25519(p)) => point(&signature::ED25519, p)?,
             (_, KeyMaterial::Rsa { n, e }) => Box::new(Rsa {
                 parameters: rsa_parameters(algorithm).ok_or(KeyProblem::Inconsistent)?,
                 key: RsaPublicKeyComponents {
@@ -121,7 +123,8 @@ fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
     })
 }
 
-struct Point(UnparsedPublicKey<Box<[u8]>>);
+/// A point of P-256, P-384 or Ed25519.
+struct Point(UnparsedPublicKey<ArrayVec<u8, 97>>);
 
 impl PreparedKey for Point {
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {

@@ -95,6 +95,14 @@ fn keys_are_hashes_of_their_parts() {
     assert_eq!(key(&[b"ab", b"c"]), ring::provider().sha256(&text));
     assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
     assert_ne!(key(&[b"abc"]), key(&[b"abc", b""]));
+    // Whether they are few bytes or many.
+    for len in [239, 240, 241, 10_000] {
+        let long = vec![b'x'; len];
+        let mut text = vec![0, 0, 0, 0, 0, 0, 0, 0];
+        text.extend_from_slice(&u64::try_from(len).unwrap().to_be_bytes());
+        text.extend_from_slice(&long);
+        assert_eq!(key(&[b"", &long]), ring::provider().sha256(&text), "{len}");
+    }
 }
 
 /// Covers: JWT-policy-4, POP-A17

@@ -10,7 +10,7 @@ use pki_types::UnixTime;
 use spiffe_bundle::WitBundleSource;
 use spiffe_id::SpiffeId;
 use wimse::httpsig::{RequestVerifier, VerifiedRequest};
-use wimse::{RequestTokens, UnprovenWit, WireForm, WitVerifier, WptVerifier};
+use wimse::{RequestTokens, UnprovenWit, WireForm, WitVerifier, WorkloadIdentifier, WptVerifier};
 
 use super::parse::{check_header, refused, subject};
 use crate::error::{Credential, Error};
@@ -154,10 +154,9 @@ impl WitSvidVerifier {
         if keys.keys().is_empty() {
             return Err(Error::NoAuthorities { credential });
         }
-        let wit = unverified.verify(&keys, now).map_err(Error::Wimse)?;
-        if wit.unproven_identifier().as_str() != spiffe_id.as_str() {
-            return Err(refused(JoseError::ClaimType { claim: "sub" }));
-        }
+        let wit = WorkloadIdentifier::try_from(&spiffe_id)
+            .and_then(|identifier| unverified.verify_named(identifier, &keys, now))
+            .map_err(Error::Wimse)?;
         if wit.jwt().audience().next().is_some() {
             return Err(refused(JoseError::ForbiddenClaim { claim: "aud" }));
         }

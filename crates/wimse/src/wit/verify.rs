@@ -7,7 +7,10 @@ use std::time::Duration;
 use jose_x509::jws::{Header, Limits, UnverifiedJws};
 use jose_x509::jwt::{Audience, ConfirmationRule, Issuer, Jwt, Type, UnverifiedJwt, Validator};
 use jose_x509::key::Candidates;
-use jose_x509::{Algorithm, Algorithms, Error as JoseError, KeySet, KeySource, VerifyingKey, json};
+use jose_x509::{
+    Algorithm, Algorithms, CryptoProvider, Error as JoseError, KeySet, KeySource, VerifyingKey,
+    json,
+};
 use pki_types::UnixTime;
 
 use crate::error::{Error, Token};
@@ -202,13 +205,51 @@ impl UnverifiedWit<'_, '_> {
         self.verify_as(identifier, keys, now)
     }
 
+    /// As [`verify`](Self::verify), where the caller has parsed the subject by the stricter rules of its scheme, such as
+    /// those of a SPIFFE ID.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], as [`verify`](Self::verify), and [`Error::Token`] when the subject is not `identifier`.
+    pub fn verify_named(
+        self,
+        identifier: WorkloadIdentifier,
+        keys: &KeySet,
+        now: UnixTime,
+    ) -> Result<UnprovenWit, Error> {
+        if self.unverified_subject() != Some(identifier.as_str()) {
+            return Err(refused(JoseError::ClaimType { claim: "sub" }));
+        }
+        self.verify_as(identifier, keys, now)
+    }
+
+    /// What a proof for it has to fit: a key with its algorithm, and the hash of the token.
+    fn proof(
+        &self,
+        provider: &CryptoProvider,
+    ) -> Result<(VerifyingKey, Algorithm, [u8; 32]), Error> {
+        let jwk = self
+            .jwt
+            .unverified_confirmation()
+            .and_then(|cnf| cnf.jwk.clone())
+            .ok_or(Error::ConfirmationKey)?;
+        let algorithm = jwk.algorithm().ok_or(Error::ConfirmationKey)?;
+        let key = VerifyingKey::from_jwk(provider, jwk).map_err(refused)?;
+        key.prepare().map_err(refused)?;
+        Ok((key, algorithm, provider.sha256(self.wit.as_bytes())))
+    }
+
     fn verify_as(
         self,
         identifier: WorkloadIdentifier,
         keys: &KeySet,
         now: UnixTime,
     ) -> Result<UnprovenWit, Error> {
-        let jwt = self.jwt.validate(&OneKey(keys), now).map_err(refused)?;
+        // The proof's signature follows upon this one: whatever can be done without either is done before both.
+        let found = Found(one_key(keys, &self.unverified_header()));
+        let key = found.0.as_ref().ok().and_then(|found| found.iter().next());
+        let proof = key.map(|key| self.proof(key.provider()));
+        let jwt = self.jwt.validate(&found, now).map_err(refused)?;
         let max_ahead = self.verifier.max_ahead;
         if jwt
             .expires()
@@ -219,14 +260,8 @@ impl UnverifiedWit<'_, '_> {
                 limit: max_ahead,
             });
         }
-        let jwk = jwt
-            .confirmation()
-            .and_then(|cnf| cnf.jwk.clone())
-            .ok_or(Error::ConfirmationKey)?;
-        let proof_algorithm = jwk.algorithm().ok_or(Error::ConfirmationKey)?;
-        let provider = *jwt.key().provider();
-        let proof_key = VerifyingKey::from_jwk(&provider, jwk).map_err(refused)?;
-        let hash = provider.sha256(self.wit.as_bytes());
+        let (proof_key, proof_algorithm, hash) =
+            proof.unwrap_or(Err(refused(JoseError::UnknownKey)))?;
         Ok(UnprovenWit(Arc::new(Verified {
             identifier,
             jwt,
@@ -244,16 +279,21 @@ impl Default for WitVerifier {
 }
 
 /// Without `kid`, exactly one key has to fit: no trying.
-struct OneKey<'a>(&'a KeySet);
+fn one_key<'k>(keys: &'k KeySet, header: &Header<'_>) -> Result<Candidates<'k>, JoseError> {
+    let candidates = keys.candidates(header)?;
+    if candidates.iter().count() > 1 {
+        Err(JoseError::AmbiguousKey)
+    } else {
+        Ok(candidates)
+    }
+}
 
-impl KeySource for OneKey<'_> {
-    fn candidates<'k>(&'k self, header: &Header<'_>) -> Result<Candidates<'k>, JoseError> {
-        let candidates = self.0.candidates(header)?;
-        if candidates.iter().count() > 1 {
-            Err(JoseError::AmbiguousKey)
-        } else {
-            Ok(candidates)
-        }
+/// What [`one_key`] said.
+struct Found<'a>(Result<Candidates<'a>, JoseError>);
+
+impl KeySource for Found<'_> {
+    fn candidates<'k>(&'k self, _: &Header<'_>) -> Result<Candidates<'k>, JoseError> {
+        self.0.clone()
     }
 }
 
