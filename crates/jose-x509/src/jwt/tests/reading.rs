@@ -26,6 +26,10 @@ fn what_is_read_first_is_validated_by_the_same_rules() {
         (validator(), json!({"exp": "soon"})),
         (validator(), json!({"aud": "https://other.example"})),
         (validator(), json!({"cnf": {"jkt": "x"}})),
+        (
+            validator().with_confirmation(ConfirmationRule::Required),
+            json!({"cnf": {"jkt": "A".repeat(43)}}),
+        ),
         (strict.clone(), json!({})),
         (strict.clone(), json!({"purpose": 1})),
         (strict.with_kid_required(), json!({"purpose": 1})),
@@ -46,6 +50,11 @@ fn what_is_read_first_is_validated_by_the_same_rules() {
             assert_eq!(jwt.unverified_issuer(), Some("https://as.example"));
             assert_eq!(jwt.unverified_subject(), Some("u"));
             assert_eq!(jwt.unverified_header().kid(), Some("k"));
+            let cnf = claims.get("cnf").map(Confirmation::from_value);
+            assert_eq!(
+                jwt.unverified_confirmation(),
+                cnf.and_then(Result::ok).as_ref()
+            );
             let refused = jwt.validate(&other.verifying_key().unwrap(), at(NOW));
             assert_eq!(refused.unwrap_err(), Error::InvalidSignature);
         }
