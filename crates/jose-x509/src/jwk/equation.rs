@@ -77,15 +77,10 @@ const P521: Equation<9> = Equation::new(
 
 /// Whether `x` and `y`, big-endian and as long as the curve's coordinates, are a point of it.
 pub(super) fn holds(curve: Curve, x: &[u8], y: &[u8]) -> bool {
-    // The constants are put in place once, because code that runs once for each token is fetched each time.
-    #[inline(never)]
-    fn p256(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
-        P256.product(a, b)
-    }
     match curve {
-        Curve::P256 => P256.holds(x, y, p256),
-        Curve::P384 => P384.holds(x, y, |a, b| P384.product(a, b)),
-        Curve::P521 => P521.holds(x, y, |a, b| P521.product(a, b)),
+        Curve::P256 => P256.holds(x, y),
+        Curve::P384 => P384.holds(x, y),
+        Curve::P521 => P521.holds(x, y),
     }
 }
 
@@ -102,16 +97,15 @@ impl<const N: usize> Equation<N> {
         this
     }
 
-    /// `product`: that of this curve, with its constants in place.
-    fn holds(&self, x: &[u8], y: &[u8], product: fn(&[u64; N], &[u64; N]) -> [u64; N]) -> bool {
+    fn holds(&self, x: &[u8], y: &[u8]) -> bool {
         let (Some(x), Some(y)) = (self.below_p(x), self.below_p(y)) else {
             return false;
         };
         // Both sides over R²: each product loses an R.
-        let left = product(&product(&y, &y), &small(1));
-        let mut right = product(&x, &x);
+        let left = self.over_r(&self.product(&y, &y));
+        let mut right = self.product(&x, &x);
         self.subtract(&mut right, &self.three);
-        right = product(&right, &x);
+        right = self.product(&right, &x);
         self.add(&mut right, &self.b);
         left == right
     }
