@@ -1,4 +1,4 @@
-//! Strict DER elements (X.690), read in one pass over `der`.
+//! Strict DER elements (X.690), read in one pass; lengths of more than one octet are decoded by `der`.
 //!
 //! Whatever an [`Input`] hands out has a short tag, a minimal length and, if it is primitive, content that DER
 //! allows for its type. The content of a constructed element is read by entering it, or else given to [`check`].
