@@ -6,7 +6,9 @@ use core::time::Duration;
 
 use pki_types::UnixTime;
 
-use super::asn1::{Input, Result, Tag, octets};
+use der::Tag;
+
+use super::asn1::{Input, Result, constructed, octets, primitive};
 use super::error::{CertificateProblem, Field, X509Error};
 use super::extensions::{
     BasicConstraints, ExtendedKeyUsages, KeyUsage, authority_key_identifier, name_constraints,
@@ -71,11 +73,11 @@ impl<'a> Certificate<'a> {
             });
         }
         let mut outer = Input::new(der, Field::Certificate);
-        let mut certificate = outer.nested(Tag::SEQUENCE)?;
+        let mut certificate = outer.nested(Tag::Sequence)?;
         outer.finish()?;
-        let tbs = certificate.element(Tag::SEQUENCE)?;
-        let algorithm = certificate.element(Tag::SEQUENCE)?;
-        let signature = certificate.value(Tag::BIT_STRING)?;
+        let tbs = certificate.element(Tag::Sequence)?;
+        let algorithm = certificate.element(Tag::Sequence)?;
+        let signature = certificate.value(Tag::BitString)?;
         certificate.finish()?;
         if octets(signature).is_none_or(<[u8]>::is_empty) {
             return Err(CertificateProblem::Malformed {
@@ -84,30 +86,29 @@ impl<'a> Certificate<'a> {
         }
 
         let mut tbs = Input::part(tbs.value, Field::TbsCertificate);
-        let version = tbs.optional(Tag::constructed(0))?;
+        let version = tbs.optional(constructed(0))?;
         if version != Some(&[0x02, 0x01, 0x02]) {
             return Err(CertificateProblem::UnsupportedVersion);
         }
-        let serial = tbs.value(Tag::INTEGER)?;
-        if tbs.element(Tag::SEQUENCE)?.whole != algorithm.whole {
+        let serial = tbs.value(Tag::Integer)?;
+        if tbs.element(Tag::Sequence)?.whole != algorithm.whole {
             return Err(CertificateProblem::SignatureAlgorithmMismatch);
         }
         check_algorithm(algorithm.value)?;
-        let issuer = tbs.element(Tag::SEQUENCE)?;
+        let issuer = tbs.element(Tag::Sequence)?;
         let issuer_facts = distinguished_name(Input::part(issuer.value, Field::Issuer))?;
         if issuer_facts.empty {
             return Err(CertificateProblem::EmptyIssuer);
         }
-        let (not_before, not_after) = validity(tbs.value(Tag::SEQUENCE)?)?;
-        let subject = tbs.element(Tag::SEQUENCE)?;
+        let (not_before, not_after) = validity(tbs.value(Tag::Sequence)?)?;
+        let subject = tbs.element(Tag::Sequence)?;
         let subject_facts = distinguished_name(Input::part(subject.value, Field::Subject))?;
-        let spki = tbs.element(Tag::SEQUENCE)?;
+        let spki = tbs.element(Tag::Sequence)?;
         let key = key::parse(spki.whole)?;
-        if tbs.optional(Tag::primitive(1))?.is_some() || tbs.optional(Tag::primitive(2))?.is_some()
-        {
+        if tbs.optional(primitive(1))?.is_some() || tbs.optional(primitive(2))?.is_some() {
             return Err(CertificateProblem::UniqueIdentifier);
         }
-        let extensions = match tbs.optional(Tag::constructed(3))? {
+        let extensions = match tbs.optional(constructed(3))? {
             Some(value) => Extensions::parse(value)?,
             None => Extensions::default(),
         };
@@ -306,7 +307,7 @@ fn check_algorithm(content: &[u8]) -> Result<()> {
         return Ok(());
     }
     let mut algorithm = Input::part(content, Field::SignatureAlgorithm);
-    algorithm.value(Tag::OBJECT_IDENTIFIER)?;
+    algorithm.value(Tag::ObjectIdentifier)?;
     if !algorithm.is_empty() {
         // Within the certificate, its signed part and the algorithm.
         algorithm.any(3)?;
@@ -316,8 +317,8 @@ fn check_algorithm(content: &[u8]) -> Result<()> {
 
 fn validity(content: &[u8]) -> Result<(u64, u64)> {
     let mut input = Input::part(content, Field::Validity);
-    let not_before = time::parse(&input.next()?, Field::NotBefore)?;
-    let not_after = time::parse(&input.next()?, Field::NotAfter)?;
+    let not_before = time::parse(&mut input, Field::NotBefore)?;
+    let not_after = time::parse(&mut input, Field::NotAfter)?;
     input.finish()?;
     if not_before > not_after {
         return Err(CertificateProblem::InvertedValidity);
@@ -344,7 +345,7 @@ struct Extensions<'a> {
 impl<'a> Extensions<'a> {
     fn parse(value: &'a [u8]) -> Result<Self> {
         let mut outer = Input::part(value, Field::Extensions);
-        let mut list = outer.nested(Tag::SEQUENCE)?;
+        let mut list = outer.nested(Tag::Sequence)?;
         outer.finish()?;
         if list.is_empty() {
             return Err(CertificateProblem::EmptyExtensions);
@@ -423,15 +424,15 @@ impl<'a> Extension<'a> {
     }
 
     fn parse_any(list: &mut Input<'a>) -> Result<Self> {
-        let mut extension = list.nested(Tag::SEQUENCE)?;
-        let oid = extension.value(Tag::OBJECT_IDENTIFIER)?;
+        let mut extension = list.nested(Tag::Sequence)?;
+        let oid = extension.value(Tag::ObjectIdentifier)?;
         // FALSE is the default, which DER leaves out.
-        let critical = match extension.optional(Tag::BOOLEAN)? {
+        let critical = match extension.optional(Tag::Boolean)? {
             None => false,
             Some([0xff]) => true,
             Some(_) => return Err(extension.malformed()),
         };
-        let value = extension.value(Tag::OCTET_STRING)?;
+        let value = extension.value(Tag::OctetString)?;
         extension.finish()?;
         Ok(Self {
             oid,

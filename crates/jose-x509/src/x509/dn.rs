@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use super::asn1::{Element, Input, Result as DerResult, Tag};
+use der::Tag;
+
+use super::asn1::{Element, Input, Result as DerResult};
 use super::error::Field;
 
 #[cfg(test)]
@@ -118,15 +120,15 @@ impl DistinguishedName {
 
 fn read_der(der: &[u8]) -> DerResult<Option<DistinguishedName>> {
     let mut outer = Input::new(der, Field::Subject);
-    let mut names = outer.nested(Tag::SEQUENCE)?;
+    let mut names = outer.nested(Tag::Sequence)?;
     outer.finish()?;
     let mut rdns = Vec::new();
     while !names.is_empty() {
-        let mut set = names.nested(Tag::SET)?;
+        let mut set = names.nested(Tag::Set)?;
         let mut attributes = Vec::new();
         while !set.is_empty() {
-            let mut attribute = set.nested(Tag::SEQUENCE)?;
-            let oid = attribute.value(Tag::OBJECT_IDENTIFIER)?.to_vec();
+            let mut attribute = set.nested(Tag::Sequence)?;
+            let oid = attribute.value(Tag::ObjectIdentifier)?.to_vec();
             let value = attribute.any(3)?;
             attribute.finish()?;
             let Some(value) = AttributeValue::read(&value) else {

@@ -1,6 +1,8 @@
 //! The values of the extensions that are processed (RFC 5280, section 4.2.1).
 
-use super::asn1::{Input, Result, Tag, bit_string, is_text, oid_is_valid};
+use der::Tag;
+
+use super::asn1::{Input, Result, bit_string, constructed, is_text, oid_is_valid, primitive};
 use super::error::{CertificateProblem, Field};
 use super::names::distinguished_name;
 
@@ -79,7 +81,7 @@ impl KeyUsage {
 
     pub(super) fn parse(value: &[u8]) -> Result<Self> {
         let mut input = Input::new(value, Field::KeyUsage);
-        let content = input.value(Tag::BIT_STRING)?;
+        let content = input.value(Tag::BitString)?;
         input.finish()?;
         let (unused, bits) = bit_string(content).ok_or(input.malformed())?;
         let (high, low) = match bits {
@@ -112,14 +114,14 @@ pub struct BasicConstraints {
 impl BasicConstraints {
     pub(super) fn parse(value: &[u8]) -> Result<Self> {
         let mut outer = Input::new(value, Field::BasicConstraints);
-        let mut input = outer.nested(Tag::SEQUENCE)?;
+        let mut input = outer.nested(Tag::Sequence)?;
         outer.finish()?;
-        let ca = match input.optional(Tag::BOOLEAN)? {
+        let ca = match input.optional(Tag::Boolean)? {
             None => false,
             Some([0xff]) => true,
             Some(_) => return Err(input.malformed()),
         };
-        let path_len = match input.optional(Tag::INTEGER)? {
+        let path_len = match input.optional(Tag::Integer)? {
             None => None,
             Some([length @ 0..=0x7f] | [0x00, length @ 0x80..=0xff]) => Some(*length),
             Some(_) => return Err(input.malformed()),
@@ -148,7 +150,7 @@ impl<'a> ExtendedKeyUsages<'a> {
 
     pub(super) fn parse(value: &'a [u8]) -> Result<&'a [u8]> {
         let mut outer = Input::new(value, Field::ExtendedKeyUsage);
-        let content = outer.value(Tag::SEQUENCE)?;
+        let content = outer.value(Tag::Sequence)?;
         outer.finish()?;
         let mut input = Input::new(content, Field::ExtendedKeyUsage);
         if input.is_empty() {
@@ -156,7 +158,7 @@ impl<'a> ExtendedKeyUsages<'a> {
         }
         while !input.is_empty() {
             if !input.skip_usual_purpose() {
-                input.value(Tag::OBJECT_IDENTIFIER)?;
+                input.value(Tag::ObjectIdentifier)?;
             }
         }
         Ok(content)
@@ -174,7 +176,7 @@ impl<'a> Iterator for ExtendedKeyUsages<'a> {
 /// The content of a `subjectKeyIdentifier`.
 pub(super) fn subject_key_identifier(value: &[u8]) -> Result<&[u8]> {
     let mut input = Input::new(value, Field::SubjectKeyIdentifier);
-    let identifier = input.value(Tag::OCTET_STRING)?;
+    let identifier = input.value(Tag::OctetString)?;
     input.finish()?;
     Ok(identifier)
 }
@@ -182,13 +184,13 @@ pub(super) fn subject_key_identifier(value: &[u8]) -> Result<&[u8]> {
 /// The `keyIdentifier` of an `authorityKeyIdentifier`.
 pub(super) fn authority_key_identifier(value: &[u8]) -> Result<Option<&[u8]>> {
     let mut outer = Input::new(value, Field::AuthorityKeyIdentifier);
-    let mut input = outer.nested(Tag::SEQUENCE)?;
+    let mut input = outer.nested(Tag::Sequence)?;
     outer.finish()?;
-    let identifier = input.optional(Tag::primitive(0))?;
-    if input.starts_with(Tag::constructed(1)) {
+    let identifier = input.optional(primitive(0))?;
+    if input.starts_with(constructed(1)) {
         input.any(1)?;
     }
-    input.optional(Tag::primitive(2))?;
+    input.optional(primitive(2))?;
     input.finish()?;
     Ok(identifier)
 }
@@ -196,12 +198,12 @@ pub(super) fn authority_key_identifier(value: &[u8]) -> Result<Option<&[u8]>> {
 /// Checks a `nameConstraints` and tells whether it constrains e-mail addresses.
 pub(super) fn name_constraints(value: &[u8]) -> Result<bool> {
     let mut outer = Input::new(value, Field::NameConstraints);
-    let mut input = outer.nested(Tag::SEQUENCE)?;
+    let mut input = outer.nested(Tag::Sequence)?;
     outer.finish()?;
     let mut constrains_email = false;
     let mut lists = 0;
     for number in [0, 1] {
-        let Some(subtrees) = input.optional(Tag::constructed(number))? else {
+        let Some(subtrees) = input.optional(constructed(number))? else {
             continue;
         };
         lists += 1;
@@ -211,11 +213,11 @@ pub(super) fn name_constraints(value: &[u8]) -> Result<bool> {
         }
         while !subtrees.is_empty() {
             // `minimum` is at its default and `maximum` absent, so the base stands alone.
-            let mut subtree = subtrees.nested(Tag::SEQUENCE)?;
+            let mut subtree = subtrees.nested(Tag::Sequence)?;
             // Within the list of lists, a list and the subtree.
             let base = subtree.any(3)?;
             subtree.finish()?;
-            constrains_email |= base.tag == Tag::primitive(1);
+            constrains_email |= base.tag == primitive(1);
             if !constraint_base_is_valid(base.tag, base.value) {
                 return Err(subtree.malformed());
             }
@@ -230,26 +232,26 @@ pub(super) fn name_constraints(value: &[u8]) -> Result<bool> {
 }
 
 fn constraint_base_is_valid(tag: Tag, value: &[u8]) -> bool {
-    if [1, 2, 6].map(Tag::primitive).contains(&tag) {
+    if [1, 2, 6].map(primitive).contains(&tag) {
         return is_text(value);
     }
-    if tag == Tag::primitive(7) {
+    if tag == primitive(7) {
         return match value.len() {
             8 => value.get(4..).is_some_and(mask_is_contiguous),
             32 => value.get(16..).is_some_and(mask_is_contiguous),
             _ => false,
         };
     }
-    if tag == Tag::constructed(4) {
+    if tag == constructed(4) {
         let mut input = Input::new(value, Field::NameConstraints);
         return input
-            .nested(Tag::SEQUENCE)
+            .nested(Tag::Sequence)
             .is_ok_and(|name| input.is_empty() && distinguished_name(name).is_ok());
     }
-    if tag == Tag::primitive(8) {
+    if tag == primitive(8) {
         return oid_is_valid(value);
     }
-    [0, 3, 5].map(Tag::constructed).contains(&tag)
+    [0, 3, 5].map(constructed).contains(&tag)
 }
 
 fn mask_is_contiguous(mask: &[u8]) -> bool {

@@ -2,7 +2,11 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::asn1::{Element, Input, Result, Tag, all_within, is_text, oid_is_valid};
+use der::Tag;
+
+use super::asn1::{
+    Element, Input, Result, all_within, constructed, is_text, oid_is_valid, primitive,
+};
 use super::error::{CertificateProblem, Field};
 
 /// Most names in one `subjectAltName`.
@@ -10,15 +14,15 @@ pub const MAX_NAMES: usize = 256;
 
 const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01];
 
-const OTHER: Tag = Tag::constructed(0);
-const EMAIL: Tag = Tag::primitive(1);
-const DNS: Tag = Tag::primitive(2);
-const X400: Tag = Tag::constructed(3);
-const DIRECTORY: Tag = Tag::constructed(4);
-const EDI_PARTY: Tag = Tag::constructed(5);
-const URI: Tag = Tag::primitive(6);
-const IP: Tag = Tag::primitive(7);
-const REGISTERED_ID: Tag = Tag::primitive(8);
+const OTHER: Tag = constructed(0);
+const EMAIL: Tag = primitive(1);
+const DNS: Tag = primitive(2);
+const X400: Tag = constructed(3);
+const DIRECTORY: Tag = constructed(4);
+const EDI_PARTY: Tag = constructed(5);
+const URI: Tag = primitive(6);
+const IP: Tag = primitive(7);
+const REGISTERED_ID: Tag = primitive(8);
 
 /// One name of a `subjectAltName`, typed by its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +88,7 @@ pub struct NameCounts {
 /// Checks the value of a `subjectAltName` and gives the content of its sequence.
 pub(super) fn parse_alternative_names(value: &[u8]) -> Result<(&[u8], NameCounts)> {
     let mut outer = Input::new(value, Field::SubjectAltName);
-    let content = outer.value(Tag::SEQUENCE)?;
+    let content = outer.value(Tag::Sequence)?;
     outer.finish()?;
     let mut input = Input::new(content, Field::SubjectAltName);
     let mut counts = NameCounts::default();
@@ -93,15 +97,20 @@ pub(super) fn parse_alternative_names(value: &[u8]) -> Result<(&[u8], NameCounts
         if index == MAX_NAMES {
             return Err(CertificateProblem::TooManyNames { limit: MAX_NAMES });
         }
-        let name = input.any(1)?;
-        if !is_valid(&name) {
+        let valid = if let Some(uri) = input.optional(URI)? {
+            counts.uri += 1;
+            is_absolute_uri(uri)
+        } else {
+            let name = input.any(1)?;
+            match name.tag {
+                DNS => counts.dns += 1,
+                IP => counts.ip += 1,
+                _ => counts.other += 1,
+            }
+            is_valid(&name)
+        };
+        if !valid {
             return Err(CertificateProblem::InvalidAlternativeName { index });
-        }
-        match name.tag {
-            URI => counts.uri += 1,
-            DNS => counts.dns += 1,
-            IP => counts.ip += 1,
-            _ => counts.other += 1,
         }
         index += 1;
     }
@@ -112,7 +121,7 @@ pub(super) fn parse_alternative_names(value: &[u8]) -> Result<(&[u8], NameCounts
     }
 }
 
-/// Whether it is one of the names of RFC 5280, with the content that its kind has to have.
+/// Whether it is one of the names of RFC 5280 but a URI, with the content that its kind has to have.
 fn is_valid(element: &Element<'_>) -> bool {
     let value = element.value;
     match element.tag {
@@ -121,7 +130,6 @@ fn is_valid(element: &Element<'_>) -> bool {
         DNS => is_dns_name(value),
         X400 | EDI_PARTY => true,
         DIRECTORY => is_directory_name(value).is_ok(),
-        URI => is_absolute_uri(value),
         IP => matches!(value.len(), 4 | 16),
         REGISTERED_ID => oid_is_valid(value),
         _ => false,
@@ -148,15 +156,15 @@ fn read<'a>(element: &Element<'a>) -> Option<GeneralName<'a>> {
 
 fn is_other_name(value: &[u8]) -> Result<()> {
     let mut input = Input::new(value, Field::SubjectAltName);
-    input.value(Tag::OBJECT_IDENTIFIER)?;
-    input.value(Tag::constructed(0))?;
+    input.value(Tag::ObjectIdentifier)?;
+    input.value(constructed(0))?;
     input.finish()
 }
 
 /// One `Name`, whose bytes are therefore the whole content.
 fn is_directory_name(value: &[u8]) -> Result<()> {
     let mut input = Input::new(value, Field::SubjectAltName);
-    let name = input.value(Tag::SEQUENCE)?;
+    let name = input.value(Tag::Sequence)?;
     input.finish()?;
     distinguished_name(Input::new(name, Field::SubjectAltName)).map(|_| ())
 }
@@ -178,17 +186,17 @@ pub(super) fn distinguished_name(mut input: Input<'_>) -> Result<NameFacts> {
         if input.skip_usual_name() {
             continue;
         }
-        let mut rdn = input.nested(Tag::SET)?;
+        let mut rdn = input.nested(Tag::Set)?;
         if rdn.is_empty() {
             return Err(rdn.malformed());
         }
         let mut previous: &[u8] = &[];
         while !rdn.is_empty() {
-            let whole = rdn.element(Tag::SEQUENCE)?;
+            let whole = rdn.element(Tag::Sequence)?;
             rdn.check_order(previous, whole.whole)?;
             previous = whole.whole;
             let mut attribute = rdn.enter(&whole);
-            facts.has_email |= attribute.value(Tag::OBJECT_IDENTIFIER)? == EMAIL_ADDRESS;
+            facts.has_email |= attribute.value(Tag::ObjectIdentifier)? == EMAIL_ADDRESS;
             // Within the certificate, its signed part, the name, a set and the attribute.
             attribute.any(5)?;
             attribute.finish()?;

@@ -1,29 +1,38 @@
 //! UTCTime and GeneralizedTime (RFC 5280, section 4.1.2.5).
 
-use super::asn1::{Element, Result, Tag, all_within};
+use der::Tag;
+
+use super::asn1::{Input, Result, all_within};
 use super::error::{CertificateProblem, Field};
 
 /// Reads a time, which has whole seconds, `Z`, and a date that exists from 1970 to 9999. Gives seconds since 1970.
-pub(super) fn parse(element: &Element<'_>, field: Field) -> Result<u64> {
-    let seconds = match (element.tag, element.value) {
-        (Tag::UTC_TIME, [text @ .., b'Z']) if all_within::<b'0', b'9'>(text) => match text {
-            [y1, y2, rest @ ..] => {
+pub(super) fn parse(input: &mut Input<'_>, field: Field) -> Result<u64> {
+    let seconds = if let Some(value) = input.optional(Tag::UtcTime)? {
+        match digits(value) {
+            Some([y1, y2, rest @ ..]) => {
                 let year = number(*y1, *y2);
                 seconds(year + if year >= 50 { 1900 } else { 2000 }, rest)
             }
             _ => None,
-        },
-        (Tag::GENERALIZED_TIME, [text @ .., b'Z']) if all_within::<b'0', b'9'>(text) => {
-            match text {
-                [y1, y2, y3, y4, rest @ ..] => {
-                    seconds(number(*y1, *y2) * 100 + number(*y3, *y4), rest)
-                }
-                _ => None,
-            }
         }
-        _ => None,
+    } else if let Some(value) = input.optional(Tag::GeneralizedTime)? {
+        match digits(value) {
+            Some([y1, y2, y3, y4, rest @ ..]) => {
+                seconds(number(*y1, *y2) * 100 + number(*y3, *y4), rest)
+            }
+            _ => None,
+        }
+    } else {
+        input.next()?;
+        None
     };
     seconds.ok_or(CertificateProblem::InvalidTime { field })
+}
+
+/// What stands before the `Z`.
+fn digits(text: &[u8]) -> Option<&[u8]> {
+    let digits = text.strip_suffix(b"Z")?;
+    all_within::<b'0', b'9'>(digits).then_some(digits)
 }
 
 /// `rest`: digits for the month and all that is smaller.
