@@ -38,6 +38,20 @@ struct Inner {
 
 impl Inner {
     fn of_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, KeyProblem> {
+        let algorithm = Self::algorithm_of(provider, &jwk)?;
+        Ok(Self::new(jwk, algorithm))
+    }
+
+    const fn new(jwk: Jwk, algorithm: Algorithm) -> Self {
+        Self {
+            jwk,
+            algorithm,
+            prepared: OnceLock::new(),
+        }
+    }
+
+    /// What a key is used for, if it can verify.
+    fn algorithm_of(provider: &CryptoProvider, jwk: &Jwk) -> Result<Algorithm, KeyProblem> {
         if !jwk.may_verify() || jwk.key_use() == Some("enc") {
             return Err(KeyProblem::Inconsistent);
         }
@@ -49,16 +63,10 @@ impl Inner {
         }
         // RS256 stands first among the RSA rows, Ed25519 before its older name.
         let of_kind = |algorithm: &Algorithm| algorithm.key_kind() == jwk.key().kind();
-        let algorithm = jwk
-            .algorithm()
+        jwk.algorithm()
             .or_else(|| Algorithm::ALL.into_iter().find(of_kind))
             .filter(|algorithm| provider.verification.supports(*algorithm))
-            .ok_or(KeyProblem::Unsupported)?;
-        Ok(Self {
-            jwk,
-            algorithm,
-            prepared: OnceLock::new(),
-        })
+            .ok_or(KeyProblem::Unsupported)
     }
 }
 
@@ -94,12 +102,14 @@ impl VerifyingKey {
         let jwks = jwks.into_iter();
         let (at_least, _) = jwks.size_hint();
         let mut keys = Vec::with_capacity(at_least);
-        let places: Vec<_> = jwks
-            .map(|jwk| {
-                keys.push(Inner::of_jwk(provider, jwk)?);
-                Ok(keys.len() - 1)
-            })
-            .collect();
+        let mut places = Vec::with_capacity(at_least);
+        for jwk in jwks {
+            let algorithm = Inner::algorithm_of(provider, &jwk);
+            places.push(algorithm.map(|algorithm| {
+                keys.push(Inner::new(jwk, algorithm));
+                keys.len() - 1
+            }));
+        }
         let batch = Arc::new(Batch {
             provider: *provider,
             keys,

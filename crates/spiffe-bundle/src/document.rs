@@ -33,9 +33,14 @@ pub(crate) struct Document<'a> {
     keys: Found<Entries<'a>>,
 }
 
-#[derive(Debug)]
-struct Entries<'a> {
-    first: Vec<Entry<'a>>,
+/// The entries of `keys`, each with its place.
+#[derive(Debug, Default)]
+pub(crate) struct Entries<'a> {
+    /// The keys that verify tokens, with what is published of them again and nothing else. They lie apart from their
+    /// places and uses, so that they are handed on as they are.
+    pub(crate) jwks: Vec<Jwk>,
+    pub(crate) tokens: Vec<(usize, Use)>,
+    pub(crate) others: Vec<(usize, Entry<'a>)>,
     /// Those above the limit are counted and forgotten.
     count: usize,
 }
@@ -54,7 +59,7 @@ pub(crate) struct Documents<'a>(pub(crate) Vec<(Cow<'a, str>, Found<Document<'a>
 pub(crate) struct Content<'a> {
     pub(crate) sequence: Option<u64>,
     pub(crate) refresh_hint: Option<u64>,
-    pub(crate) entries: Vec<Entry<'a>>,
+    pub(crate) entries: Entries<'a>,
 }
 
 impl<'a> Document<'a> {
@@ -75,12 +80,12 @@ impl<'a> Document<'a> {
         Ok(Content {
             sequence,
             refresh_hint,
-            entries: entries.first,
+            entries,
         })
     }
 }
 
-/// An entry of `keys`.
+/// An entry of `keys` that is not the key of a token.
 #[derive(Debug)]
 pub(crate) enum Entry<'a> {
     /// This refuses the document.
@@ -91,8 +96,6 @@ pub(crate) enum Entry<'a> {
     Problem(EntryProblem),
     /// The key of an anchor, and its `x5c`.
     Anchor(Box<PublicKey>, Option<Field<'a>>),
-    /// A key of this use, with what is published of it again and nothing else.
-    Token(Use, Jwk),
 }
 
 /// The value of a member of an entry.
@@ -160,34 +163,44 @@ impl<'a> Members<'a> {
         })
     }
 
-    fn entry(&mut self) -> Entry<'a> {
+    fn add_to(&mut self, entries: &mut Entries<'a>) {
+        match self.token() {
+            Ok((key_use, jwk)) => {
+                entries.jwks.push(jwk);
+                entries.tokens.push((entries.count, key_use));
+            }
+            Err(other) => entries.others.push((entries.count, other)),
+        }
+    }
+
+    fn token(&mut self) -> Result<(Use, Jwk), Entry<'a>> {
         if !matches!(text(self.kty.as_ref()), Some("RSA" | "EC" | "OKP")) {
-            return Entry::Problem(EntryProblem::UnknownKeyType);
+            return Err(Entry::Problem(EntryProblem::UnknownKeyType));
         }
         if self.private {
-            return Entry::PrivateKey;
+            return Err(Entry::PrivateKey);
         }
         let Some(key_use) = text(self.key_use.as_ref()).and_then(Use::from_name) else {
-            return Entry::Problem(EntryProblem::UnknownUse);
+            return Err(Entry::Problem(EntryProblem::UnknownUse));
         };
         // What has no meaning for the use must not make the entry unusable.
         if key_use == Use::X509Svid {
             (self.kid, self.alg, self.key_ops) = (None, None, None);
         }
-        let read = match (key_use, self.plain(key_use)) {
-            (Use::X509Svid, Some(jwk)) => Ok(self.anchor(&jwk)),
-            (Use::X509Svid, None) => self
-                .general()
-                .map_err(EntryProblem::Key)
-                .map(|jwk| self.anchor(&jwk)),
-            (token, Some(jwk)) => Ok(Entry::Token(token, jwk)),
-            (token, None) => self
-                .general()
-                .map_err(EntryProblem::Key)
-                .and_then(|jwk| token_jwk(&jwk, token))
-                .map(|jwk| Entry::Token(token, jwk)),
-        };
-        read.unwrap_or_else(Entry::Problem)
+        if let Some(jwk) = self.plain(key_use) {
+            return match key_use {
+                Use::X509Svid => Err(self.anchor(&jwk)),
+                token => Ok((token, jwk)),
+            };
+        }
+        let problem = |problem| Entry::Problem(problem);
+        let jwk = self.general().map_err(EntryProblem::Key).map_err(problem)?;
+        match key_use {
+            Use::X509Svid => Err(self.anchor(&jwk)),
+            token => token_jwk(&jwk, token)
+                .map(|jwk| (token, jwk))
+                .map_err(problem),
+        }
     }
 
     fn anchor(&mut self, jwk: &Jwk) -> Entry<'a> {

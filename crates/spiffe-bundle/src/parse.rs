@@ -61,24 +61,19 @@ impl Bundle {
             .filter(|seconds| *seconds > 0)
             .map(Duration::from_secs);
         let mut keys = Keys::default();
-        let (mut tokens, mut jwks) = (Vec::new(), Vec::new());
-        for (index, entry) in content.entries.into_iter().enumerate() {
+        for (index, entry) in content.entries.others {
             let read = match entry {
                 Entry::NotAnObject => return Err(Error::NotAnObject { index }),
                 Entry::PrivateKey => return Err(Error::PrivateKey { index }),
                 Entry::Problem(problem) => Err(problem),
                 Entry::Anchor(key, x5c) => keys.add_anchor(index, x5c.as_ref(), &key),
-                Entry::Token(key_use, jwk) => {
-                    tokens.push((index, key_use));
-                    jwks.push(jwk);
-                    Ok(())
-                }
             };
             if let Err(problem) = read {
                 keys.diagnostics.push(Diagnostic { index, problem });
             }
         }
-        let read = VerifyingKey::from_jwks(provider, jwks);
+        let tokens = content.entries.tokens;
+        let read = VerifyingKey::from_jwks(provider, content.entries.jwks);
         for ((index, key_use), key) in tokens.into_iter().zip(read) {
             match key {
                 Ok(key) => keys.of_use(key_use).push((index, key)),

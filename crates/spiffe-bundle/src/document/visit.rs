@@ -57,10 +57,18 @@ pub(crate) trait Parts<'de>: Sized {
 
 struct Reader<T>(PhantomData<T>);
 
-macro_rules! wrong {
-    ($($method:ident: $type:ty)*) => {$(
-        fn $method<E>(self, _: $type) -> Result<Self::Value, E> {
-            Ok(T::wrong())
+/// What visitors do with a value that is neither an array nor an object.
+macro_rules! scalars_are {
+    ($this:ident => $wrong:expr) => {
+        scalars_are! { $this => $wrong, visit_bool: bool visit_i64: i64 visit_u64: u64 visit_f64: f64 visit_str: &str }
+
+        fn visit_unit<E>($this) -> Result<Self::Value, E> {
+            Ok($wrong)
+        }
+    };
+    ($this:ident => $wrong:expr, $($method:ident: $type:ty)*) => {$(
+        fn $method<E>($this, _: $type) -> Result<Self::Value, E> {
+            Ok($wrong)
         }
     )*};
 }
@@ -72,17 +80,7 @@ impl<'de, T: Parts<'de>> Visitor<'de> for Reader<T> {
         f.write_str("a JSON value")
     }
 
-    wrong! {
-        visit_bool: bool
-        visit_i64: i64
-        visit_u64: u64
-        visit_f64: f64
-        visit_str: &str
-    }
-
-    fn visit_unit<E>(self) -> Result<T, E> {
-        Ok(T::wrong())
-    }
+    scalars_are! { self => T::wrong() }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
         T::from_seq(seq)
@@ -99,23 +97,51 @@ impl<'de: 'a, 'a> Parts<'de> for Found<Entries<'a>> {
     }
 
     fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
-        let (mut first, mut count) = (Vec::new(), 0_usize);
-        while let Some(entry) = seq.next_element()? {
-            count = count.saturating_add(1);
-            if count <= MAX_KEYS {
-                first.push(entry);
-            }
+        let mut entries = Entries::default();
+        while seq.next_element_seed(Add(&mut entries))?.is_some() {
+            entries.count = entries.count.saturating_add(1);
         }
-        Ok(Self::Is(Entries { first, count }))
+        Ok(Self::Is(entries))
     }
 }
 
-impl<'de: 'a, 'a> Parts<'de> for Entry<'a> {
-    fn wrong() -> Self {
-        Self::NotAnObject
+/// Adds the next entry, without a copy of it on the way.
+struct Add<'e, 'a>(&'e mut Entries<'a>);
+
+impl Add<'_, '_> {
+    fn wrong(self) {
+        self.0.others.push((self.0.count, Entry::NotAnObject));
+    }
+}
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Add<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.0.count < MAX_KEYS {
+            deserializer.deserialize_any(self)
+        } else {
+            IgnoredAny::deserialize(deserializer).map(drop)
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for Add<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
     }
 
-    fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+    scalars_are! { self => self.wrong() }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.wrong();
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut members = Members::default();
         while let Some(name) = map.next_key_seed(Text)? {
             match members.slot(&name) {
@@ -123,7 +149,8 @@ impl<'de: 'a, 'a> Parts<'de> for Entry<'a> {
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(members.entry())
+        members.add_to(self.0);
+        Ok(())
     }
 }
 
@@ -189,7 +216,6 @@ macro_rules! deserialize {
 }
 
 deserialize! {
-    Entry<'a>
     Found<Entries<'a>>
     Found<Document<'a>>
     Found<Documents<'a>>
