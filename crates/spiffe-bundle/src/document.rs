@@ -173,6 +173,7 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The key of a token, or what the entry is instead.
     fn token(&mut self) -> Result<(Use, Jwk), Entry<'a>> {
         if !matches!(text(self.kty.as_ref()), Some("RSA" | "EC" | "OKP")) {
             return Err(Entry::Problem(EntryProblem::UnknownKeyType));
@@ -193,13 +194,14 @@ impl<'a> Members<'a> {
                 token => Ok((token, jwk)),
             };
         }
-        let problem = |problem| Entry::Problem(problem);
-        let jwk = self.general().map_err(EntryProblem::Key).map_err(problem)?;
+        let jwk = self
+            .general()
+            .map_err(|problem| Entry::Problem(EntryProblem::Key(problem)))?;
         match key_use {
             Use::X509Svid => Err(self.anchor(&jwk)),
             token => token_jwk(&jwk, token)
                 .map(|jwk| (token, jwk))
-                .map_err(problem),
+                .map_err(Entry::Problem),
         }
     }
 
