@@ -169,7 +169,9 @@ impl<'a> Iterator for ExtendedKeyUsages<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.input.again().map(|purpose| purpose.value)
+        self.input
+            .again(Tag::ObjectIdentifier)
+            .map(|purpose| purpose.value)
     }
 }
 

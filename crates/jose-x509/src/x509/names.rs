@@ -67,7 +67,7 @@ impl<'a> Iterator for GeneralNames<'a> {
     type Item = GeneralName<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        read(&self.input.again()?)
+        read(&self.input.again(URI)?)
     }
 }
 
