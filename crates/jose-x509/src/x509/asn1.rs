@@ -1,6 +1,6 @@
 //! Strict DER elements (X.690), read in one pass with `der`.
 //!
-//! Whatever an [`Input`] hands out has a header that `der` decoded and, if it is primitive, content that DER allows for
+//! Whatever an [`Input`] hands out has a header as `der` decodes it and, if it is primitive, content that DER allows for
 //! its type. The content of a constructed element is read by entering it, or else given to [`check`].
 
 use der::{Decode as _, EncodingRules, ErrorKind, Header, Length, Reader, Tag, TagNumber};
@@ -144,7 +144,7 @@ impl<'a> Input<'a> {
         Some(Element { tag, value, whole })
     }
 
-    /// The next element, which has this tag. To ask for one takes a quarter of the time of [`Header::decode`].
+    /// The next element, which has this tag. [`Header::decode`] would tell it from all others first, and takes longer.
     #[inline(never)]
     fn long(&mut self, tag: Tag) -> Option<Element<'a>> {
         let start = self.rest;
