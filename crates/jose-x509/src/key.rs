@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::{Arc, OnceLock};
 
-use crate::algorithm::{Algorithm, Algorithms};
+use crate::algorithm::{Algorithm, Algorithms, KeyKind};
 use crate::error::{Error, KeyProblem};
 use crate::jwk::{self, Jwk, JwkSet, PublicKey, SetLimits, SkippedKey};
 use crate::jws::Header;
@@ -24,49 +24,89 @@ pub struct VerifyingKey {
     at: usize,
 }
 
-/// The keys that were read together lie together, so that a whole set takes few allocations.
 struct Batch {
     provider: CryptoProvider,
-    keys: Vec<Inner>,
+    keys: Keys,
 }
 
-struct Inner {
-    jwk: Jwk,
+/// The keys that were read together lie together, where they were read to, so that a whole set takes few allocations
+/// and little memory at once.
+enum Keys {
+    One(Jwk, Verifier),
+    Several(Vec<Jwk>, Vec<Verifier>),
+}
+
+/// What a key is used for.
+struct Verifier {
     algorithm: Algorithm,
     prepared: OnceLock<Result<Box<dyn PreparedKey>, KeyProblem>>,
 }
 
-impl Inner {
-    fn of_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, KeyProblem> {
-        let algorithm = Self::algorithm_of(provider, &jwk)?;
-        Ok(Self::new(jwk, algorithm))
-    }
-
-    const fn new(jwk: Jwk, algorithm: Algorithm) -> Self {
+impl Verifier {
+    fn of(jwk: &Jwk) -> Self {
         Self {
-            jwk,
-            algorithm,
+            algorithm: algorithm_of(jwk),
             prepared: OnceLock::new(),
         }
     }
+}
 
-    /// What a key is used for, if it can verify.
-    fn algorithm_of(provider: &CryptoProvider, jwk: &Jwk) -> Result<Algorithm, KeyProblem> {
-        if !jwk.may_verify() || jwk.key_use() == Some("enc") {
+/// The one algorithm that a key is used for.
+fn algorithm_of(jwk: &Jwk) -> Algorithm {
+    let usual = || match jwk.key().kind() {
+        KeyKind::P256 => Algorithm::Es256,
+        KeyKind::P384 => Algorithm::Es384,
+        KeyKind::P521 => Algorithm::Es512,
+        KeyKind::Ed25519 => Algorithm::Ed25519,
+        KeyKind::Rsa => Algorithm::Rs256,
+    };
+    jwk.algorithm().unwrap_or_else(usual)
+}
+
+/// Whether a key can verify.
+fn check(provider: &CryptoProvider, jwk: &Jwk) -> Result<(), KeyProblem> {
+    if !jwk.may_verify() || jwk.key_use() == Some("enc") {
+        return Err(KeyProblem::Inconsistent);
+    }
+    let certificate = jwk.certificates().first();
+    if let (Some(expected), Some(certificate)) = (jwk.certificate_thumbprint(), certificate) {
+        if provider.sha256(certificate) != *expected {
             return Err(KeyProblem::Inconsistent);
         }
-        let certificate = jwk.certificates().first();
-        if let (Some(expected), Some(certificate)) = (jwk.certificate_thumbprint(), certificate) {
-            if provider.sha256(certificate) != *expected {
-                return Err(KeyProblem::Inconsistent);
-            }
+    }
+    if provider.verification.supports(algorithm_of(jwk)) {
+        Ok(())
+    } else {
+        Err(KeyProblem::Unsupported)
+    }
+}
+
+impl Batch {
+    fn one(provider: &CryptoProvider, jwk: Jwk) -> Arc<Self> {
+        let verifier = Verifier::of(&jwk);
+        Arc::new(Self {
+            provider: *provider,
+            keys: Keys::One(jwk, verifier),
+        })
+    }
+
+    fn several(provider: &CryptoProvider, jwks: Vec<Jwk>) -> Arc<Self> {
+        let verifiers = jwks.iter().map(Verifier::of).collect();
+        Arc::new(Self {
+            provider: *provider,
+            keys: Keys::Several(jwks, verifiers),
+        })
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the position is one of a key that was checked in this batch"
+    )]
+    fn key(&self, at: usize) -> (&Jwk, &Verifier) {
+        match &self.keys {
+            Keys::One(jwk, verifier) => (jwk, verifier),
+            Keys::Several(jwks, verifiers) => (&jwks[at], &verifiers[at]),
         }
-        // RS256 stands first among the RSA rows, Ed25519 before its older name.
-        let of_kind = |algorithm: &Algorithm| algorithm.key_kind() == jwk.key().kind();
-        jwk.algorithm()
-            .or_else(|| Algorithm::ALL.into_iter().find(of_kind))
-            .filter(|algorithm| provider.verification.supports(*algorithm))
-            .ok_or(KeyProblem::Unsupported)
     }
 }
 
@@ -82,68 +122,44 @@ impl VerifyingKey {
     /// [`Error::InvalidKey`], for example for a point that is not on its curve or for `key_ops`
     /// without `verify`.
     pub fn from_jwk(provider: &CryptoProvider, jwk: Jwk) -> Result<Self, Error> {
-        let keys = vec![Inner::of_jwk(provider, jwk)?];
+        check(provider, &jwk)?;
         Ok(Self {
-            batch: Arc::new(Batch {
-                provider: *provider,
-                keys,
-            }),
+            batch: Batch::one(provider, jwk),
             at: 0,
         })
     }
 
     /// Prepares several JWKs at once, with a few allocations for all of them. The results have the order of the keys,
-    /// and each fails as [`from_jwk`](Self::from_jwk) does.
-    #[must_use]
+    /// and each fails as [`from_jwk`](Self::from_jwk) does. Those that fail take memory as long as one of the others is
+    /// there.
     pub fn from_jwks(
         provider: &CryptoProvider,
-        jwks: impl IntoIterator<Item = Jwk>,
-    ) -> Vec<Result<Self, Error>> {
-        let jwks = jwks.into_iter();
-        let (at_least, _) = jwks.size_hint();
-        let mut keys = Vec::with_capacity(at_least);
-        let mut places = Vec::with_capacity(at_least);
-        for jwk in jwks {
-            let algorithm = Inner::algorithm_of(provider, &jwk);
-            places.push(algorithm.map(|algorithm| {
-                keys.push(Inner::new(jwk, algorithm));
-                keys.len() - 1
-            }));
-        }
-        let batch = Arc::new(Batch {
-            provider: *provider,
-            keys,
-        });
-        places
-            .into_iter()
-            .map(|place: Result<usize, KeyProblem>| {
-                place.map_err(Error::from).map(|at| Self {
-                    batch: Arc::clone(&batch),
-                    at,
-                })
-            })
-            .collect()
-    }
-
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the position is set where the batch is made"
-    )]
-    fn inner(&self) -> &Inner {
-        &self.batch.keys[self.at]
-    }
-
-    fn of_batch(provider: &CryptoProvider, keys: Vec<Inner>) -> Vec<Self> {
-        let batch = Arc::new(Batch {
-            provider: *provider,
-            keys,
-        });
-        (0..batch.keys.len())
-            .map(|at| Self {
+        jwks: Vec<Jwk>,
+    ) -> impl ExactSizeIterator<Item = Result<Self, Error>> + use<> {
+        let (provider, count) = (*provider, jwks.len());
+        let batch = Batch::several(&provider, jwks);
+        (0..count).map(move |at| {
+            check(&provider, batch.key(at).0)?;
+            Ok(Self {
                 batch: Arc::clone(&batch),
                 at,
             })
-            .collect()
+        })
+    }
+
+    /// Keys that were checked.
+    fn of_checked(provider: &CryptoProvider, jwks: Vec<Jwk>) -> Vec<Self> {
+        let count = jwks.len();
+        let batch = Batch::several(provider, jwks);
+        let keys = (0..count).map(|at| Self {
+            batch: Arc::clone(&batch),
+            at,
+        });
+        keys.collect()
+    }
+
+    fn key(&self) -> (&Jwk, &Verifier) {
+        self.batch.key(self.at)
     }
 
     /// Prepares a bare public key.
@@ -198,10 +214,11 @@ impl VerifyingKey {
     }
 
     fn prepared(&self) -> Result<&dyn PreparedKey, Error> {
-        let inner = self.inner();
-        let prepared = inner.prepared.get_or_init(|| {
-            let key = inner.jwk.key().material();
-            self.provider().verification.prepare(inner.algorithm, key)
+        let (jwk, verifier) = self.key();
+        let prepared = verifier.prepared.get_or_init(|| {
+            let key = jwk.key().material();
+            let verification = self.provider().verification;
+            verification.prepare(verifier.algorithm, key)
         });
         match prepared {
             Ok(prepared) => Ok(prepared.as_ref()),
@@ -210,7 +227,7 @@ impl VerifyingKey {
     }
 
     fn fits(&self, algorithm: Algorithm) -> bool {
-        algorithm.is_same_operation(self.inner().algorithm)
+        algorithm.is_same_operation(self.key().1.algorithm)
     }
 
     /// The names under which this key's one algorithm is known.
@@ -227,19 +244,19 @@ impl VerifyingKey {
     /// `kid`.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
-        self.inner().jwk.kid()
+        self.jwk().kid()
     }
 
     /// The key as a JWK.
     #[must_use]
     pub fn jwk(&self) -> &Jwk {
-        &self.inner().jwk
+        self.key().0
     }
 
     /// The SHA-256 thumbprint (RFC 7638): 32 bytes.
     #[must_use]
     pub fn thumbprint(&self) -> [u8; 32] {
-        self.inner().jwk.thumbprint(self.provider())
+        self.jwk().thumbprint(self.provider())
     }
 
     /// The provider that prepared the key.
@@ -252,8 +269,8 @@ impl VerifyingKey {
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("VerifyingKey")
-            .field(&self.inner().jwk)
-            .field(&self.inner().algorithm)
+            .field(self.jwk())
+            .field(&self.key().1.algorithm)
             .finish()
     }
 }
@@ -414,14 +431,14 @@ impl KeySet {
             .enumerate()
             .filter(|(_, jwk)| accepts(jwk.key_use()))
         {
-            match Inner::of_jwk(provider, jwk.clone()) {
-                Ok(key) => keys.push(key),
+            match check(provider, jwk) {
+                Ok(()) => keys.push(jwk.clone()),
                 Err(reason) => skipped.push(SkippedKey { index, reason }),
             }
         }
         Ok(Self {
             skipped,
-            ..Self::new(VerifyingKey::of_batch(provider, keys))?
+            ..Self::new(VerifyingKey::of_checked(provider, keys))?
         })
     }
 
@@ -446,13 +463,14 @@ impl KeySet {
     ) -> Result<Self, Error> {
         let (keys, skipped) = jwk::read_set(bytes, limits, |keys, jwk| {
             if is_for_signatures(jwk.key_use()) {
-                keys.push(Inner::of_jwk(provider, jwk)?);
+                check(provider, &jwk)?;
+                keys.push(jwk);
             }
             Ok(())
         })?;
         Ok(Self {
             skipped,
-            ..Self::new(VerifyingKey::of_batch(provider, keys))?
+            ..Self::new(VerifyingKey::of_checked(provider, keys))?
         })
     }
 
