@@ -335,10 +335,10 @@ impl SharedBundleSet {
 }
 
 macro_rules! sources {
-    ($($trait:ident $method:ident $output:ty;)+) => {$(
+    ($($trait:ident $method:ident $group:ident $output:ty;)+) => {$(
         impl $trait for BundleSet {
             fn $method(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<$output>> {
-                self.get(trust_domain)?.$method(trust_domain)
+                Some(Arc::clone(&self.get(trust_domain)?.$group))
             }
         }
 
@@ -351,7 +351,7 @@ macro_rules! sources {
 }
 
 sources! {
-    X509BundleSource x509_authorities TrustAnchors;
-    JwtBundleSource jwt_authorities KeySet;
-    WitBundleSource wit_authorities KeySet;
+    X509BundleSource x509_authorities x509 TrustAnchors;
+    JwtBundleSource jwt_authorities jwt KeySet;
+    WitBundleSource wit_authorities wit KeySet;
 }
