@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use pki_types::{ServerName, UnixTime};
+use special_purpose_ip::connect_any;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, rustls::ClientConfig};
 
@@ -242,7 +243,7 @@ impl Fetcher {
         }
     }
 
-    /// Resolves once, checks every address, and connects to those very addresses in their order.
+    /// Resolves once, checks every address, and connects to one of those very addresses.
     async fn connect(&self, plan: &FetchPlan<'_>) -> Result<TcpStream, Error> {
         let addresses = self
             .resolver
@@ -250,15 +251,10 @@ impl Fetcher {
             .await
             .map_err(|_| Error::Resolve)?;
         plan.check_addresses(&addresses)?;
-        for address in addresses {
-            // The resolver chooses addresses, the URL chooses the port.
-            if let Ok(stream) = TcpStream::connect((address.ip(), plan.port())).await {
-                // One small request: waiting to fill a segment only adds delay.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-        }
-        Err(Error::Connect)
+        // The resolver chooses addresses, the URL chooses the port.
+        let addresses = addresses.iter().map(|address| (address.ip(), plan.port()));
+        let addresses: Vec<SocketAddr> = addresses.map(SocketAddr::from).collect();
+        connect_any(&addresses).await.ok_or(Error::Connect)
     }
 }
 

@@ -4,6 +4,12 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+#[cfg(feature = "tokio")]
+mod connect;
+
+#[cfg(feature = "tokio")]
+pub use connect::{HEAD_START, MAX_ADDRESSES, connect_any};
+
 /// Whether an address lies in a block of IANA's Special-Purpose Address Registries, is no unicast address, or is none
 /// that has been assigned.
 #[must_use]

@@ -111,6 +111,11 @@ pub enum Error {
     /// No relationship with the trust domain, or not any more.
     #[error("there is no relationship with this trust domain")]
     NoRelationship,
+    /// A fetch that began before the relationship was begun anew, or before the operator set the bundle.
+    #[error(
+        "the fetch began before the relationship or its bundle was set by hand; the next fetch counts"
+    )]
+    Overtaken,
     /// Nobody provides the bundle that authenticates the endpoint's server.
     #[error(
         "there is no bundle for the trust domain of the endpoint's server; configure a bootstrap bundle or a relationship"
@@ -254,6 +259,7 @@ impl Error {
             Self::HomeTrustDomain => "home_trust_domain",
             Self::DuplicateRelationship => "duplicate_relationship",
             Self::NoRelationship => "no_relationship",
+            Self::Overtaken => "overtaken",
             Self::NoEndpointBundle => "no_endpoint_bundle",
             Self::EndpointTrustCycle => "endpoint_trust_cycle",
             Self::ForeignBundle => "foreign_bundle",
@@ -277,6 +283,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Rollback { .. }
+            | Self::Overtaken
             | Self::RedirectsDisabled
             | Self::AddressRefused
             | Self::KeyNotActive { .. } => Fault::Policy,
@@ -340,6 +347,7 @@ impl Error {
             Self::Unpublishable { .. } => "SPIFFE-BUNDLE-4.2-4",
             Self::SequenceExhausted => "SPIFFE-BUNDLE-4.1.1-2",
             Self::Rollback { .. } => "SPIFFE-FEDERATION-4.2-2",
+            Self::Overtaken => "SPIFFE-FEDERATION-4.2-3",
             Self::EndpointUrl {
                 problem: UrlProblem::UserInfo,
             } => "SPIFFE-FEDERATION-5.2.1.1-2",

@@ -36,6 +36,6 @@ pub use event::{Alert, Event, EventKind, SEQUENCE_JUMP};
 pub use fetch::{FetchPlan, FetchStep, MAX_REDIRECTS, REQUEST_TIMEOUT, ServerIdentity};
 pub use refresh::RefreshPolicy;
 pub use serve::{BundleEndpoint, PublishedBundle};
-pub use state::Federation;
-pub use store::{BundleStore, MemoryStore, StoreError, Stored};
+pub use state::{EndpointBundles, Federation};
+pub use store::{BundleStore, MemoryStore, StoreError, Stored, StoredBundle};
 pub use trust::MAX_TRUST_DEPTH;

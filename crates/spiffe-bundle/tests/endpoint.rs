@@ -60,7 +60,7 @@ fn bundles_are_served_to_everybody() {
     let read = Bundle::parse(&PROVIDER, trust_domain, text.as_bytes()).unwrap();
     assert_eq!(read, bundle(1, 300));
 
-    published.publish(&bundle(2, 300));
+    published.publish(&bundle(2, 300)).unwrap();
     assert_eq!(published.sequence(), Some(2));
     let second = get(&endpoint, "/bundle.json");
     assert_eq!(second.body(), &bundle(2, 300).to_json());
@@ -120,7 +120,7 @@ fn unchanged_bundles_and_other_methods() {
     for other in ["", "\"x\"", etag.trim_matches('"'), "W/"] {
         assert_eq!(asked(other), (200, whole), "{other}");
     }
-    published.publish(&bundle(2, 300));
+    published.publish(&bundle(2, 300)).unwrap();
     assert_eq!(asked(&etag).0, 200);
 
     let method = |method: Method| ask(&endpoint, Request::builder().method(method).uri("/b"));
@@ -187,5 +187,27 @@ fn redirects_are_temporary_and_to_endpoints() {
             "endpoint_path",
             "{path}"
         );
+    }
+}
+
+/// What clients would refuse, or take for somebody else's, is not served.
+#[test]
+fn only_later_bundles_of_the_same_trust_domain_are_published() {
+    let published = PublishedBundle::new(&PROVIDER, &bundle(5, 300));
+    let other = TrustDomain::parse("other.example").unwrap();
+    let foreign = Bundle::builder(&PROVIDER, other).with_sequence(6);
+    assert_eq!(
+        published.publish(&foreign.build().unwrap()),
+        Err(Error::ForeignBundle)
+    );
+    let rollback = Error::Rollback {
+        installed: 5,
+        offered: 4,
+    };
+    assert_eq!(published.publish(&bundle(4, 300)), Err(rollback));
+    assert_eq!(published.sequence(), Some(5));
+    for sequence in [5, 6] {
+        assert_eq!(published.publish(&bundle(sequence, 300)), Ok(()));
+        assert_eq!(published.sequence(), Some(sequence));
     }
 }

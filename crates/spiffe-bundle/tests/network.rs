@@ -24,9 +24,9 @@ use spiffe_bundle::federation::client::{Client, Poller, Resolve, Resolving};
 use spiffe_bundle::federation::server::{Server, https_spiffe, https_web};
 use spiffe_bundle::federation::{
     BundleEndpoint, BundleStore, Event, EventKind, Federation, MemoryStore, PublishedBundle,
-    Relationship,
+    RefreshPolicy, Relationship, Stored, StoredBundle,
 };
-use spiffe_bundle::{Bundle, Error, JwtBundleSource, SharedBundleSet};
+use spiffe_bundle::{Bundle, Error, JwtBundleSource, SharedBundleSet, X509BundleSource};
 use spiffe_id::{SpiffeId, TrustDomain};
 use svid_rustls::SvidVerifier;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -222,8 +222,11 @@ fn client(root: &Root) -> Client {
         .with_timeout(Duration::from_secs(10))
 }
 
-/// Servers with exactly the SPIFFE ID that is asked for, by the bundles in force.
-fn spiffe_client(root: &Root, bundles: &Arc<SharedBundleSet>) -> Client {
+/// Servers with exactly the SPIFFE ID that is asked for, by these bundles.
+fn spiffe_client<B>(root: &Root, bundles: &Arc<B>) -> Client
+where
+    B: X509BundleSource + Send + Sync + 'static,
+{
     let bundles = Arc::clone(bundles);
     client(root).with_spiffe(move |endpoint: &SpiffeId| {
         let provider = tls_provider();
@@ -281,7 +284,7 @@ async fn https_web_profile() {
     let published = PublishedBundle::new(&PROVIDER, &bundle(1));
     let address = start_web(identity(&good, vec![dns(HOST)], false), serving(&published)).await;
     assert_eq!(sequence(&client(&good), &web(address)).await, Ok(Some(1)));
-    published.publish(&bundle(2));
+    published.publish(&bundle(2)).unwrap();
     assert_eq!(sequence(&client(&good), &web(address)).await, Ok(Some(2)));
 
     // Wrong CA, wrong name, expired.
@@ -638,7 +641,7 @@ async fn https_spiffe_profile() {
     let address = start(tls, endpoint).await;
     let relationship = spiffe(address, "/any/path");
     assert_eq!(sequence(&client, &relationship).await, Ok(Some(1)));
-    published.publish(&bundle(2));
+    published.publish(&bundle(2)).unwrap();
     assert_eq!(sequence(&client, &relationship).await, Ok(Some(2)));
 
     // The same server without a restart, with other certificates.
@@ -738,8 +741,11 @@ async fn self_serving_rotation() {
     let store = Arc::new(MemoryStore::default());
     let poller = |store: Arc<MemoryStore>| {
         let bundles = Arc::new(SharedBundleSet::default());
+        let mut policy = RefreshPolicy::default();
+        policy.max_stale = Some(Duration::from_secs(100));
         let federation = Federation::new(PROVIDER, td("home.test"), Arc::clone(&bundles));
-        let client = spiffe_client(&public, &bundles);
+        let federation = federation.with_policy(policy);
+        let client = spiffe_client(&public, federation.endpoint_bundles());
         let clock = Arc::clone(&clock);
         let now = move || UnixTime::since_unix_epoch(Duration::from_secs(*clock.lock().unwrap()));
         (
@@ -775,7 +781,7 @@ async fn self_serving_rotation() {
     assert!(running.poll(lost).await.is_empty(), "nothing is due");
     // The new root serves, then the old one goes; the server that still has it is nobody.
     resolver.set(identity(&new, vec![uri(id)], false));
-    published.publish(&version(3, &[&new]));
+    published.publish(&version(3, &[&new])).unwrap();
     *clock.lock().unwrap() = 1010;
     assert_eq!(outcome(running.poll(lost).await), Ok(3));
     resolver.set(identity(&old, vec![uri(id)], false));
@@ -798,9 +804,19 @@ async fn self_serving_rotation() {
     resolver.set(identity(&new, vec![uri(id)], false));
     *clock.lock().unwrap() = 1030;
     assert_eq!(outcome(restarted.poll(lost).await), Ok(3));
+    // Out of reach for too long, its SVIDs are refused; but it is found again.
+    resolver.set(identity(&old, vec![uri(id)], false));
+    *clock.lock().unwrap() = 1131;
+    let events = restarted.poll(lost).await;
+    assert_eq!(events.last().unwrap().kind, EventKind::Expired);
+    assert_eq!(outcome(events[..1].to_vec()), Err("exchange"));
+    assert!(bundles.snapshot().is_empty());
+    resolver.set(identity(&new, vec![uri(id)], false));
+    *clock.lock().unwrap() = 1500;
+    assert_eq!(outcome(restarted.poll(lost).await), Ok(3));
     // In the loop, events come by themselves.
-    *clock.lock().unwrap() = 1040;
-    published.publish(&version(4, &[&new]));
+    *clock.lock().unwrap() = 1510;
+    published.publish(&version(4, &[&new])).unwrap();
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
     let seen = tokio::select! {
         event = events.recv() => event,
@@ -827,21 +843,134 @@ async fn self_serving_rotation() {
 struct Shared(Arc<MemoryStore>);
 
 impl BundleStore for Shared {
-    fn store<'a>(&'a self, bundle: &'a Bundle) -> spiffe_bundle::federation::Stored<'a, ()> {
-        self.0.store(bundle)
+    fn store<'a>(&'a self, bundle: &'a Bundle, fetched: UnixTime) -> Stored<'a, ()> {
+        self.0.store(bundle, fetched)
     }
 
     fn load<'a>(
         &'a self,
         trust_domain: spiffe_id::TrustDomainRef<'a>,
-    ) -> spiffe_bundle::federation::Stored<'a, Option<String>> {
+    ) -> Stored<'a, Option<StoredBundle>> {
         self.0.load(trust_domain)
     }
 
-    fn remove<'a>(
-        &'a self,
-        trust_domain: spiffe_id::TrustDomainRef<'a>,
-    ) -> spiffe_bundle::federation::Stored<'a, ()> {
+    fn remove<'a>(&'a self, trust_domain: spiffe_id::TrustDomainRef<'a>) -> Stored<'a, ()> {
         self.0.remove(trust_domain)
     }
+}
+
+/// A store that waits before it stores, until it is told to go on.
+#[derive(Default)]
+struct Slow {
+    inner: MemoryStore,
+    reached: tokio::sync::Notify,
+    go: tokio::sync::Notify,
+}
+
+impl BundleStore for &Slow {
+    fn store<'a>(&'a self, bundle: &'a Bundle, fetched: UnixTime) -> Stored<'a, ()> {
+        Box::pin(async move {
+            self.reached.notify_one();
+            self.go.notified().await;
+            self.inner.store(bundle, fetched).await
+        })
+    }
+
+    fn load<'a>(
+        &'a self,
+        trust_domain: spiffe_id::TrustDomainRef<'a>,
+    ) -> Stored<'a, Option<StoredBundle>> {
+        self.inner.load(trust_domain)
+    }
+
+    fn remove<'a>(&'a self, trust_domain: spiffe_id::TrustDomainRef<'a>) -> Stored<'a, ()> {
+        self.inner.remove(trust_domain)
+    }
+}
+
+/// What happens while a bundle is on its way to the store counts there, too.
+///
+/// Covers: SPIFFE-FEDERATION-6.3-1, SPIFFE-FEDERATION-4.2-3
+#[tokio::test]
+async fn the_store_has_what_is_in_force() {
+    let root = root("root");
+    let published = PublishedBundle::new(&PROVIDER, &bundle(1));
+    let served = identity(&root, vec![dns(HOST)], false);
+    let address = start_web(served, serving(&published)).await;
+    let partner = td("partner.test");
+    let now = || UnixTime::since_unix_epoch(Duration::from_secs(1000));
+    let lost = |_: &TrustDomain, error| panic!("{error}");
+    for by_poller in [true, false] {
+        for terminated in [true, false] {
+            let slow = Slow::default();
+            let bundles = Arc::new(SharedBundleSet::default());
+            let mut federation = Federation::new(PROVIDER, td("home.test"), Arc::clone(&bundles));
+            federation.establish([web(address)], now()).unwrap();
+            let poller = Poller::new(federation, client(&root), &slow, now, || 0);
+            let meanwhile = async {
+                slow.reached.notified().await;
+                match (by_poller, terminated) {
+                    (true, true) => {
+                        let ended = poller.terminate(&partner);
+                        slow.go.notify_one();
+                        ended.await.unwrap();
+                    }
+                    (true, false) => {
+                        let set = poller.set_bundle(bundle(7));
+                        slow.go.notify_one();
+                        tokio::join!(set, async {
+                            slow.reached.notified().await;
+                            slow.go.notify_one();
+                        })
+                        .0
+                        .unwrap();
+                    }
+                    (false, true) => {
+                        let ended = poller.federation().terminate(&partner, now());
+                        ended.unwrap();
+                        slow.go.notify_one();
+                    }
+                    (false, false) => {
+                        let set = poller.federation().set_bundle(bundle(7), now());
+                        set.unwrap();
+                        slow.go.notify_one();
+                        slow.reached.notified().await;
+                        slow.go.notify_one();
+                    }
+                }
+            };
+            let both = async { tokio::join!(poller.poll(lost), meanwhile) };
+            let both = tokio::time::timeout(Duration::from_secs(10), both);
+            both.await.expect("everything that waits goes on");
+            let in_force = bundles.snapshot().get(&partner).map(|one| one.to_json());
+            let stored = slow.inner.load((&partner).into()).await.unwrap();
+            assert_eq!(stored.map(|one| one.document), in_force);
+            assert_eq!(in_force.is_none(), terminated, "{by_poller}");
+        }
+    }
+}
+
+/// Covers: SPIFFE-FEDERATION-A15
+#[tokio::test]
+async fn a_slow_partner_keeps_nobody_waiting() {
+    let root = root("root");
+    let published = PublishedBundle::new(&PROVIDER, &bundle(1));
+    let served = identity(&root, vec![dns(HOST)], false);
+    let address = start_web(served, serving(&published)).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{HOST}:{}/", silent.local_addr().unwrap().port());
+    let slow = Relationship::https_web(td("slow.test"), &url).unwrap();
+    let bundles = Arc::new(SharedBundleSet::default());
+    let mut federation = Federation::new(PROVIDER, td("home.test"), bundles);
+    let now = || UnixTime::since_unix_epoch(Duration::from_secs(1000));
+    federation.establish([slow, web(address)], now()).unwrap();
+    let client = client(&root).with_timeout(Duration::from_secs(60));
+    let poller = Poller::new(federation, client, MemoryStore::default(), now, || 0);
+    let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+    let seen = tokio::select! {
+        event = events.recv() => event,
+        () = poller.run(move |event| sender.send(event).unwrap(), |_, error| panic!("{error}")) => None,
+        () = tokio::time::sleep(Duration::from_secs(20)) => None,
+    };
+    assert_eq!(seen.unwrap().trust_domain, td("partner.test"));
 }

@@ -19,6 +19,7 @@ use spiffe_bundle::federation::{
 };
 use spiffe_bundle::{
     Authority, Bundle, Error, Fault, Installed, JwtBundleSource, Rotation, SharedBundleSet,
+    X509BundleSource,
 };
 use spiffe_id::{SpiffeId, TrustDomain};
 
@@ -341,16 +342,16 @@ fn stored_before_distributed() {
     let fetched = Ok(bundle("a.test", 2, &[&key("new")]));
     let accepted = federation.accept(plan.attempt(), fetched, at(0), 0);
     assert_eq!(kids(&bundles, "a.test").unwrap(), ["bootstrap"]);
-    ready(store.store(accepted.bundle().unwrap()));
+    ready(store.store(accepted.bundle().unwrap(), at(0)));
     assert_eq!(kids(&bundles, "a.test").unwrap(), ["bootstrap"]);
     federation.distribute(accepted);
     assert_eq!(kids(&bundles, "a.test").unwrap(), ["new"]);
 
     // After a restart the stored bundle counts, and the one that was there first does not come back.
     let (mut federation, bundles) = home();
-    let document = ready(store.load((&td("a.test")).into())).unwrap();
-    let stored = Bundle::parse(&PROVIDER, td("a.test"), document.as_bytes()).unwrap();
-    bundles.install(stored).unwrap();
+    let stored = ready(store.load((&td("a.test")).into())).unwrap();
+    let bundle = Bundle::parse(&PROVIDER, td("a.test"), stored.document.as_bytes()).unwrap();
+    federation.restore(bundle, stored.fetched).unwrap();
     let events = federation.establish([relationship()], at(9)).unwrap();
     assert!(matches!(
         events[0].kind,
@@ -425,9 +426,43 @@ fn terminating() {
     let accepted = federation.accept(old, Ok(version(9)), at(73), 0);
     assert_eq!(
         installed(&federation.distribute(accepted)),
-        Err("no_relationship")
+        Err("overtaken")
     );
     assert!(bundles.snapshot().is_empty());
+}
+
+/// What the operator sets is not undone by an answer that was asked for before.
+///
+/// Covers: SPIFFE-FEDERATION-4.2-3
+#[test]
+fn an_operators_bundle_outlives_the_fetch_that_is_under_way() {
+    let (mut federation, bundles) = home();
+    federation.establish([web("a.test")], at(0)).unwrap();
+    let (stolen, good) = (key("stolen"), key("good"));
+    fetch(
+        &mut federation,
+        "a.test",
+        0,
+        Ok(bundle("a.test", 10, &[&stolen])),
+    );
+    let plan = federation.begin(&td("a.test"), at(60)).unwrap();
+    let old = || Ok(bundle("a.test", 10, &[&stolen]));
+    let accepted = federation.accept(plan.attempt(), old(), at(61), 0);
+    federation
+        .set_bundle(bundle("a.test", 11, &[&good]), at(61))
+        .unwrap();
+    // Accepted before it, or after it.
+    let late = federation.accept(plan.attempt(), old(), at(62), 0);
+    assert_eq!(late.bundle().unwrap_err(), &Error::Overtaken);
+    for accepted in [accepted, late] {
+        let event = federation.distribute(accepted);
+        assert_eq!(installed(&event), Err("overtaken"));
+        assert_eq!(kids(&bundles, "a.test").unwrap(), ["good"]);
+    }
+    // The next one counts, and is asked for when it was due.
+    assert_eq!(federation.due(at(120)), [td("a.test")]);
+    let event = fetch(&mut federation, "a.test", 120, old());
+    assert_eq!(installed(&event), Ok(Installed::Replaced));
 }
 
 /// Who authenticates whom, and what is needed to begin.
@@ -514,9 +549,50 @@ fn endpoint_trust() {
         (error.code(), error.fault(), error.retryable()),
         ("no_endpoint_bundle", Fault::Configuration, true)
     );
+    let event = federation.not_begun(&td("a.test"), error, at(0)).unwrap();
+    assert_eq!(
+        (event.at, &event.trust_domain, installed(&event)),
+        (at(0), &td("a.test"), Err("no_endpoint_bundle"))
+    );
+    let unknown = federation.not_begun(&td("c.test"), Error::NoRelationship, at(0));
+    assert_eq!(unknown, None);
     assert_eq!(federation.due(at(0)), [td("b.test")]);
     fetch(&mut federation, "b.test", 0, Ok(of("b.test")));
     assert!(federation.begin(&td("a.test"), at(300)).is_ok());
+}
+
+/// On whom the trust in an endpoint depends changes with what begins and ends after it.
+///
+/// Covers: SPIFFE-FEDERATION-A18
+#[test]
+fn trust_that_becomes_chained_is_told() {
+    let (mut federation, bundles) = home();
+    bundles.install(bundle("b.test", 1, &[&key("k")])).unwrap();
+    let events = federation.establish([spiffe("a.test", "b.test")], at(0));
+    assert_eq!(events.unwrap()[0].alerts, []);
+    let depths = |federation: &Federation| -> Vec<usize> {
+        let status = federation.status();
+        status.iter().map(|status| status.depth).collect()
+    };
+    assert_eq!(depths(&federation), [1]);
+    let events = federation.establish([web("b.test")], at(5)).unwrap();
+    assert_eq!(events.len(), 2);
+    assert_eq!(
+        (events[1].at, &events[1].trust_domain, &events[1].kind),
+        (
+            at(5),
+            &td("a.test"),
+            &EventKind::DepthChanged { from: 1, to: 2 }
+        )
+    );
+    assert_eq!(events[1].alerts, [Alert::ChainedTrust { depth: 2 }]);
+    assert_eq!(depths(&federation), [2, 1]);
+    federation.terminate(&td("b.test"), at(6)).unwrap();
+    assert_eq!(depths(&federation), [1]);
+    assert_eq!(
+        code(federation.begin(&td("a.test"), at(7))),
+        "no_endpoint_bundle"
+    );
 }
 
 /// What is told of a fetch: everything that an investigation needs, and no key.
@@ -605,6 +681,106 @@ fn stale_bundles() {
         Ok(bundle("a.test", 1, &[&key("k")])),
     );
     assert_eq!(installed(&event), Ok(Installed::Added));
+}
+
+/// A federation in which bundles are dropped at this age.
+fn aging(max_stale: u64) -> (Federation, Arc<SharedBundleSet>) {
+    let mut policy = RefreshPolicy::default();
+    policy.max_stale = Some(Duration::from_secs(max_stale));
+    let (federation, bundles) = home();
+    (federation.with_policy(policy), bundles)
+}
+
+/// Only what could not be fetched gets too old, however rarely its publisher wants to be asked.
+#[test]
+fn bundles_are_asked_for_before_they_are_too_old() {
+    let (mut federation, bundles) = aging(6 * 3600);
+    federation.establish([web("a.test")], at(0)).unwrap();
+    let day = r#"{"keys":[],"spiffe_sequence":1,"spiffe_refresh_hint":86400}"#;
+    let day = Bundle::parse(&PROVIDER, td("a.test"), day.as_bytes()).unwrap();
+    let mut now = 0;
+    // One that succeeds, two that fail, and so on.
+    for n in 0..12 {
+        let result = match n % 3 {
+            0 => Ok(day.clone()),
+            _ => Err(Error::Status { status: 503 }),
+        };
+        assert_eq!(federation.expire(at(now)), []);
+        fetch(&mut federation, "a.test", now, result);
+        now = federation.next_due().unwrap().as_secs();
+    }
+    assert!(kids(&bundles, "a.test").is_some());
+    // The age counts on after a restart.
+    let (mut restarted, bundles) = aging(6 * 3600);
+    restarted.restore(day, at(1000)).unwrap();
+    let restored = at(1000 + 6 * 3600);
+    restarted.establish([web("a.test")], restored).unwrap();
+    assert_eq!(restarted.in_force(&td("a.test")).unwrap().1, at(1000));
+    assert_eq!(restarted.expire(restored), []);
+    assert_eq!(restarted.expire(at(1001 + 6 * 3600)).len(), 1);
+    assert_eq!(kids(&bundles, "a.test"), None);
+}
+
+/// What verifiers have lost is still what nothing older may follow.
+///
+/// Covers: SPIFFE-FEDERATION-4.2-2, SPIFFE-FEDERATION-A9
+#[test]
+fn a_dropped_bundle_is_no_way_back() {
+    let (mut federation, bundles) = aging(1000);
+    federation.establish([web("a.test")], at(0)).unwrap();
+    let version = |sequence| Ok(bundle("a.test", sequence, &[&key("k")]));
+    fetch(&mut federation, "a.test", 0, version(10));
+    assert_eq!(federation.expire(at(1001)).len(), 1);
+    let event = fetch(&mut federation, "a.test", 1001, version(3));
+    assert_eq!(installed(&event), Err("bundle_rollback"));
+    let rollback = Alert::Rollback {
+        installed: 10,
+        offered: 3,
+    };
+    assert_eq!(event.alerts, [rollback]);
+    assert_eq!(kids(&bundles, "a.test"), None);
+    let event = fetch(&mut federation, "a.test", 1002, version(10));
+    assert_eq!(installed(&event), Ok(Installed::Added));
+    // The operator decides otherwise, and a relationship that begins anew knows nothing of the old one.
+    assert_eq!(federation.expire(at(9000)).len(), 1);
+    let Ok(older) = version(2) else { panic!() };
+    federation.set_bundle(older, at(9000)).unwrap();
+    assert_eq!(kids(&bundles, "a.test").unwrap(), ["k"]);
+    federation.terminate(&td("a.test"), at(9001)).unwrap();
+    federation.establish([web("a.test")], at(9002)).unwrap();
+    let event = fetch(&mut federation, "a.test", 9002, version(1));
+    assert_eq!(installed(&event), Ok(Installed::Added));
+}
+
+/// A trust domain that serves its own bundle is asked again, with the keys that were known last; but nothing else is
+/// verified with them.
+///
+/// Covers: SPIFFE-FEDERATION-5.2.2.2-2
+#[test]
+fn a_dropped_bundle_still_authenticates_its_endpoint() {
+    let (mut federation, bundles) = aging(1000);
+    let version = |sequence| bundle("a.test", sequence, &[&key("k")]);
+    let relationship = spiffe("a.test", "a.test")
+        .with_bootstrap(version(1))
+        .unwrap();
+    federation.establish([relationship], at(0)).unwrap();
+    fetch(&mut federation, "a.test", 0, Ok(version(2)));
+    // After a pause the fetch begins first: its server is authenticated by the bundle that is not dropped yet.
+    let plan = federation.begin(&td("a.test"), at(5000)).unwrap();
+    assert_eq!(federation.expire(at(5000)), []);
+    assert_eq!(federation.expire(at(5030)), []);
+    let failure = Err(Error::Status { status: 500 });
+    let accepted = federation.accept(plan.attempt(), failure, at(5030), 0);
+    federation.distribute(accepted);
+    assert_eq!(federation.expire(at(5030)).len(), 1);
+    let authenticators = Arc::clone(federation.endpoint_bundles());
+    let known = || authenticators.x509_authorities((&td("a.test")).into());
+    assert!(bundles.x509_authorities((&td("a.test")).into()).is_none());
+    assert!(known().is_some());
+    let event = fetch(&mut federation, "a.test", 9000, Ok(version(3)));
+    assert_eq!(installed(&event), Ok(Installed::Added));
+    federation.terminate(&td("a.test"), at(9001)).unwrap();
+    assert!(known().is_none());
 }
 
 /// A key is published long before it signs, and stays until nothing needs it.

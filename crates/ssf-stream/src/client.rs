@@ -15,6 +15,7 @@ use http::header::{HOST, HeaderValue};
 use http::{Request, Response};
 use http_body_util::Full;
 use pki_types::{CertificateDer, ServerName};
+use special_purpose_ip::connect_any;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -197,20 +198,15 @@ impl Client {
         Connection::open(stream.map_err(|_| unreachable("TLS failed"))?).await
     }
 
-    /// Resolves once, checks every address, and connects to those very addresses.
+    /// Resolves once, checks every address, and connects to one of those very addresses.
     async fn open(&self, host: &str, port: u16) -> Result<TcpStream, Error> {
         let addresses = self.resolver.resolve(host, port).await;
         let addresses = addresses.map_err(|_| unreachable("the name does not resolve"))?;
         if !addresses.iter().all(|one| self.addresses.allows(one.ip())) {
             return Err(Error::AddressRefused);
         }
-        for address in addresses {
-            if let Ok(stream) = TcpStream::connect(address).await {
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-        }
-        Err(unreachable("no address answers"))
+        let stream = connect_any(&addresses).await;
+        stream.ok_or(unreachable("no address answers"))
     }
 }
 

@@ -33,7 +33,7 @@ impl Accepted {
     ///
     /// # Errors
     ///
-    /// That of the fetch, or [`Error::Rollback`].
+    /// That of the fetch, [`Error::Rollback`] or [`Error::Overtaken`].
     pub fn bundle(&self) -> Result<&Arc<Bundle>, &Error> {
         self.result.as_ref()
     }
@@ -49,7 +49,7 @@ pub struct Status {
     pub sequence: Option<u64>,
     /// Whether there is a bundle in force.
     pub has_bundle: bool,
-    /// How many relationships, this one included, can change the bundle.
+    /// How many relationships, this one included, can change the bundle as things are.
     pub depth: usize,
     /// When the endpoint is asked next.
     pub next: UnixTime,

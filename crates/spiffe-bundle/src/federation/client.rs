@@ -4,8 +4,8 @@
 //! what they say, and then puts it in force.
 //!
 //! TLS is the caller's. For `https_web` it is a `ClientConfig` with the roots of public CAs. For `https_spiffe` it is
-//! one that accepts an X509-SVID with exactly the endpoint's SPIFFE ID, verified against the bundles in force
-//! ([`SpiffeTls`]); crate `svid-rustls` has the verifier for it. Neither may have a client certificate, and neither
+//! one that accepts an X509-SVID with exactly the endpoint's SPIFFE ID, verified against
+//! [`Federation::endpoint_bundles`] ([`SpiffeTls`]); crate `svid-rustls` has the verifier for it. Neither may have a client certificate, and neither
 //! should resume sessions, which would outlive a rotation.
 
 use std::fmt;
@@ -23,17 +23,17 @@ use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper_util::rt::TokioIo;
 use jose_x509::CryptoProvider;
 use pki_types::{ServerName, UnixTime};
-use special_purpose_ip::{is_special_purpose, nat64};
+use special_purpose_ip::{connect_any, is_special_purpose, nat64};
 use spiffe_id::{SpiffeId, TrustDomain};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use url::{Host, Url};
 
 use super::attempt::Attempt;
-use super::event::Event;
+use super::event::{Event, EventKind};
 use super::fetch::{FetchPlan, FetchStep, REQUEST_TIMEOUT, ServerIdentity};
 use super::state::Federation;
 use super::store::{BundleStore, StoreError};
@@ -45,7 +45,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes the TLS configuration for an endpoint of profile `https_spiffe`.
 ///
-/// With crate `svid-rustls`, for bundles in force `bundles`:
+/// With crate `svid-rustls`, for `bundles` from [`Federation::endpoint_bundles`]:
 ///
 /// ```text
 /// move |endpoint: &SpiffeId| {
@@ -236,7 +236,7 @@ impl Client {
         }
     }
 
-    /// Resolves once, checks every address, and connects to those very addresses in their order.
+    /// Resolves once, checks every address, and connects to one of those very addresses.
     async fn connect(&self, url: &Url) -> Result<TcpStream, Error> {
         let port = url.port_or_known_default().unwrap_or(443);
         let addresses: Vec<IpAddr> = match url.host() {
@@ -255,14 +255,11 @@ impl Client {
         if self.public_only && !addresses.iter().copied().all(is_public) {
             return Err(Error::AddressRefused);
         }
-        for address in addresses {
-            if let Ok(stream) = TcpStream::connect((address, port)).await {
-                // One small request: waiting to fill a segment only adds delay.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-        }
-        Err(failed(ExchangeStep::Connect))
+        let addresses = addresses.into_iter().map(|address| (address, port).into());
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        connect_any(&addresses)
+            .await
+            .ok_or(failed(ExchangeStep::Connect))
     }
 }
 
@@ -321,6 +318,8 @@ pub struct Poller<S, C, R> {
     federation: Mutex<Federation>,
     client: Client,
     store: S,
+    /// Held by whoever changes what is stored together with what is in force.
+    storing: tokio::sync::Mutex<()>,
     clock: C,
     random: R,
 }
@@ -332,23 +331,19 @@ where
     R: Fn() -> u64,
 {
     /// A poller of `federation`.
-    pub const fn new(
-        federation: Federation,
-        client: Client,
-        store: S,
-        clock: C,
-        random: R,
-    ) -> Self {
+    pub fn new(federation: Federation, client: Client, store: S, clock: C, random: R) -> Self {
         Self {
             federation: Mutex::new(federation),
             client,
             store,
+            storing: tokio::sync::Mutex::default(),
             clock,
             random,
         }
     }
 
-    /// The federation, to establish and terminate relationships. Give it back before the next `await`.
+    /// The federation, to establish relationships and to see how they fare. Give it back before the next `await`. What the
+    /// store has to know is for [`terminate`](Self::terminate) and [`set_bundle`](Self::set_bundle).
     pub fn federation(&self) -> MutexGuard<'_, Federation> {
         // Its methods leave nothing half done that a later poll would not mend.
         self.federation
@@ -356,22 +351,22 @@ where
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the stored bundle of a trust domain in force: at start, before the relationship is established, so that its
-    /// bootstrap bundle does not take the place of a newer one. Whether there is one is returned.
+    /// Puts the stored bundle of a trust domain in force, as old as it is: at start, before the relationship is
+    /// established, so that its bootstrap bundle does not take the place of a newer one. Whether there is one is returned.
     ///
     /// # Errors
     ///
     /// [`StoreError`], also for a document that is no bundle.
     pub async fn restore(&self, trust_domain: &TrustDomain) -> Result<bool, StoreError> {
-        let document = self.store.load(trust_domain.as_trust_domain_ref()).await?;
-        let Some(document) = document else {
+        let stored = self.store.load(trust_domain.as_trust_domain_ref()).await?;
+        let Some(stored) = stored else {
             return Ok(false);
         };
-        let federation = self.federation();
-        let provider = federation.provider();
-        let bundle = Bundle::parse(provider, trust_domain.clone(), document.as_bytes());
-        let installed = bundle.and_then(|bundle| federation.bundles().install(bundle));
-        installed.map(|_| true).map_err(StoreError::new)
+        let document = stored.document.as_bytes();
+        let mut federation = self.federation();
+        let bundle = Bundle::parse(federation.provider(), trust_domain.clone(), document);
+        let restored = bundle.and_then(|bundle| federation.restore(bundle, stored.fetched));
+        restored.map(|_| true).map_err(StoreError::new)
     }
 
     /// Ends a relationship, in force and in the store.
@@ -380,6 +375,7 @@ where
     ///
     /// [`StoreError`]: of the store, after the bundle is out of force; or without a relationship.
     pub async fn terminate(&self, trust_domain: &TrustDomain) -> Result<Event, StoreError> {
+        let _turn = self.storing.lock().await;
         let ended = self.federation().terminate(trust_domain, (self.clock)());
         let event = ended.map_err(StoreError::new)?;
         self.store
@@ -388,41 +384,82 @@ where
         Ok(event)
     }
 
+    /// Puts a bundle in force that the operator got by other means, and stores it: see [`Federation::set_bundle`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: of the store, after the bundle is in force; or without a relationship.
+    pub async fn set_bundle(&self, bundle: Bundle) -> Result<Event, StoreError> {
+        let _turn = self.storing.lock().await;
+        let now = (self.clock)();
+        let set = self.federation().set_bundle(bundle.clone(), now);
+        let event = set.map_err(StoreError::new)?;
+        self.store.store(&bundle, now).await?;
+        Ok(event)
+    }
+
     /// Asks the endpoints that are due, all at once, and gives what happened. A bundle is stored before it is put in
     /// force; when the store fails, it is put in force all the same, and `failed_store` is told.
     pub async fn poll(&self, mut failed_store: impl FnMut(&TrustDomain, StoreError)) -> Vec<Event> {
-        let now = (self.clock)();
         let mut fetches = JoinSet::new();
-        let mut events = {
-            let mut federation = self.federation();
-            let provider = *federation.provider();
-            for trust_domain in federation.due(now) {
-                let Ok(plan) = federation.begin(&trust_domain, now) else {
-                    // Counted there, and told by the status.
-                    continue;
-                };
-                let client = self.client.clone();
-                fetches.spawn(async move { client.fetch(&provider, plan).await });
-            }
-            federation.expire(now)
-        };
+        let mut events = self.begin(&mut fetches);
         while let Some(fetched) = fetches.join_next().await {
-            // Nothing cancels a fetch, and none panics; its endpoint would be due again after the interval.
-            let Ok((attempt, result)) = fetched else {
-                continue;
-            };
-            let accepted = {
-                let federation = self.federation();
-                federation.accept(attempt, result, (self.clock)(), (self.random)())
-            };
-            if let Ok(bundle) = accepted.bundle() {
-                if let Err(error) = self.store.store(bundle).await {
-                    failed_store(&bundle.trust_domain().to_trust_domain(), error);
-                }
-            }
-            events.push(self.federation().distribute(accepted));
+            events.extend(self.finish(fetched, &mut failed_store).await);
         }
+        let now = (self.clock)();
+        events.extend(self.federation().expire(now));
         events
+    }
+
+    /// Begins the fetches that are due.
+    fn begin(&self, fetches: &mut JoinSet<Fetched>) -> Vec<Event> {
+        let now = (self.clock)();
+        let mut federation = self.federation();
+        let provider = *federation.provider();
+        let mut events = Vec::new();
+        for trust_domain in federation.due(now) {
+            match federation.begin(&trust_domain, now) {
+                Ok(plan) => {
+                    let client = self.client.clone();
+                    fetches.spawn(async move { client.fetch(&provider, plan).await });
+                }
+                Err(error) => events.extend(federation.not_begun(&trust_domain, error, now)),
+            }
+        }
+        events.extend(federation.expire(now));
+        events
+    }
+
+    async fn finish(
+        &self,
+        fetched: Result<Fetched, JoinError>,
+        failed_store: &mut impl FnMut(&TrustDomain, StoreError),
+    ) -> Option<Event> {
+        // Nothing cancels a fetch, and none panics; its endpoint would be due again after the interval.
+        let (attempt, result) = fetched.ok()?;
+        let _turn = self.storing.lock().await;
+        let (now, random) = ((self.clock)(), (self.random)());
+        let accepted = self.federation().accept(attempt, result, now, random);
+        let Ok(bundle) = accepted.bundle().cloned() else {
+            return Some(self.federation().distribute(accepted));
+        };
+        let trust_domain = bundle.trust_domain().to_trust_domain();
+        let mut told = |stored: Result<(), StoreError>| {
+            if let Err(error) = stored {
+                failed_store(&trust_domain, error);
+            }
+        };
+        told(self.store.store(&bundle, now).await);
+        let event = self.federation().distribute(accepted);
+        if let EventKind::Fetched { result: Err(_), .. } = &event.kind {
+            // Something happened to the federation while the bundle was on its way to the store.
+            let in_force = self.federation().in_force(&trust_domain);
+            told(match in_force {
+                Some((bundle, fetched)) => self.store.store(&bundle, fetched).await,
+                None => self.store.remove((&trust_domain).into()).await,
+            });
+        }
+        Some(event)
     }
 
     /// Polls until it is dropped, and hands every event to `event`.
@@ -431,21 +468,29 @@ where
         mut event: impl FnMut(Event),
         mut failed_store: impl FnMut(&TrustDomain, StoreError),
     ) {
+        let mut fetches = JoinSet::new();
         loop {
-            self.poll(&mut failed_store)
-                .await
-                .into_iter()
-                .for_each(&mut event);
+            self.begin(&mut fetches).into_iter().for_each(&mut event);
             let next = self.federation().next_due();
             let now = (self.clock)();
             let wait = next.map_or(WAKE, |next| {
                 Duration::from_secs(next.as_secs().saturating_sub(now.as_secs()))
             });
-            // Relationships may be established, and clocks be set, in the meantime.
-            sleep(wait.clamp(Duration::from_secs(1), WAKE)).await;
+            // An endpoint that takes its time keeps nobody else waiting. Relationships may be established, and clocks be
+            // set, in the meantime.
+            tokio::select! {
+                Some(fetched) = fetches.join_next() => {
+                    let finished = self.finish(fetched, &mut failed_store).await;
+                    finished.into_iter().for_each(&mut event);
+                }
+                () = sleep(wait.clamp(Duration::from_secs(1), WAKE)) => {}
+            }
         }
     }
 }
+
+/// A fetch that is over.
+type Fetched = (Attempt, Result<Bundle, Error>);
 
 /// An address from NAT64 is what a network without IPv4 resolves a name to: the address inside counts.
 fn is_public(address: IpAddr) -> bool {

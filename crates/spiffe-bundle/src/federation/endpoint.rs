@@ -186,6 +186,16 @@ fn refuse_ambiguous(text: &str) -> Result<(), Error> {
     if text.len() > MAX_URL_LENGTH || !text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
         return Err(refused(UrlProblem::Malformed));
     }
+    let scheme = "https:";
+    let after_scheme = match text.get(..scheme.len()) {
+        Some(start) if start.eq_ignore_ascii_case(scheme) => text.get(scheme.len()..),
+        _ => None,
+    };
+    if after_scheme.is_some_and(|rest| !rest.starts_with("//"))
+        || after_scheme.unwrap_or(text).starts_with("///")
+    {
+        return Err(refused(UrlProblem::Malformed));
+    }
     let before_query = text.split(['?', '#']).next().unwrap_or_default();
     let authority = before_query
         .split_once("//")

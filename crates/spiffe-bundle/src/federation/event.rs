@@ -59,6 +59,13 @@ pub enum EventKind {
     },
     /// The bundle was dropped, because no fetch succeeded for too long.
     Expired,
+    /// Another relationship began, and with it changed how many can change this bundle.
+    DepthChanged {
+        /// How many could, this one included.
+        from: usize,
+        /// How many can.
+        to: usize,
+    },
 }
 
 /// What is legitimate, or at least possible, and yet what an attack looks like.

@@ -19,7 +19,8 @@ pub struct RefreshPolicy {
     /// The longest interval after failures in a row, where the normal one is not longer. Default: one hour.
     pub max_backoff: Duration,
     /// How old a bundle may become without a successful fetch before it is dropped, so that every SVID of its trust
-    /// domain is refused. Default: no limit, since bundles do not expire by themselves.
+    /// domain is refused. Default: no limit, since bundles do not expire by themselves. With a limit, no interval is
+    /// longer than a third of it, unless [`min`](Self::min) is.
     pub max_stale: Option<Duration>,
 }
 
@@ -30,8 +31,15 @@ impl RefreshPolicy {
         bundle
             .and_then(Bundle::refresh_hint)
             .unwrap_or(self.without_hint)
-            .min(self.max)
+            .min(self.longest())
             .max(self.min)
+    }
+
+    /// Two fetches may fail before a bundle is too old.
+    fn longest(&self) -> Duration {
+        let third = |age: Duration| age.checked_div(3).unwrap_or(age);
+        self.max_stale
+            .map_or(self.max, |age| third(age).min(self.max))
     }
 
     /// When the next fetch is due after one that succeeded at `now`, without jitter.
@@ -68,7 +76,10 @@ impl RefreshPolicy {
         let extra = Duration::from_secs(extra.div_ceil(1000));
         later(
             now,
-            backoff.saturating_add(extra).min(self.max).max(interval),
+            backoff
+                .saturating_add(extra)
+                .min(self.longest())
+                .max(interval),
         )
     }
 }

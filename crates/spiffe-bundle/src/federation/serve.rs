@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jose_x509::{CryptoProvider, base64url};
+use spiffe_id::TrustDomain;
 
 use super::endpoint::endpoint_url;
 use crate::error::Error;
@@ -17,7 +18,9 @@ use crate::{Bundle, DEFAULT_REFRESH_HINT};
 /// The current document of one bundle. An issuer [publishes](Self::publish), endpoints serve, and neither waits.
 pub struct PublishedBundle {
     provider: CryptoProvider,
+    trust_domain: TrustDomain,
     current: ArcSwap<Document>,
+    writer: Mutex<()>,
 }
 
 struct Document {
@@ -33,14 +36,34 @@ impl PublishedBundle {
     pub fn new(provider: &CryptoProvider, bundle: &Bundle) -> Arc<Self> {
         Arc::new(Self {
             provider: *provider,
+            trust_domain: bundle.trust_domain().to_trust_domain(),
             current: ArcSwap::from_pointee(Document::new(provider, bundle)),
+            writer: Mutex::new(()),
         })
     }
 
     /// Every later request gets `bundle`.
-    pub fn publish(&self, bundle: &Bundle) {
-        self.current
-            .store(Arc::new(Document::new(&self.provider, bundle)));
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignBundle`] for the bundle of another trust domain; [`Error::Rollback`] for a lower sequence number,
+    /// at which every client would refuse it.
+    pub fn publish(&self, bundle: &Bundle) -> Result<(), Error> {
+        if bundle.trust_domain() != self.trust_domain {
+            return Err(Error::ForeignBundle);
+        }
+        let next = Arc::new(Document::new(&self.provider, bundle));
+        // The lock guards nothing that a panic could leave half done.
+        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match (self.sequence(), next.sequence) {
+            (Some(installed), Some(offered)) if offered < installed => {
+                Err(Error::Rollback { installed, offered })
+            }
+            _ => {
+                self.current.store(next);
+                Ok(())
+            }
+        }
     }
 
     /// `spiffe_sequence` of what is served.
@@ -130,7 +153,7 @@ impl fmt::Debug for PublishedBundle {
 /// assert_eq!(response.headers()["content-type"], "application/json");
 ///
 /// // A rotation: the next request has the next version.
-/// published.publish(&first.successor(&provider).with_sequence(2).build()?);
+/// published.publish(&first.successor(&provider).with_sequence(2).build()?)?;
 /// let response = endpoint.handle(&Request::get("https://example.org/bundle.json").body(())?);
 /// assert!(std::str::from_utf8(response.body())?.contains(r#""spiffe_sequence":2"#));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

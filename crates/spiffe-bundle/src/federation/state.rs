@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jose_x509::CryptoProvider;
+use jose_x509::x509::TrustAnchors;
 use pki_types::UnixTime;
 use spiffe_id::{TrustDomain, TrustDomainRef};
 
 use super::attempt::{Accepted, Attempt, Status};
 use super::endpoint::Relationship;
 use super::event::{Alert, Event, EventKind, SEQUENCE_JUMP};
-use super::fetch::FetchPlan;
+use super::fetch::{FetchPlan, REQUEST_TIMEOUT};
 use super::refresh::{RefreshPolicy, later};
 use super::trust::{self, Known};
 use crate::error::Error;
-use crate::{Bundle, Installed, SharedBundleSet};
+use crate::{Bundle, Installed, SharedBundleSet, X509BundleSource};
 
 /// The relationships of one trust domain with others, each in one direction, and when each is polled.
 ///
@@ -60,16 +61,37 @@ pub struct Federation {
     provider: CryptoProvider,
     home: TrustDomain,
     bundles: Arc<SharedBundleSet>,
+    endpoints: Arc<EndpointBundles>,
     policy: RefreshPolicy,
     external: BTreeSet<TrustDomain>,
+    /// When the bundles were fetched that were restored before their relationships began.
+    restored: BTreeMap<TrustDomain, UnixTime>,
     states: BTreeMap<TrustDomain, State>,
+}
+
+/// What authenticates the servers of `https_spiffe` endpoints: the bundles in force, and those that were dropped because
+/// they could not be refreshed for too long ([`RefreshPolicy::max_stale`]), or an endpoint whose server belongs to the
+/// trust domain itself could never be asked again. For nothing but [`FetchPlan`]s.
+#[derive(Debug)]
+pub struct EndpointBundles {
+    in_force: Arc<SharedBundleSet>,
+    dropped: SharedBundleSet,
+}
+
+impl X509BundleSource for EndpointBundles {
+    fn x509_authorities(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<TrustAnchors>> {
+        let in_force = self.in_force.x509_authorities(trust_domain);
+        in_force.or_else(|| self.dropped.x509_authorities(trust_domain))
+    }
 }
 
 #[derive(Debug)]
 struct State {
+    /// Another one, though an equal one, whenever what is under way shall not count any more.
     relationship: Arc<Relationship>,
-    depth: usize,
     due: UnixTime,
+    /// When the fetch began that is under way.
+    begun: Option<UnixTime>,
     failures: u32,
     /// When the bundle was last known to be current.
     fresh: UnixTime,
@@ -115,9 +137,14 @@ impl Federation {
         Self {
             provider,
             home,
+            endpoints: Arc::new(EndpointBundles {
+                in_force: Arc::clone(&bundles),
+                dropped: SharedBundleSet::default(),
+            }),
             bundles,
             policy: RefreshPolicy::default(),
             external: BTreeSet::new(),
+            restored: BTreeMap::new(),
             states: BTreeMap::new(),
         }
     }
@@ -147,6 +174,32 @@ impl Federation {
     #[must_use]
     pub const fn bundles(&self) -> &Arc<SharedBundleSet> {
         &self.bundles
+    }
+
+    /// What authenticates the servers of `https_spiffe` endpoints.
+    #[must_use]
+    pub const fn endpoint_bundles(&self) -> &Arc<EndpointBundles> {
+        &self.endpoints
+    }
+
+    /// Puts a bundle in force that was stored after it was fetched at `fetched`: at start, before its relationship is
+    /// established, so that a bootstrap bundle does not take the place of a newer one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rollback`] when a newer one is in force.
+    pub fn restore(&mut self, bundle: Bundle, fetched: UnixTime) -> Result<Installed, Error> {
+        let trust_domain = bundle.trust_domain().to_trust_domain();
+        let installed = self.bundles.install(bundle)?;
+        match self.states.get_mut(&trust_domain) {
+            // Somebody put the same one in force since.
+            Some(_) if installed == Installed::Unchanged => {}
+            Some(state) => state.fresh = fetched,
+            None => {
+                self.restored.insert(trust_domain, fetched);
+            }
+        }
+        Ok(installed)
     }
 
     /// Begins relationships, all of them or none. Each is due at once.
@@ -181,6 +234,7 @@ impl Federation {
             .values()
             .map(|relationship| trust::depth(&candidates, relationship))
             .collect::<Result<Vec<usize>, Error>>()?;
+        let before: Vec<_> = self.depths().collect();
         let mut events = Vec::new();
         for ((trust_domain, relationship), depth) in added.into_iter().zip(depths) {
             let stored = self.bundles.snapshot().get(&trust_domain).is_some();
@@ -191,10 +245,10 @@ impl Federation {
             let bootstrapped = bootstrap.is_some();
             let state = State {
                 relationship: Arc::clone(&relationship),
-                depth,
                 due: now,
+                begun: None,
                 failures: 0,
-                fresh: now,
+                fresh: (self.restored.remove(&trust_domain)).map_or(now, |at| at.min(now)),
                 last_error: None,
                 set_by_operator: false,
             };
@@ -206,13 +260,38 @@ impl Federation {
                     relationship,
                     bootstrapped,
                 },
-                alerts: (depth > 1)
-                    .then_some(Alert::ChainedTrust { depth })
-                    .into_iter()
-                    .collect(),
+                alerts: chained(1, depth),
             });
         }
+        for (trust_domain, from) in before {
+            let state = self.states.get(&trust_domain);
+            let to = state.map_or(from, |state| self.depth(&state.relationship));
+            if from != to {
+                events.push(Event {
+                    at: now,
+                    trust_domain,
+                    kind: EventKind::DepthChanged { from, to },
+                    alerts: chained(from, to),
+                });
+            }
+        }
         Ok(events)
+    }
+
+    fn depths(&self) -> impl Iterator<Item = (TrustDomain, usize)> {
+        let depth = |state: &State| self.depth(&state.relationship);
+        self.states
+            .iter()
+            .map(move |(trust_domain, state)| (trust_domain.clone(), depth(state)))
+    }
+
+    /// An endpoint whose server cannot be authenticated any more depends on nobody.
+    fn depth(&self, relationship: &Relationship) -> usize {
+        let known = Candidates {
+            federation: self,
+            added: &BTreeMap::new(),
+        };
+        trust::depth(&known, relationship).unwrap_or(1)
     }
 
     /// Ends a relationship: no more requests, and every SVID of the trust domain is refused from now on.
@@ -239,7 +318,8 @@ impl Federation {
     }
 
     /// Puts a bundle in force that the operator got by other means. The next one that is fetched replaces it, whatever
-    /// the sequence numbers: this is also the way out when an endpoint once announced a number that was too high.
+    /// the sequence numbers: this is also the way out when an endpoint once announced a number that was too high. A fetch
+    /// that is under way does not replace it.
     ///
     /// # Errors
     ///
@@ -250,6 +330,8 @@ impl Federation {
         let state = state.ok_or(Error::NoRelationship)?;
         state.set_by_operator = true;
         state.fresh = now;
+        state.begun = None;
+        state.relationship = Arc::new(Relationship::clone(&state.relationship));
         let sequence = bundle.sequence();
         let installed = self.force_install(Arc::new(bundle));
         Ok(Event {
@@ -263,10 +345,11 @@ impl Federation {
         })
     }
 
-    /// The trust domains whose endpoints are to be asked now.
+    /// The trust domains whose endpoints are to be asked now, and are not being asked.
     #[must_use]
     pub fn due(&self, now: UnixTime) -> Vec<TrustDomain> {
-        let due = self.states.iter().filter(|(_, state)| state.due <= now);
+        let due = |state: &State| state.due <= now && !state.is_under_way(now);
+        let due = self.states.iter().filter(|(_, state)| due(state));
         due.map(|(trust_domain, _)| trust_domain.clone()).collect()
     }
 
@@ -276,7 +359,8 @@ impl Federation {
         self.states.values().map(|state| state.due).min()
     }
 
-    /// Begins a fetch. It is not due again before its result is handed in, or else after the interval.
+    /// Begins a fetch. It is not due again before its result is handed in, or else after the interval and
+    /// [`REQUEST_TIMEOUT`].
     ///
     /// # Errors
     ///
@@ -293,7 +377,7 @@ impl Federation {
         let state = state.ok_or(Error::NoRelationship)?;
         let installed = set.get(trust_domain).map(|bundle| &**bundle);
         let endpoint = state.relationship.endpoint_trust_domain();
-        if endpoint.is_some_and(|endpoint| set.get(endpoint).is_none()) {
+        if endpoint.is_some_and(|endpoint| self.endpoints.x509_authorities(endpoint).is_none()) {
             state.failed(&Error::NoEndpointBundle);
             state.due = self
                 .policy
@@ -301,7 +385,32 @@ impl Federation {
             return Err(Error::NoEndpointBundle);
         }
         state.due = self.policy.next(installed, now);
+        state.begun = Some(now);
         Ok(FetchPlan::new(Arc::clone(&state.relationship)))
+    }
+
+    /// What there is to tell of a fetch that [`begin`](Self::begin) refused.
+    #[must_use]
+    pub fn not_begun<'t>(
+        &self,
+        trust_domain: impl Into<TrustDomainRef<'t>>,
+        error: Error,
+        now: UnixTime,
+    ) -> Option<Event> {
+        let trust_domain = trust_domain.into();
+        let state = self.states.get(trust_domain.as_str())?;
+        Some(Event {
+            at: now,
+            trust_domain: trust_domain.to_trust_domain(),
+            kind: EventKind::Fetched {
+                url: state.relationship.url.clone(),
+                redirects: 0,
+                profile: state.relationship.profile.clone(),
+                result: Err(error),
+                next: state.due,
+            },
+            alerts: Vec::new(),
+        })
     }
 
     /// Checks the result of a fetch, and says what is to be stored. `random` is any uniform number, for the jitter.
@@ -324,17 +433,18 @@ impl Federation {
     fn check(&self, attempt: &Attempt, result: Result<Bundle, Error>) -> Result<Bundle, Error> {
         let relationship = &attempt.relationship;
         let state = self.states.get(&relationship.trust_domain);
-        // Ended, or begun anew with other parameters, while the fetch was under way.
-        let state = state
-            .filter(|state| Arc::ptr_eq(&state.relationship, relationship))
-            .ok_or(Error::NoRelationship)?;
+        let state = state.ok_or(Error::NoRelationship)?;
+        if !Arc::ptr_eq(&state.relationship, relationship) {
+            return Err(Error::Overtaken);
+        }
         let bundle = result?;
         if bundle.trust_domain() != relationship.trust_domain() {
             return Err(Error::ForeignBundle);
         }
         if !state.set_by_operator {
-            let set = self.bundles.snapshot();
-            set.check_sequence(&bundle)?;
+            self.bundles.snapshot().check_sequence(&bundle)?;
+            // What verifiers have lost is still what no older one may follow.
+            self.endpoints.dropped.snapshot().check_sequence(&bundle)?;
         }
         Ok(bundle)
     }
@@ -369,6 +479,7 @@ impl Federation {
         let set = self.bundles.snapshot();
         let next = match self.states.get_mut(&trust_domain) {
             Some(state) if Arc::ptr_eq(&state.relationship, &attempt.relationship) => {
+                state.begun = None;
                 match &result {
                     Ok(_) => {
                         state.failures = 0;
@@ -401,7 +512,8 @@ impl Federation {
         }
     }
 
-    /// Drops the bundles that are older than [`RefreshPolicy::max_stale`].
+    /// Drops the bundles that are older than [`RefreshPolicy::max_stale`], unless they are being fetched. An older one does
+    /// not get in force later, either, and [`endpoint_bundles`](Self::endpoint_bundles) still has them.
     pub fn expire(&mut self, now: UnixTime) -> Vec<Event> {
         let Some(max_stale) = self.policy.max_stale else {
             return Vec::new();
@@ -411,12 +523,17 @@ impl Federation {
             .states
             .iter()
             .filter(|(trust_domain, state)| {
-                later(state.fresh, max_stale) < now && set.get(*trust_domain).is_some()
+                later(state.fresh, max_stale) < now
+                    && !state.is_under_way(now)
+                    && set.get(*trust_domain).is_some()
             })
             .map(|(trust_domain, _)| trust_domain.clone())
             .collect();
         let expired = stale.into_iter().map(|trust_domain| {
-            self.remove_bundle(&trust_domain);
+            if let Some(bundle) = set.get(&trust_domain) {
+                self.endpoints.dropped.force_install(Arc::clone(bundle));
+            }
+            self.bundles.remove(&trust_domain);
             Event {
                 at: now,
                 trust_domain,
@@ -437,7 +554,7 @@ impl Federation {
                 relationship: Arc::clone(&state.relationship),
                 sequence: bundle.and_then(|bundle| bundle.sequence()),
                 has_bundle: bundle.is_some(),
-                depth: state.depth,
+                depth: self.depth(&state.relationship),
                 next: state.due,
                 failures: state.failures,
                 last_error: state.last_error,
@@ -446,16 +563,43 @@ impl Federation {
         self.states.iter().map(of).collect()
     }
 
+    /// The bundle of a relationship that is in force, and when it was fetched.
+    #[must_use]
+    pub fn in_force<'t>(
+        &self,
+        trust_domain: impl Into<TrustDomainRef<'t>>,
+    ) -> Option<(Arc<Bundle>, UnixTime)> {
+        let trust_domain = trust_domain.into();
+        let state = self.states.get(trust_domain.as_str())?;
+        let bundle = self.bundles.snapshot().get(trust_domain).cloned()?;
+        Some((bundle, state.fresh))
+    }
+
     fn force_install(&self, bundle: Arc<Bundle>) -> Installed {
-        self.bundles.force_install(bundle)
+        let trust_domain = bundle.trust_domain().to_trust_domain();
+        let installed = self.bundles.force_install(bundle);
+        self.endpoints.dropped.remove(&trust_domain);
+        installed
     }
 
     fn remove_bundle(&self, trust_domain: &TrustDomain) {
         self.bundles.remove(trust_domain);
+        self.endpoints.dropped.remove(trust_domain);
     }
 }
 
+fn chained(from: usize, to: usize) -> Vec<Alert> {
+    let alert = (to > from).then_some(Alert::ChainedTrust { depth: to });
+    alert.into_iter().collect()
+}
+
 impl State {
+    /// Whether the answer to a fetch may still come.
+    fn is_under_way(&self, now: UnixTime) -> bool {
+        self.begun
+            .is_some_and(|begun| now <= later(begun, REQUEST_TIMEOUT))
+    }
+
     fn failed(&mut self, error: &Error) {
         self.failures = self.failures.saturating_add(1);
         self.last_error = Some(error.code());

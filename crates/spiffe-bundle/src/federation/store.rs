@@ -6,11 +6,12 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 
+use pki_types::UnixTime;
 use spiffe_id::{TrustDomain, TrustDomainRef};
 
 use crate::Bundle;
 
-/// Keeps the latest bundle of each trust domain, as its document.
+/// Keeps the latest bundle of each trust domain, as its document, and when it was fetched.
 ///
 /// # Contract
 ///
@@ -20,13 +21,31 @@ use crate::Bundle;
 /// identity of the trust domains in it.
 pub trait BundleStore: Send + Sync {
     /// Puts the document of a bundle in place of its predecessor.
-    fn store<'a>(&'a self, bundle: &'a Bundle) -> Stored<'a, ()>;
+    fn store<'a>(&'a self, bundle: &'a Bundle, fetched: UnixTime) -> Stored<'a, ()>;
 
-    /// The document that was stored last for a trust domain.
-    fn load<'a>(&'a self, trust_domain: TrustDomainRef<'a>) -> Stored<'a, Option<String>>;
+    /// What was stored last for a trust domain.
+    fn load<'a>(&'a self, trust_domain: TrustDomainRef<'a>) -> Stored<'a, Option<StoredBundle>>;
 
     /// Forgets the bundle of a trust domain.
     fn remove<'a>(&'a self, trust_domain: TrustDomainRef<'a>) -> Stored<'a, ()>;
+}
+
+/// A bundle in a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredBundle {
+    /// The document, as [`Bundle::to_json`] gives it.
+    pub document: String,
+    /// When it was fetched: its age counts on after a restart.
+    pub fetched: UnixTime,
+}
+
+impl StoredBundle {
+    /// A document and when it was fetched.
+    #[must_use]
+    pub const fn new(document: String, fetched: UnixTime) -> Self {
+        Self { document, fetched }
+    }
 }
 
 /// The answer of a store to come.
@@ -46,25 +65,26 @@ impl StoreError {
 
 /// A store in memory, which outlives nothing.
 #[derive(Default)]
-pub struct MemoryStore(Mutex<BTreeMap<TrustDomain, String>>);
+pub struct MemoryStore(Mutex<BTreeMap<TrustDomain, StoredBundle>>);
 
 impl MemoryStore {
-    fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<TrustDomain, String>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<TrustDomain, StoredBundle>) -> T) -> T {
         // Every change is a single call on the map.
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl BundleStore for MemoryStore {
-    fn store<'a>(&'a self, bundle: &'a Bundle) -> Stored<'a, ()> {
+    fn store<'a>(&'a self, bundle: &'a Bundle, fetched: UnixTime) -> Stored<'a, ()> {
         let trust_domain = bundle.trust_domain().to_trust_domain();
-        self.with(|map| map.insert(trust_domain, bundle.to_json()));
+        let stored = StoredBundle::new(bundle.to_json(), fetched);
+        self.with(|map| map.insert(trust_domain, stored));
         Box::pin(ready(Ok(())))
     }
 
-    fn load<'a>(&'a self, trust_domain: TrustDomainRef<'a>) -> Stored<'a, Option<String>> {
-        let document = self.with(|map| map.get(trust_domain.as_str()).cloned());
-        Box::pin(ready(Ok(document)))
+    fn load<'a>(&'a self, trust_domain: TrustDomainRef<'a>) -> Stored<'a, Option<StoredBundle>> {
+        let stored = self.with(|map| map.get(trust_domain.as_str()).cloned());
+        Box::pin(ready(Ok(stored)))
     }
 
     fn remove<'a>(&'a self, trust_domain: TrustDomainRef<'a>) -> Stored<'a, ()> {
