@@ -351,7 +351,7 @@ fn stored_before_distributed() {
     let (mut federation, bundles) = home();
     let stored = ready(store.load((&td("a.test")).into())).unwrap();
     let bundle = Bundle::parse(&PROVIDER, td("a.test"), stored.document.as_bytes()).unwrap();
-    federation.restore(bundle, stored.fetched).unwrap();
+    assert_eq!(federation.restore(bundle, stored.fetched, at(9)), Ok(true));
     let events = federation.establish([relationship()], at(9)).unwrap();
     assert!(matches!(
         events[0].kind,
@@ -712,13 +712,40 @@ fn bundles_are_asked_for_before_they_are_too_old() {
     assert!(kids(&bundles, "a.test").is_some());
     // The age counts on after a restart.
     let (mut restarted, bundles) = aging(6 * 3600);
-    restarted.restore(day, at(1000)).unwrap();
     let restored = at(1000 + 6 * 3600);
+    assert_eq!(restarted.restore(day, at(1000), restored), Ok(true));
     restarted.establish([web("a.test")], restored).unwrap();
     assert_eq!(restarted.in_force(&td("a.test")).unwrap().1, at(1000));
     assert_eq!(restarted.expire(restored), []);
     assert_eq!(restarted.expire(at(1001 + 6 * 3600)).len(), 1);
     assert_eq!(kids(&bundles, "a.test"), None);
+}
+
+/// What was too old before a restart is too old after it: for verifiers, and not as what a bootstrap bundle is measured by.
+///
+/// Covers: SPIFFE-FEDERATION-A11
+#[test]
+fn a_restart_makes_nothing_younger() {
+    let (mut federation, bundles) = aging(1000);
+    let version = |sequence| bundle("a.test", sequence, &[&key("k")]);
+    let restored = federation.restore(version(5), at(0), at(1001));
+    assert_eq!(restored, Ok(false));
+    let relationship = spiffe("a.test", "a.test")
+        .with_bootstrap(version(1))
+        .unwrap();
+    let events = federation.establish([relationship], at(1001)).unwrap();
+    assert!(matches!(
+        events[0].kind,
+        EventKind::Established {
+            bootstrapped: false,
+            ..
+        }
+    ));
+    assert_eq!(kids(&bundles, "a.test"), None);
+    let event = fetch(&mut federation, "a.test", 1001, Ok(version(4)));
+    assert_eq!(installed(&event), Err("bundle_rollback"));
+    let event = fetch(&mut federation, "a.test", 1002, Ok(version(5)));
+    assert_eq!(installed(&event), Ok(Installed::Added));
 }
 
 /// What verifiers have lost is still what nothing older may follow.

@@ -125,6 +125,8 @@ impl<S: JwtBundleSource + 'static> Reader<S> {
     }
 }
 
+/// A set that is replaced by copying pointers has its bundles behind one more of them than `spiffe`'s map: out of the cache that
+/// is one more wait for memory, and the bar is there to notice a second one.
 fn lookup(name: &str) -> Case {
     let (set, domains) = many();
     let case = Case::new(name, Reader::new(set, &domains).work());
@@ -132,7 +134,7 @@ fn lookup(name: &str) -> Case {
     let case = case.peer("spiffe", peers::spiffe::lookup(&domains));
     case.bar(Bar::Ratio {
         peer: "spiffe",
-        at_most: 1.0,
+        at_most: 2.0,
     })
     .bar(Bar::Allocations { at_most: 0 })
 }

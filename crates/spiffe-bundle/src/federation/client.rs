@@ -352,7 +352,8 @@ where
     }
 
     /// Puts the stored bundle of a trust domain in force, as old as it is: at start, before the relationship is
-    /// established, so that its bootstrap bundle does not take the place of a newer one. Whether there is one is returned.
+    /// established, so that its bootstrap bundle does not take the place of a newer one. Whether it is in force is
+    /// returned: there may be none, or one that is too old ([`Federation::restore`]).
     ///
     /// # Errors
     ///
@@ -365,8 +366,9 @@ where
         let document = stored.document.as_bytes();
         let mut federation = self.federation();
         let bundle = Bundle::parse(federation.provider(), trust_domain.clone(), document);
-        let restored = bundle.and_then(|bundle| federation.restore(bundle, stored.fetched));
-        restored.map(|_| true).map_err(StoreError::new)
+        let now = (self.clock)();
+        let restored = bundle.and_then(|bundle| federation.restore(bundle, stored.fetched, now));
+        restored.map_err(StoreError::new)
     }
 
     /// Ends a relationship, in force and in the store.

@@ -35,6 +35,10 @@ impl RefreshPolicy {
             .max(self.min)
     }
 
+    pub(super) fn is_stale(&self, fetched: UnixTime, now: UnixTime) -> bool {
+        self.max_stale.is_some_and(|age| later(fetched, age) < now)
+    }
+
     /// Two fetches may fail before a bundle is too old.
     fn longest(&self) -> Duration {
         let third = |age: Duration| age.checked_div(3).unwrap_or(age);

@@ -78,6 +78,12 @@ pub struct EndpointBundles {
     dropped: SharedBundleSet,
 }
 
+impl EndpointBundles {
+    fn knows(&self, trust_domain: TrustDomainRef<'_>) -> bool {
+        self.x509_authorities(trust_domain).is_some()
+    }
+}
+
 impl X509BundleSource for EndpointBundles {
     fn x509_authorities(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<TrustAnchors>> {
         let in_force = self.in_force.x509_authorities(trust_domain);
@@ -117,12 +123,7 @@ impl Known for Candidates<'_> {
         let name = trust_domain.as_str();
         self.federation.home == trust_domain
             || self.federation.external.contains(name)
-            || self
-                .federation
-                .bundles
-                .snapshot()
-                .get(trust_domain)
-                .is_some()
+            || self.federation.endpoints.knows(trust_domain)
             || self
                 .added
                 .get(name)
@@ -183,12 +184,22 @@ impl Federation {
     }
 
     /// Puts a bundle in force that was stored after it was fetched at `fetched`: at start, before its relationship is
-    /// established, so that a bootstrap bundle does not take the place of a newer one.
+    /// established, so that a bootstrap bundle does not take the place of a newer one. One that is older than
+    /// [`RefreshPolicy::max_stale`] by now comes back as one that was dropped, and `false` is returned.
     ///
     /// # Errors
     ///
     /// [`Error::Rollback`] when a newer one is in force.
-    pub fn restore(&mut self, bundle: Bundle, fetched: UnixTime) -> Result<Installed, Error> {
+    pub fn restore(
+        &mut self,
+        bundle: Bundle,
+        fetched: UnixTime,
+        now: UnixTime,
+    ) -> Result<bool, Error> {
+        if self.policy.is_stale(fetched, now) {
+            self.endpoints.dropped.install(bundle)?;
+            return Ok(false);
+        }
         let trust_domain = bundle.trust_domain().to_trust_domain();
         let installed = self.bundles.install(bundle)?;
         match self.states.get_mut(&trust_domain) {
@@ -199,7 +210,7 @@ impl Federation {
                 self.restored.insert(trust_domain, fetched);
             }
         }
-        Ok(installed)
+        Ok(true)
     }
 
     /// Begins relationships, all of them or none. Each is due at once.
@@ -237,7 +248,7 @@ impl Federation {
         let before: Vec<_> = self.depths().collect();
         let mut events = Vec::new();
         for ((trust_domain, relationship), depth) in added.into_iter().zip(depths) {
-            let stored = self.bundles.snapshot().get(&trust_domain).is_some();
+            let stored = self.endpoints.knows((&trust_domain).into());
             let bootstrap = relationship.bootstrap.as_ref().filter(|_| !stored);
             if let Some(bundle) = bootstrap {
                 self.bundles.install(bundle.clone())?;
@@ -377,7 +388,7 @@ impl Federation {
         let state = state.ok_or(Error::NoRelationship)?;
         let installed = set.get(trust_domain).map(|bundle| &**bundle);
         let endpoint = state.relationship.endpoint_trust_domain();
-        if endpoint.is_some_and(|endpoint| self.endpoints.x509_authorities(endpoint).is_none()) {
+        if endpoint.is_some_and(|endpoint| !self.endpoints.knows(endpoint)) {
             state.failed(&Error::NoEndpointBundle);
             state.due = self
                 .policy
@@ -515,15 +526,12 @@ impl Federation {
     /// Drops the bundles that are older than [`RefreshPolicy::max_stale`], unless they are being fetched. An older one does
     /// not get in force later, either, and [`endpoint_bundles`](Self::endpoint_bundles) still has them.
     pub fn expire(&mut self, now: UnixTime) -> Vec<Event> {
-        let Some(max_stale) = self.policy.max_stale else {
-            return Vec::new();
-        };
         let set = self.bundles.snapshot();
         let stale: Vec<TrustDomain> = self
             .states
             .iter()
             .filter(|(trust_domain, state)| {
-                later(state.fresh, max_stale) < now
+                self.policy.is_stale(state.fresh, now)
                     && !state.is_under_way(now)
                     && set.get(*trust_domain).is_some()
             })
