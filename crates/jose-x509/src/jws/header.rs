@@ -1,6 +1,7 @@
 //! The protected header: what is understood, what is refused.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use pki_types::CertificateDer;
 
@@ -59,7 +60,6 @@ fn is_visible_ascii_kid(kid: &str) -> bool {
 }
 
 /// What was read from a header; text lies in the token's buffer.
-#[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) algorithm: Algorithm,
     kid: Option<Text>,
@@ -72,7 +72,7 @@ pub(super) struct Parsed {
 }
 
 /// A view of a protected header. Until the signature is verified it is what the sender claims.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Header<'a> {
     parsed: &'a Parsed,
     json: &'a [u8],
@@ -218,6 +218,17 @@ pub(crate) fn same_media_type(found: &[u8], expected: &str) -> bool {
     // As nearly everybody writes it.
     found == expected.as_bytes()
         || (!found.contains(&b';') && bare(found).eq_ignore_ascii_case(bare(expected.as_bytes())))
+}
+
+/// Without the other members, of which some are large and none is known here.
+impl fmt::Debug for Header<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("algorithm", &self.algorithm())
+            .field("kid", &self.kid())
+            .field("typ", &self.typ())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Parsed {

@@ -1,5 +1,7 @@
 //! From a compact string to a verified JWS.
 
+use std::fmt;
+
 use crate::algorithm::Algorithms;
 use crate::base64url;
 use crate::error::Error;
@@ -45,14 +47,12 @@ impl Default for Limits {
 /// A compact JWS whose structure is sound and whose signature is not yet checked.
 ///
 /// `B` holds what was decoded: a `Vec<u8>` of its own, or a slice of the caller's buffer.
-#[derive(Debug)]
 pub struct UnverifiedJws<'a, B = Vec<u8>> {
     signing_input: &'a str,
     decoded: Decoded<B>,
 }
 
 /// Header, payload and signature, decoded one behind the other.
-#[derive(Debug)]
 struct Decoded<B> {
     header: Parsed,
     bytes: B,
@@ -283,7 +283,6 @@ fn not_three_segments(compact: &str) -> Error {
 }
 
 /// A JWS whose signature was verified, with the key that verified it.
-#[derive(Debug)]
 pub struct VerifiedJws<B = Vec<u8>> {
     decoded: Decoded<B>,
     key: VerifyingKey,
@@ -306,5 +305,31 @@ impl<B: AsRef<[u8]>> VerifiedJws<B> {
     #[must_use]
     pub fn key(&self) -> &VerifyingKey {
         &self.key
+    }
+}
+
+/// How long the parts are and not what they are: whoever logs a value would log a token.
+impl<B: AsRef<[u8]>> fmt::Debug for Decoded<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoded")
+            .field("header", &self.header())
+            .field("payload_len", &self.payload().len())
+            .field("signature_len", &self.signature().len())
+            .finish()
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for UnverifiedJws<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UnverifiedJws").field(&self.decoded).finish()
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for VerifiedJws<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedJws")
+            .field("decoded", &self.decoded)
+            .field("key", &self.key)
+            .finish()
     }
 }

@@ -1,6 +1,7 @@
 //! The registered claims, exact and without coercion.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
@@ -64,7 +65,7 @@ impl NumericDate {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Registered {
     pub(super) iss: Option<Text>,
     pub(super) sub: Option<Text>,
@@ -82,7 +83,7 @@ pub(super) struct Registered {
 }
 
 /// The values of `aud`; a single one needs no allocation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Audiences {
     first: Option<Text>,
     others: Vec<Text>,
@@ -139,7 +140,8 @@ impl ReadClaims for () {
 }
 
 impl Registered {
-    /// Reads the claims, and those of a kind of token into `own`; `wanted` are up to 64 names whose presence is noted.
+    /// Reads the claims, and those of a kind of token into `own`; `wanted` are up to 64 names whose presence is noted,
+    /// and `undefined` registered ones that mean nothing in this kind.
     ///
     /// Into places that are there, because all of it would be moved several times on its way out.
     pub(super) fn read<C: ReadClaims>(
@@ -148,11 +150,13 @@ impl Registered {
         payload: &[u8],
         limits: &json::Limits,
         wanted: &[&'static str],
+        undefined: &[&'static str],
     ) -> Result<(), Error> {
         let mut reading = Reading {
             claims: self,
             own,
             wanted,
+            undefined,
             payload,
             wrong: None,
         };
@@ -227,6 +231,7 @@ struct Reading<'r, C> {
     claims: &'r mut Registered,
     own: &'r mut C,
     wanted: &'r [&'static str],
+    undefined: &'r [&'static str],
     payload: &'r [u8],
     /// The first claim of a wrong type.
     wrong: Option<&'static str>,
@@ -234,6 +239,10 @@ struct Reading<'r, C> {
 
 impl<'de, C: ReadClaims> Members<'de> for Reading<'_, C> {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        if self.undefined.contains(&name) {
+            map.next_value::<IgnoredAny>()?;
+            return Ok(());
+        }
         if let Some(position) = self.wanted.iter().position(|wanted| *wanted == name) {
             self.claims.present |= bit(position);
         }
@@ -273,7 +282,6 @@ pub(super) fn bit(position: usize) -> u64 {
 ///
 /// `B` holds its bytes: a `Vec<u8>` of its own, or a slice of the buffer that was given to
 /// [`Validator::validate_in`](crate::jwt::Validator::validate_in).
-#[derive(Debug)]
 pub struct Jwt<B = Vec<u8>> {
     pub(super) jws: VerifiedJws<B>,
     pub(super) registered: Registered,
@@ -369,6 +377,17 @@ impl<B: AsRef<[u8]>> Jwt<B> {
     }
 }
 
+/// Enough to find the token again, and nothing that could be used in its place.
+impl<B: AsRef<[u8]>> fmt::Debug for Jwt<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jwt")
+            .field("typ", &self.header().typ())
+            .field("sub", &self.subject())
+            .field("jti", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
 /// What an unverified token says of its issuer and subject: enough to choose the keys, and nothing
 /// to act upon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -389,7 +408,7 @@ pub struct UnverifiedClaims {
 pub fn peek_claims<B: AsRef<[u8]>>(jws: &UnverifiedJws<'_, B>) -> Result<UnverifiedClaims, Error> {
     let payload = jws.unverified_payload();
     let mut claims = Registered::default();
-    claims.read(&mut (), payload, &json::Limits::CLAIMS, &[])?;
+    claims.read(&mut (), payload, &json::Limits::CLAIMS, &[], &[])?;
     let own = |text: Option<&Text>| text.map(|text| text.get(payload).to_owned());
     Ok(UnverifiedClaims {
         unverified_issuer: own(claims.iss.as_ref()),

@@ -310,6 +310,66 @@ fn iat_can_be_informational() {
     );
 }
 
+/// Covers: JWT-7519.4-2
+#[test]
+fn claims_that_a_kind_of_token_does_not_define_are_ignored() {
+    let open = validator().with_undefined_claims(&["sub", "iat", "cnf"]);
+    for claims in [
+        json!({"iat": NOW + 1000}),
+        json!({"iat": "now"}),
+        json!({"sub": "a b:c"}),
+        json!({"sub": [1]}),
+        json!({"cnf": {"jkt": "x"}}),
+        json!({"cnf": 1}),
+    ] {
+        assert_ne!(code(run(&validator(), claims.clone())), "valid", "{claims}");
+        let jwt = run(&open, claims.clone()).unwrap();
+        assert!(
+            jwt.subject().is_none() && jwt.issued_at().is_none() && jwt.confirmation().is_none(),
+            "{claims}"
+        );
+    }
+    // What is demanded of such a claim is not met by it.
+    let contradictory = open
+        .clone()
+        .with_required_claim("sub")
+        .with_max_age(Duration::from_secs(10));
+    assert_eq!(
+        code(run(&contradictory, json!({"iat": NOW}))),
+        "missing_claim"
+    );
+    // The others are judged as ever.
+    assert_eq!(code(run(&open, json!({"exp": "soon"}))), "claim_type");
+    assert_eq!(
+        code(run(&open, json!({"nbf": NOW + 1000}))),
+        "not_yet_valid"
+    );
+}
+
+#[test]
+fn debug_output_has_no_part_of_a_token() {
+    let (key, validator) = (key(), validator());
+    let keys = key.verifying_key().unwrap();
+    let token = sign(&key, &ProtectedHeader::new("at+jwt"), &claims()).unwrap();
+    let parse = || jws::UnverifiedJws::parse(&token).unwrap();
+    let verified = parse().verify(&keys, Algorithms::ALL).unwrap();
+    let jwt = validator.validate(&token, &keys, at(NOW)).unwrap();
+    for shown in [
+        format!("{:?}", parse()),
+        format!("{:?}", validator.read(parse()).unwrap()),
+        format!("{verified:?}"),
+        format!("{jwt:?}"),
+    ] {
+        for part in token.split('.') {
+            assert!(!shown.contains(part), "{shown}");
+            let octets = format!("{:?}", crate::base64url::decode(part, "part").unwrap());
+            let octets = octets.trim_matches(['[', ']']);
+            assert!(!shown.contains(octets), "{shown}");
+        }
+        assert!(!shown.contains("https://api.example"), "{shown}");
+    }
+}
+
 /// Covers: JWT-7519.4.1.1-2, JWT-7519.4.1.3-1, JWT-8725bis.3.9-2, JWT-7519.7.3-1, JWT-A4, JWT-A5
 #[test]
 fn issuer_and_audience_are_required_and_exact() {

@@ -1,5 +1,6 @@
 //! What a kind of token has to fulfil, and the check of it.
 
+use std::fmt;
 use std::time::Duration;
 
 use pki_types::UnixTime;
@@ -105,6 +106,7 @@ pub struct Validator {
     kid_required: bool,
     any_names: bool,
     required: Vec<&'static str>,
+    undefined: &'static [&'static str],
     leeway: u64,
     informational_iat: bool,
     max_lifetime: Option<u64>,
@@ -134,6 +136,7 @@ impl Validator {
             kid_required: false,
             any_names: false,
             required: Vec::new(),
+            undefined: &[],
             leeway: DEFAULT_LEEWAY,
             informational_iat: false,
             max_lifetime: None,
@@ -185,6 +188,14 @@ impl Validator {
     #[must_use]
     pub fn with_required_claim(mut self, claim: &'static str) -> Self {
         self.required.push(claim);
+        self
+    }
+
+    /// Ignores these registered claims, whatever is in them, for kinds of token whose standard does not define
+    /// them: they are neither judged nor to be had from the [`Jwt`]. What is demanded elsewhere then counts as absent.
+    #[must_use]
+    pub fn with_undefined_claims(mut self, claims: &'static [&'static str]) -> Self {
+        self.undefined = claims;
         self
     }
 
@@ -334,8 +345,13 @@ impl Validator {
             registered: Registered::default(),
         };
         let payload = jwt.jws.payload();
-        jwt.registered
-            .read(own, payload, &self.claim_limits, &self.required)?;
+        jwt.registered.read(
+            own,
+            payload,
+            &self.claim_limits,
+            &self.required,
+            self.undefined,
+        )?;
         self.check(&jwt, now)?;
         Ok(jwt)
     }
@@ -379,8 +395,13 @@ impl Validator {
             own: C::default(),
         };
         let payload = jwt.jws.unverified_payload();
-        jwt.registered
-            .read(&mut jwt.own, payload, &self.claim_limits, &self.required)?;
+        jwt.registered.read(
+            &mut jwt.own,
+            payload,
+            &self.claim_limits,
+            &self.required,
+            self.undefined,
+        )?;
         Ok(jwt)
     }
 
@@ -500,7 +521,6 @@ impl Validator {
 
 /// A JWT that a [`Validator`] has read and not validated: anybody can write one. What it says serves to
 /// choose the keys, and nothing else.
-#[derive(Debug)]
 pub struct UnverifiedJwt<'v, 'a, B = Vec<u8>, C = ()> {
     validator: &'v Validator,
     jws: UnverifiedJws<'a, B>,
@@ -564,5 +584,12 @@ impl<B: AsRef<[u8]>, C> UnverifiedJwt<'_, '_, B, C> {
         };
         self.validator.check(&jwt, now)?;
         Ok((jwt, self.own))
+    }
+}
+
+/// Without the claims, those of the kind of token included.
+impl<B: AsRef<[u8]>, C> fmt::Debug for UnverifiedJwt<'_, '_, B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UnverifiedJwt").field(&self.jws).finish()
     }
 }
