@@ -1,5 +1,7 @@
 //! Errors of credentials and proofs, and how to answer them over HTTP.
 
+use std::fmt;
+
 use http::{HeaderValue, StatusCode};
 use jose_x509::{Error as JoseError, Fault};
 
@@ -43,11 +45,24 @@ pub enum IdentifierProblem {
     TooLong,
     /// An IP address as trust domain.
     IpAddress,
+    /// The scheme is `spiffe`, and it is no SPIFFE ID.
+    Spiffe {
+        /// The rule of SPIFFE IDs that is broken.
+        rule: spiffe_id::Error,
+    },
+    /// A trust domain alone, where a workload has to be named.
+    NoWorkload,
+    /// More than a scheme and a trust domain, where these are configured.
+    NotOrigin,
+    /// An issuer's trust domain in upper case.
+    UpperCase,
 }
 
-impl IdentifierProblem {
-    pub(crate) const fn text(self) -> &'static str {
-        match self {
+/// Nothing of the identifier is shown.
+impl fmt::Display for IdentifierProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spiffe { rule } => return write!(f, "not a SPIFFE ID (rule `{}`)", rule.code()),
             Self::NotAbsolute => "not an absolute URI `scheme://trust-domain/path`",
             Self::TrustDomain => "the trust domain is empty or not a host name",
             Self::UserInfoOrPort => "user information and ports are not allowed",
@@ -55,6 +70,22 @@ impl IdentifierProblem {
             Self::Path => "the path has a character that is not allowed in a URI",
             Self::TooLong => "longer than 2048 bytes",
             Self::IpAddress => "an IP address cannot be a trust domain",
+            Self::NoWorkload => "it is a trust domain alone; a workload has a path behind it",
+            Self::NotOrigin => {
+                "a trust domain is configured as `scheme://trust-domain`, without a path"
+            }
+            Self::UpperCase => "scheme and trust domain of an issuer have to be in lower case",
+        })
+    }
+}
+
+impl IdentifierProblem {
+    /// The requirement (an id of `docs/conformance`) that is broken.
+    pub(crate) const fn requirement(self) -> &'static str {
+        match self {
+            Self::Spiffe { .. } | Self::UpperCase => "WIMSE-WIT-ID-4.2-1",
+            Self::NoWorkload => "WIMSE-WIT-ID-4.5-1",
+            _ => "WIMSE-WIT-ID-4.1-1",
         }
     }
 }
@@ -71,8 +102,8 @@ pub enum Error {
         /// Why.
         source: JoseError,
     },
-    /// The subject is not a Workload Identifier.
-    #[error("WIT: claim `sub` is not a Workload Identifier: {}", .problem.text())]
+    /// What names a workload, or a trust domain in configuration, does not do so.
+    #[error("Workload Identifier (claim `sub` of a WIT, or configured): {problem}")]
     Identifier {
         /// What is wrong with it.
         problem: IdentifierProblem,
@@ -247,9 +278,12 @@ impl Error {
             | Self::NameRefused
             | Self::EvidenceMissing { .. }
             | Self::BearerNotAccepted => Fault::Policy,
-            Self::IssueLifetime { .. } | Self::InsecureTarget | Self::InvalidOption { .. } => {
-                Fault::Configuration
+            Self::Identifier {
+                problem: IdentifierProblem::NotOrigin | IdentifierProblem::UpperCase,
             }
+            | Self::IssueLifetime { .. }
+            | Self::InsecureTarget
+            | Self::InvalidOption { .. } => Fault::Configuration,
             Self::LedgerFull => Fault::Transient,
             _ => Fault::Peer,
         }
@@ -298,7 +332,7 @@ impl Error {
                 JoseError::Expired | JoseError::MissingClaim { claim: "exp" } => "WIMSE-WPT-2-25",
                 other => return other.requirement(),
             },
-            Self::Identifier { .. } => "WIMSE-WIT-ID-4.1-1",
+            Self::Identifier { problem } => problem.requirement(),
             Self::UnknownTrustDomain => "WIMSE-WIT-ID-7-2",
             Self::UnknownIssuer => "WIMSE-WIT-5.1.3-3",
             Self::LivesTooLong {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spiffe_id::SpiffeId;
+use spiffe_id::{SpiffeId, SpiffeIdRef};
 
 use crate::error::{Error, IdentifierProblem};
 
@@ -10,6 +10,8 @@ use crate::error::{Error, IdentifierProblem};
 pub const MAX_LEN: usize = 2048;
 
 /// An absolute URI that names a workload within its trust domain, kept exactly as it was written.
+///
+/// A trust domain alone is one as well ([`is_origin`](Self::is_origin)), for configuration; no credential may name it.
 ///
 /// Two identifiers are equal if their bytes are; the trust domain or the path alone decides nothing.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,7 +22,8 @@ pub struct WorkloadIdentifier {
 }
 
 impl WorkloadIdentifier {
-    /// Parses an identifier; nothing is normalised.
+    /// Parses an identifier; nothing is normalised. Under the scheme `spiffe`, in whatever case it is written, it has
+    /// to be a SPIFFE ID, which is stricter (draft-ietf-wimse-identifier, scheme-specific portion).
     ///
     /// # Errors
     ///
@@ -66,6 +69,11 @@ impl WorkloadIdentifier {
         if !is_path(path) {
             return refuse(IdentifierProblem::Path);
         }
+        if scheme.eq_ignore_ascii_case(SPIFFE) {
+            if let Err(rule) = SpiffeIdRef::parse(text) {
+                return refuse(IdentifierProblem::Spiffe { rule });
+            }
+        }
         let authority_end = scheme.len() + 3 + authority.len();
         Ok(Self {
             text: text.to_owned(),
@@ -105,7 +113,39 @@ impl WorkloadIdentifier {
     pub fn path(&self) -> &str {
         self.text.get(self.authority..).unwrap_or_default()
     }
+
+    /// Whether it names a trust domain and no workload in it: there is no path, or a slash alone.
+    #[must_use]
+    pub fn is_origin(&self) -> bool {
+        matches!(self.path(), "" | "/")
+    }
+
+    /// That it may stand where somebody is named: a workload, and not the trust domain alone.
+    pub(crate) fn check_workload(&self) -> Result<(), Error> {
+        if self.is_origin() {
+            Err(Error::Identifier {
+                problem: IdentifierProblem::NoWorkload,
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A scheme and a trust domain of configuration. What goes on is refused, because all of the trust domain would be
+    /// meant where one workload was written.
+    pub(crate) fn parse_origin(text: &str) -> Result<String, Error> {
+        let id = Self::parse(text)?;
+        if id.path().is_empty() {
+            Ok(id.text)
+        } else {
+            Err(Error::Identifier {
+                problem: IdentifierProblem::NotOrigin,
+            })
+        }
+    }
 }
+
+const SPIFFE: &str = "spiffe";
 
 /// Without parsing it again: what a SPIFFE ID may have, a Workload Identifier may have, but for one thing.
 impl TryFrom<&SpiffeId> for WorkloadIdentifier {
@@ -121,7 +161,7 @@ impl TryFrom<&SpiffeId> for WorkloadIdentifier {
                 problem: IdentifierProblem::IpAddress,
             });
         }
-        let scheme = "spiffe".len();
+        let scheme = SPIFFE.len();
         Ok(Self {
             text: id.as_str().to_owned(),
             scheme,
@@ -149,22 +189,26 @@ fn is_ipv4(authority: &str) -> bool {
         && authority.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
-/// RFC 3986 section 3.2.2, without percent escapes, which no trust domain has a use for.
-fn is_reg_name(text: &str) -> bool {
-    text.bytes().all(|byte| kind(byte) == Kind::Name)
+/// RFC 3986 section 3.2.2.
+pub(crate) fn is_reg_name(text: &str) -> bool {
+    is_made_of(text, |kind| kind == Kind::Name)
 }
 
 /// RFC 3986 section 3.3.
 fn is_path(text: &str) -> bool {
+    is_made_of(text, |kind| matches!(kind, Kind::Name | Kind::Path))
+}
+
+/// Of such bytes and of percent escapes.
+fn is_made_of(text: &str, plain: impl Fn(Kind) -> bool) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let fine = match kind(byte) {
-            Kind::Name | Kind::Path => true,
             Kind::Escape => {
                 let mut hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
                 hex() && hex()
             }
-            Kind::Foreign => false,
+            kind => plain(kind),
         };
         if !fine {
             return false;

@@ -9,9 +9,9 @@
 
 use proptest::prelude::*;
 use spiffe_id::SpiffeId;
-use wimse::WorkloadIdentifier;
+use wimse::{Error, IdentifierProblem, WorkloadIdentifier};
 
-/// Covers: WIMSE-WIT-ID-4.1-1, WIMSE-WIT-ID-4.1-2, WIMSE-WIT-ID-4.4-1, WIMSE-WIT-ID-4.5-1, WIMSE-WIT-5.1-23
+/// Covers: WIMSE-WIT-ID-4.1-1, WIMSE-WIT-ID-4.1-2, WIMSE-WIT-ID-4.4-1, WIMSE-WIT-5.1-23
 #[test]
 fn parts_of_valid_identifiers() {
     for (text, scheme, trust_domain, path) in [
@@ -40,7 +40,13 @@ fn parts_of_valid_identifiers() {
             (text, scheme, trust_domain, path)
         );
         assert_eq!(id.origin(), format!("{scheme}://{trust_domain}"));
+        assert_eq!(id.is_origin(), path.is_empty());
     }
+    assert!(
+        WorkloadIdentifier::parse("wimse://td/")
+            .unwrap()
+            .is_origin()
+    );
 }
 
 /// Covers: WIMSE-WIT-ID-4.1-1, WIMSE-WIT-ID-4.1-3, WIMSE-WIT-ID-4.1-4, WIMSE-WIT-ID-4.1-5, WIMSE-WIT-ID-4.1-6, WIMSE-WIT-ID-4.2-1, WIMSE-WIT-ID-4.3-2, WIMSE-WIT-A12
@@ -69,6 +75,8 @@ fn what_is_not_an_identifier() {
         "wimse://td/a b",
         "wimse://td/%2",
         "wimse://td/%zz",
+        "wimse://t%6/a",
+        "wimse://t%zz/a",
         "wimse://t\u{e4}/a",
         "1wimse://td/a",
         "wimse://td/a\u{0}",
@@ -79,6 +87,54 @@ fn what_is_not_an_identifier() {
             "{text:?}"
         );
     }
+}
+
+/// Under the scheme of SPIFFE its own rules hold, for a trust domain alone too; other schemes have theirs.
+///
+/// Covers: WIMSE-WIT-ID-4.2-1
+#[test]
+fn what_is_no_spiffe_id_is_no_identifier_under_its_scheme() {
+    for (rest, rule) in [
+        ("Example.com/x", "trust_domain_character"),
+        ("Example.com", "trust_domain_character"),
+        ("td!$/a", "trust_domain_character"),
+        ("t%64/a", "trust_domain_character"),
+        ("td/a/../admin", "dot_segment"),
+        ("td/.", "dot_segment"),
+        ("td/%2e%2e/admin", "path_character"),
+        ("td/a;b@c", "path_character"),
+        ("td/a~", "path_character"),
+        ("td/a/", "trailing_slash"),
+        ("td/", "trailing_slash"),
+        ("td//a", "empty_segment"),
+    ] {
+        let error = WorkloadIdentifier::parse(&format!("spiffe://{rest}")).unwrap_err();
+        let Error::Identifier {
+            problem: IdentifierProblem::Spiffe { rule: found },
+        } = error
+        else {
+            panic!("{rest}: {error}");
+        };
+        assert_eq!(found.code(), rule, "{rest}");
+        assert_eq!(error.requirement(), Some("WIMSE-WIT-ID-4.2-1"));
+        assert!(WorkloadIdentifier::parse(&format!("wimse://{rest}")).is_ok());
+    }
+    let long = format!("spiffe://{}/a", "t".repeat(256));
+    assert!(WorkloadIdentifier::parse(&long).is_err());
+    // The same scheme to whoever compares it without case.
+    for scheme in ["SPIFFE", "Spiffe"] {
+        assert!(WorkloadIdentifier::parse(&format!("{scheme}://td/a")).is_err());
+    }
+}
+
+/// Covers: WIMSE-WIT-ID-4.2-1
+#[test]
+fn a_trust_domain_may_have_escapes_and_is_compared_as_it_stands() {
+    let id = |text| WorkloadIdentifier::parse(text).unwrap();
+    let escaped = id("wimse://ex%61mple.com/a");
+    assert_eq!(escaped.trust_domain(), "ex%61mple.com");
+    assert_ne!(escaped, id("wimse://example.com/a"));
+    assert_ne!(escaped.origin(), id("wimse://example.com/a").origin());
 }
 
 /// Covers: WIMSE-WIT-ID-4.1-7, WIMSE-WIT-ID-4.1-8
@@ -142,6 +198,14 @@ fn a_spiffe_id_is_an_identifier() {
 }
 
 proptest! {
+    /// Nothing but SPIFFE IDs passes under their scheme.
+    #[test]
+    fn what_passes_as_spiffe_is_a_spiffe_id(text in "spiffe://[a-zA-Z0-9._%!-]{1,8}(/[a-zA-Z0-9._%@;~-]{0,4}){0,3}") {
+        if WorkloadIdentifier::parse(&text).is_ok() {
+            prop_assert!(SpiffeId::parse(&text).is_ok());
+        }
+    }
+
     #[test]
     fn every_spiffe_id_is_what_its_text_is(text in "spiffe://[a-z0-9._-]{1,12}(/[a-zA-Z0-9._-]{1,5}){0,3}") {
         if let Ok(id) = SpiffeId::parse(&text) {

@@ -175,6 +175,10 @@ fn uris_that_are_no_identifiers() {
         "urn:x",
         "wimse:///x",
         "wimse://a.example/x\u{0}",
+        "wimse://a.ex%zample/x",
+        "spiffe://a.example/x/../y",
+        "spiffe://a.example/%2e%2e/y",
+        "spiffe://A.example/x",
     ] {
         let code = world.leaf_code(|params| params.subject_alt_names = vec![uri(text)]);
         assert!(
@@ -182,6 +186,27 @@ fn uris_that_are_no_identifiers() {
             "{text}: {code}"
         );
     }
+}
+
+/// The anchors are those of the trust domain, and yet nobody is named.
+///
+/// Covers: WIMSE-WIT-ID-4.5-1
+#[test]
+fn a_trust_domain_alone_names_no_peer() {
+    let world = World::new();
+    for text in [A, "wimse://a.example/"] {
+        let chain = leaf(&world.a, |params| {
+            params.subject_alt_names = vec![uri(text)];
+        });
+        assert_eq!(world.client_code(&chain), "workload_identifier", "{text}");
+        let policy = PeerPolicy::TrustDomain(A.to_owned());
+        let verifier = ServerVerifier::by_identity_alone(PROVIDER, policy);
+        let code = world.server_code(&verifier, &chain);
+        assert_eq!(code, "workload_identifier", "{text}");
+        assert!(ServerVerifier::exactly(PROVIDER, text).is_err());
+    }
+    // And a workload is no trust domain: everybody else there would be let in with it.
+    assert!(ClientVerifier::new(PROVIDER, [CLIENT]).is_err());
 }
 
 /// Covers: WIMSE-MTLS-3.2-1, WIMSE-MTLS-3.2-3, WIMSE-MTLS-A1, WIMSE-MTLS-A2, WIMSE-WIT-9.3-1

@@ -17,9 +17,12 @@ use std::time::Duration;
 use common::*;
 use jose_x509::{Algorithm, Jwk, KeySet, SigningKey, VerifyingKey, base64url};
 use serde_json::{Value, json};
-use wimse::{TrustAnchors, WitIssuer, WitRequest, WitVerifier, WorkloadIdentifier};
+use wimse::{
+    Error, IdentifierProblem, IssuanceLedger, TrustAnchors, WitIssuer, WitRequest, WitVerifier,
+    WorkloadIdentifier,
+};
 
-fn verify(token: &str, issuer: &SigningKey) -> Result<wimse::UnprovenWit, wimse::Error> {
+fn verify(token: &str, issuer: &SigningKey) -> Result<wimse::UnprovenWit, Error> {
     WitVerifier::new().verify(token, &anchors(ORIGIN, &[issuer]), at(NOW))
 }
 
@@ -380,6 +383,66 @@ fn what_is_issued_verifies_and_stays_in_its_trust_domain() {
         code(WitIssuer::new(signer, "wimse://10.0.0.1").map(drop)),
         "workload_identifier"
     );
+}
+
+/// A trust domain is configured, and nobody is named by it: neither in a WIT that its own issuer signed, nor where one
+/// is issued or registered.
+///
+/// Covers: WIMSE-WIT-ID-4.5-1
+#[test]
+fn an_origin_is_no_identity() {
+    let (signer, workload) = (key("i"), key("w"));
+    for (origin, text) in [
+        ("wimse://example.com", "wimse://example.com"),
+        ("wimse://example.com", "wimse://example.com/"),
+        ("spiffe://td.example", "spiffe://td.example"),
+    ] {
+        let mut claims = claims(&workload);
+        claims["sub"] = text.into();
+        let token = wit(&signer, "wit+jwt", &claims);
+        let anchors = anchors(origin, &[&signer]);
+        let refused = Error::Identifier {
+            problem: IdentifierProblem::NoWorkload,
+        };
+        let verifier = WitVerifier::new();
+        let result = verifier.verify(&token, &anchors, at(NOW));
+        assert_eq!(result.unwrap_err(), refused, "{text}");
+        // Whatever parsed it.
+        let subject = WorkloadIdentifier::parse(text).unwrap();
+        let read = verifier.read(&token).unwrap();
+        let result = read.verify_named(subject.clone(), &anchors[origin].keys, at(NOW));
+        assert_eq!(result.unwrap_err(), refused, "{text}");
+
+        let issuer = WitIssuer::new(signer.clone(), origin).unwrap();
+        let request = WitRequest {
+            subject: &subject,
+            key: &workload.public_jwk(),
+            id: None,
+        };
+        assert_eq!(issuer.issue(&request, at(NOW)).unwrap_err(), refused);
+        let mut ledger = IssuanceLedger::new(PROVIDER, 1);
+        let result = ledger.register(subject.clone(), "w", at(NOW));
+        assert_eq!(result.unwrap_err(), refused);
+        assert_eq!(refused.requirement(), Some("WIMSE-WIT-ID-4.5-1"));
+    }
+}
+
+/// What an issuer is for is a trust domain alone, in lower case, and under `spiffe` one of SPIFFE.
+///
+/// Covers: WIMSE-WIT-ID-4.2-1
+#[test]
+fn an_issuer_is_for_a_trust_domain() {
+    for (origin, expected) in [
+        ("wimse://example.com", "valid"),
+        ("spiffe://td_1.example", "valid"),
+        ("spiffe://Example.com", "workload_identifier"),
+        ("wimse://Example.com", "workload_identifier"),
+        ("WIMSE://example.com", "workload_identifier"),
+        ("wimse://example.com/payments", "workload_identifier"),
+        ("wimse://example.com/", "workload_identifier"),
+    ] {
+        assert_eq!(code(WitIssuer::new(key("i"), origin)), expected, "{origin}");
+    }
 }
 
 /// The key of a WIT cannot be used to speak for another identifier: a WIT that names another key is another

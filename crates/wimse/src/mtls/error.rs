@@ -22,7 +22,7 @@ pub enum CertificateError {
         count: usize,
     },
     /// The URI is not a Workload Identifier.
-    #[error("the URI in `subjectAltName` is not a Workload Identifier: {}", .problem.text())]
+    #[error("the URI in `subjectAltName` is not a Workload Identifier: {problem}")]
     Identifier {
         /// What is wrong with it.
         problem: IdentifierProblem,
@@ -93,7 +93,7 @@ impl CertificateError {
             }) => "WIMSE-MTLS-5-1",
             Self::Path(_) => "WIMSE-MTLS-3.2-2",
             Self::UriCount { .. } => "WIMSE-MTLS-3.1-1",
-            Self::Identifier { .. } => "WIMSE-WIT-ID-4.1-1",
+            Self::Identifier { problem } => problem.requirement(),
             Self::UnexpectedTrustDomain => "WIMSE-MTLS-3.2-3",
             Self::UnknownTrustDomain => "WIMSE-WIT-ID-7-2",
             Self::HostName => "WIMSE-MTLS-3.2.1-2",

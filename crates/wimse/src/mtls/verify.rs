@@ -64,7 +64,9 @@ impl Rules {
                 count: certificate.uri_names().count(),
             });
         };
-        let identifier = WorkloadIdentifier::parse(uri).map_err(|error| match error {
+        let identifier = WorkloadIdentifier::parse(uri);
+        let identifier = identifier.and_then(|id| id.check_workload().map(|()| id));
+        let identifier = identifier.map_err(|error| match error {
             Error::Identifier { problem } => CertificateError::Identifier { problem },
             _ => CertificateError::UriCount { count: 1 },
         })?;
@@ -115,7 +117,7 @@ impl ClientVerifier {
     ) -> Result<Self, Error> {
         let mut origins = BTreeSet::new();
         for text in trust_domains {
-            origins.insert(WorkloadIdentifier::parse(text)?.origin().to_owned());
+            origins.insert(WorkloadIdentifier::parse_origin(text)?);
         }
         Ok(Self {
             rules: Rules::new(provider, Purpose::ClientAuth),
@@ -189,10 +191,14 @@ impl ServerVerifier {
     ///
     /// # Errors
     ///
-    /// [`Error::Identifier`] when `identifier` is not a Workload Identifier.
+    /// [`Error::Identifier`] when `identifier` is not a Workload Identifier, or a trust domain alone.
     pub fn exactly(provider: CryptoProvider, identifier: &str) -> Result<Self, Error> {
-        let policy = PeerPolicy::Exact(WorkloadIdentifier::parse(identifier)?);
-        Ok(Self::by_identity_alone(provider, policy))
+        let identifier = WorkloadIdentifier::parse(identifier)?;
+        identifier.check_workload()?;
+        Ok(Self::by_identity_alone(
+            provider,
+            PeerPolicy::Exact(identifier),
+        ))
     }
 
     /// Refuses certificates without `extKeyUsage`, which otherwise serve every purpose.

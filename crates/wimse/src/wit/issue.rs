@@ -8,7 +8,7 @@ use jose_x509::{AsyncSigner, Jwk, Signer};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Token};
+use crate::error::{Error, IdentifierProblem, Token};
 use crate::identifier::WorkloadIdentifier;
 use crate::wit::IssuanceLedger;
 use crate::wit::WIT_TYPE;
@@ -40,9 +40,15 @@ impl<S> WitIssuer<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Identifier`] when `origin` is not a scheme and a trust domain.
+    /// [`Error::Identifier`] when `origin` is not a scheme and a trust domain alone, or not in lower case: verifiers
+    /// compare bytes.
     pub fn new(signer: S, origin: &str) -> Result<Self, Error> {
-        let origin = WorkloadIdentifier::parse(origin)?.origin().to_owned();
+        let origin = WorkloadIdentifier::parse_origin(origin)?;
+        if origin.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(Error::Identifier {
+                problem: IdentifierProblem::UpperCase,
+            });
+        }
         Ok(Self {
             signer,
             origin,
@@ -77,6 +83,7 @@ impl<S> WitIssuer<S> {
         if request.subject.origin() != self.origin {
             return Err(Error::UnknownTrustDomain);
         }
+        request.subject.check_workload()?;
         if request.key.algorithm().is_none() {
             return Err(Error::ConfirmationKey);
         }
@@ -104,8 +111,8 @@ impl<S: Signer> WitIssuer<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownTrustDomain`] for a subject of another namespace, [`Error::ConfirmationKey`]
-    /// for a key without `alg`, [`Error::Token`] when signing fails.
+    /// [`Error::UnknownTrustDomain`] for a subject of another namespace, [`Error::Identifier`] for a trust domain
+    /// alone, [`Error::ConfirmationKey`] for a key without `alg`, [`Error::Token`] when signing fails.
     pub fn issue(&self, request: &WitRequest<'_>, now: UnixTime) -> Result<String, Error> {
         let claims = self.claims(request, now)?;
         jws::sign(&self.signer, &ProtectedHeader::new(WIT_TYPE), &claims).map_err(refused)

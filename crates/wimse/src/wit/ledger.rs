@@ -40,6 +40,11 @@ struct Holder {
 /// How much longer than its `exp` a credential may be accepted somewhere.
 const MAX_LEEWAY: u64 = 300;
 
+/// Whether a credential that ends then is accepted nowhere any more.
+fn is_over(until: u64, now: UnixTime) -> bool {
+    until.saturating_add(MAX_LEEWAY) < now.as_secs()
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Binding {
     identifier: WorkloadIdentifier,
@@ -77,13 +82,15 @@ impl IssuanceLedger {
     ///
     /// # Errors
     ///
-    /// [`Error::NameRefused`] by the naming policy; [`Error::NameTaken`] by another workload; [`Error::LedgerFull`].
+    /// [`Error::Identifier`] for a trust domain alone; [`Error::NameRefused`] by the naming policy;
+    /// [`Error::NameTaken`] by another workload; [`Error::LedgerFull`].
     pub fn register(
         &mut self,
         identifier: WorkloadIdentifier,
         workload: &str,
         now: UnixTime,
     ) -> Result<(), Error> {
+        identifier.check_workload()?;
         if self
             .naming
             .as_ref()
@@ -91,9 +98,7 @@ impl IssuanceLedger {
         {
             return Err(Error::NameRefused);
         }
-        let free = |holder: &Holder| {
-            holder.removed && holder.until.saturating_add(MAX_LEEWAY) < now.as_secs()
-        };
+        let free = |holder: &Holder| holder.removed && is_over(holder.until, now);
         match self.names.get_mut(&identifier) {
             Some(holder) if holder.workload == workload => {
                 holder.removed = false;

@@ -118,7 +118,7 @@ impl WitVerifier {
     /// # Errors
     ///
     /// [`Error`], in the order of section 5.1.4: structure, subject and trust domain, type,
-    /// signature, times, confirmation key.
+    /// signature, times, confirmation key. A subject that is a trust domain alone is an [`Error::Identifier`].
     pub fn verify(
         &self,
         wit: &str,
@@ -245,6 +245,7 @@ impl UnverifiedWit<'_, '_> {
         keys: &KeySet,
         now: UnixTime,
     ) -> Result<UnprovenWit, Error> {
+        identifier.check_workload()?;
         // The proof's signature follows upon this one: whatever can be done without either is done before both.
         let found = Found(one_key(keys, &self.unverified_header()));
         let key = found.0.as_ref().ok().and_then(|found| found.iter().next());
