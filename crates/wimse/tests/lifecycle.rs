@@ -225,13 +225,16 @@ fn names_and_keys_have_one_holder() {
         issue(ledger, &books, 3, "1", NOW + 30)
     });
     check("key_in_use", &mut |ledger| {
-        issue(ledger, &books, 0, "1", NOW + 3600)
+        issue(ledger, &books, 0, "1", NOW + 3610 + 300)
+    });
+    check("ledger_full", &mut |ledger| {
+        issue(ledger, &books, 3, "1", NOW + 3600 + 300)
     });
     check("valid", &mut |ledger| {
-        issue(ledger, &books, 3, "1", NOW + 3600)
+        issue(ledger, &books, 3, "1", NOW + 3600 + 301)
     });
     check("valid", &mut |ledger| {
-        issue(ledger, &books, 0, "1", NOW + 3610)
+        issue(ledger, &books, 0, "1", NOW + 3610 + 301)
     });
     check("valid", &mut |ledger| {
         ledger.register(name("wimse://example.com/third"), "third", at(NOW))
@@ -250,6 +253,44 @@ fn names_and_keys_have_one_holder() {
     check("not_registered", &mut |ledger| {
         issue(ledger, &shop, 4, "1", NOW)
     });
+}
+
+/// As long as any verifier accepts the WIT of its holder, a key gets no other name: its proofs would be those of both.
+///
+/// Covers: WIMSE-WIT-9.4-1, WIMSE-MTLS-5-9
+#[test]
+fn a_key_gets_no_other_name_while_a_verifier_accepts_the_old_one() {
+    let signer = key("i");
+    let issuer = WitIssuer::new(signer.clone(), ORIGIN).unwrap();
+    let (shop, books) = (
+        name("wimse://example.com/shop"),
+        name("wimse://example.com/books"),
+    );
+    let mut ledger = IssuanceLedger::new(PROVIDER, 2);
+    for (who, workload) in [(&shop, "shop"), (&books, "books")] {
+        ledger.register(who.clone(), workload, at(NOW)).unwrap();
+    }
+    let key = pending().public_jwk();
+    let mut issue = |subject: &WorkloadIdentifier, now: u64| {
+        let request = WitRequest {
+            subject,
+            key: &key,
+            id: None,
+        };
+        issuer.issue_recorded(&request, "1", &mut ledger, at(now))
+    };
+    let wit = issue(&shop, NOW).unwrap();
+    let verifier = WitVerifier::new()
+        .with_leeway(Duration::from_secs(300))
+        .unwrap();
+    let anchors = anchors(ORIGIN, &[&signer]);
+    for now in [3599, 3600, 3660, 3899].map(|later| NOW + later) {
+        assert_eq!(code(verifier.verify(&wit, &anchors, at(now))), "valid");
+        assert_eq!(code(issue(&books, now)), "key_in_use", "{}", now - NOW);
+    }
+    let free = NOW + 3901;
+    assert_eq!(code(verifier.verify(&wit, &anchors, at(free))), "expired");
+    assert_eq!(code(issue(&books, free)), "valid");
 }
 
 /// Two issuers of a trust domain that share a ledger cannot give one name to two workloads, and a name gets a new

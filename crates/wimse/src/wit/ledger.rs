@@ -147,8 +147,8 @@ impl IssuanceLedger {
         Ok(())
     }
 
-    /// Binds a public key to one instance of a registered workload until its credential has expired. The same
-    /// instance may bind it again.
+    /// Binds a public key to one instance of a registered workload until its credential has expired, for verifiers
+    /// with the longest leeway too. The same instance may bind it again.
     ///
     /// # Errors
     ///
@@ -169,7 +169,7 @@ impl IssuanceLedger {
             return Err(Error::NotRegistered);
         }
         let thumbprint = key.thumbprint(&self.provider);
-        let live = |binding: &Binding| binding.until > now.as_secs();
+        let live = |binding: &Binding| !is_over(binding.until, now);
         let mut until = until.as_secs();
         match self.keys.get(&thumbprint).filter(|binding| live(binding)) {
             Some(known) if known.identifier == *identifier && known.instance == instance => {
