@@ -867,17 +867,61 @@ proptest! {
     }
 }
 
-/// Covers: WIMSE-MTLS-5-8
+/// On neither side does a type show a token that a message carries, its own WIT or its key.
+///
+/// Covers: WIMSE-MTLS-5-8, WIMSE-WPT-A18
 #[test]
 fn debug_output_has_no_secrets() {
     let world = World::new();
-    let signer = world.client();
-    let shown = format!("{signer:?}");
-    let wit = world.wit("client", &world.client);
-    assert!(!shown.contains(wit.split('.').nth(1).unwrap()));
-    let jwk: Value = serde_json::from_str(&world.client.expose_jwk().unwrap()).unwrap();
-    assert!(!shown.contains(jwk["d"].as_str().unwrap()));
-    let mut request = get(TARGET);
-    signer.sign_request(&mut request, b"", at(NOW)).unwrap();
+    let (bearer, txn) = ("SECRET-ACCESS-TOKEN", "SECRET-TXN-TOKEN");
+    let mut request = get("https://svc.example.com/orders?token=SECRET-IN-QUERY");
+    let mut put = |name: &'static str, value: &str| {
+        request.headers.insert(name, value.parse().unwrap());
+    };
+    put("authorization", &format!("Bearer {bearer}"));
+    put("txn-token", txn);
+    let client = world.client();
+    let sent = client.sign_request(&mut request, b"", at(NOW)).unwrap();
     assert!(request.headers["workload-identity-token"].is_sensitive());
+    let again = SentRequest::of_signed(&request).unwrap();
+    let verified = world.verify(&request, b"").unwrap();
+    let server = ResponseSigner::new(world.server());
+    let (mut response, content) = (ok(), Content::Whole(b"SECRET-CONTENT"));
+    assert!(
+        server
+            .sign(&mut response, content, &verified, at(NOW))
+            .unwrap()
+    );
+    let answer = world
+        .verify_response(&sent, &response, b"SECRET-CONTENT", &peers("server"))
+        .unwrap()
+        .unwrap();
+
+    let octets = format!("{:?}", b"SECRET-CONTENT");
+    let key = |key: &SigningKey| {
+        let jwk: Value = serde_json::from_str(&key.expose_jwk().unwrap()).unwrap();
+        jwk["d"].as_str().unwrap().to_owned()
+    };
+    let keys = [key(&world.client), key(&world.server)];
+    let wits = [
+        text(&request.headers, "workload-identity-token"),
+        text(&response.headers, "workload-identity-token"),
+    ];
+    for (type_name, shown) in [
+        ("MessageSigner", format!("{client:?}")),
+        ("SentRequest", format!("{sent:?}")),
+        ("SentRequest", format!("{again:?}")),
+        ("VerifiedRequest", format!("{verified:?}")),
+        ("ResponseSigner", format!("{server:?}")),
+        ("Whole", format!("{content:?}")),
+        ("VerifiedResponse", format!("{answer:?}")),
+    ] {
+        assert!(shown.starts_with(type_name), "{shown}");
+        assert!(
+            !shown.contains("SECRET") && !shown.contains(&octets),
+            "{shown}"
+        );
+        assert_shows_none_of(&shown, &[wits[0], wits[1], &keys[0], &keys[1]]);
+    }
+    assert!(format!("{verified:?}").contains("wimse://example.com/client"));
 }

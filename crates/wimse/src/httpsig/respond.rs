@@ -1,5 +1,7 @@
 //! Whether and how a server signs its responses.
 
+use std::fmt;
+
 use http::response;
 use jose_x509::{AsyncSigner, Signer};
 use pki_types::UnixTime;
@@ -10,13 +12,23 @@ use super::verify::VerifiedRequest;
 use crate::error::Error;
 
 /// The content of a response at the time it is signed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Content<'a> {
     /// All of it.
     Whole(&'a [u8]),
     /// It is produced while it is sent, so there is no digest of it.
     Streamed,
+}
+
+/// How much it is, and not what.
+impl fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(content) => write!(f, "Whole({} bytes)", content.len()),
+            Self::Streamed => f.write_str("Streamed"),
+        }
+    }
 }
 
 /// A signer, and what it signs.

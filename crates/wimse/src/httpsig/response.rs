@@ -1,5 +1,6 @@
 //! Verifying responses on the client.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode, response};
@@ -9,7 +10,7 @@ use pki_types::UnixTime;
 
 use super::component::Message;
 use super::sign::SentRequest;
-use super::verify::{Rules, wit_field};
+use super::verify::{Names, Rules, wit_field};
 use super::{Profile, SignatureError, WIMSE_REQ_NONCE};
 use crate::error::Error;
 use crate::identifier::WorkloadIdentifier;
@@ -133,7 +134,6 @@ impl ResponseVerifier {
 }
 
 /// A response whose signer has proven to be the workload that was expected.
-#[derive(Debug)]
 pub struct VerifiedResponse {
     wit: UnprovenWit,
     status: StatusCode,
@@ -164,5 +164,16 @@ impl VerifiedResponse {
     pub fn covered_field(&self, name: &HeaderName) -> Option<&str> {
         let field = self.covered.iter().find(|(covered, _)| covered == name);
         field.map(|(_, value)| value.as_str())
+    }
+}
+
+/// Which fields are covered, and not what is in them: one of them is the WIT.
+impl fmt::Debug for VerifiedResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedResponse")
+            .field("identifier", self.identifier())
+            .field("status", &self.status)
+            .field("covered", &Names(&self.covered))
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Verifying signed requests, and what requests and responses have in common.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, Uri, request};
@@ -337,7 +338,6 @@ impl RequestVerifier {
 
 /// A request whose sender has proven to be the holder of its WIT, and of which every covered part is as it was
 /// signed.
-#[derive(Debug)]
 pub struct VerifiedRequest {
     wit: UnprovenWit,
     method: Method,
@@ -423,5 +423,28 @@ impl VerifiedRequest {
             uri: &self.uri,
             headers: &NO_FIELDS,
         }
+    }
+}
+
+/// Which fields are covered, and not what is in them: among them are tokens. The query may have some as well.
+impl fmt::Debug for VerifiedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedRequest")
+            .field("identifier", self.identifier())
+            .field("method", &self.method)
+            .field("path", &self.path())
+            .field("covered", &Names(&self.covered))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The names of covered fields.
+pub(super) struct Names<'a>(pub(super) &'a [(HeaderName, String)]);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|(name, _)| name.as_str()))
+            .finish()
     }
 }

@@ -1,6 +1,7 @@
 //! The validation procedure of section 5.1.4.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,7 +169,6 @@ const fn refused(source: JoseError) -> Error {
 }
 
 /// A WIT that a [`WitVerifier`] has read and not verified: anybody can write one.
-#[derive(Debug)]
 pub struct UnverifiedWit<'v, 'w> {
     verifier: &'v WitVerifier,
     jwt: UnverifiedJwt<'v, 'w>,
@@ -299,10 +299,9 @@ impl KeySource for Found<'_> {
 }
 
 /// A WIT that was verified, presented by somebody who has not yet proven to be its holder. Cloning shares it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UnprovenWit(Arc<Verified>);
 
-#[derive(Debug)]
 struct Verified {
     identifier: WorkloadIdentifier,
     jwt: Jwt,
@@ -340,5 +339,24 @@ impl UnprovenWit {
     #[must_use]
     pub fn jwt(&self) -> &Jwt {
         &self.0.jwt
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for UnverifiedWit<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnverifiedWit")
+            .field("unverified_subject", &self.unverified_subject())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for UnprovenWit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnprovenWit")
+            .field("unproven_identifier", self.unproven_identifier())
+            .field("jti", &self.jwt().id())
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Making a WPT for one request.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -15,7 +16,7 @@ use crate::wit::WORKLOAD_IDENTITY_TOKEN;
 use crate::wpt::{WPT_SCHEME, WPT_TYPE};
 
 /// Builds the proof for one request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WptBuilder<'a> {
     wit: &'a str,
     audience: String,
@@ -214,6 +215,15 @@ impl<'a> WptBuilder<'a> {
             field(self.wit)?,
         );
         Ok(())
+    }
+}
+
+/// Without the tokens.
+impl fmt::Debug for WptBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WptBuilder")
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
     }
 }
 

@@ -359,7 +359,6 @@ fn decode(text: &str) -> Option<[u8; 32]> {
 }
 
 /// A workload that has proven to be the holder of its WIT, for one request.
-#[derive(Debug)]
 pub struct AuthenticatedWorkload {
     wit: UnprovenWit,
     proof: Jwt,
@@ -382,5 +381,15 @@ impl AuthenticatedWorkload {
     #[must_use]
     pub fn proof(&self) -> &Jwt {
         &self.proof
+    }
+}
+
+/// Without the tokens.
+impl fmt::Debug for AuthenticatedWorkload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticatedWorkload")
+            .field("identifier", self.identifier())
+            .field("jti", &self.proof.id())
+            .finish_non_exhaustive()
     }
 }

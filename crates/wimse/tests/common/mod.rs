@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jose_x509::jws::ProtectedHeader;
-use jose_x509::{Algorithm, CryptoProvider, KeySet, SigningKey, jwt, provider::ring};
+use jose_x509::{Algorithm, CryptoProvider, KeySet, SigningKey, base64url, jwt, provider::ring};
 use pki_types::UnixTime;
 use serde_json::{Value, json};
 use wimse::{TrustAnchors, WorkloadIdentifier};
@@ -53,6 +53,22 @@ pub fn claims(workload: &SigningKey) -> Value {
 
 pub fn wit(issuer: &SigningKey, typ: &'static str, claims: &Value) -> String {
     jwt::sign(issuer, &ProtectedHeader::new(typ), claims).unwrap()
+}
+
+/// That a text has neither a token's parts nor the octets that they stand for.
+#[allow(dead_code, reason = "not every test file needs it")]
+pub fn assert_shows_none_of(shown: &str, tokens: &[&str]) {
+    for part in tokens.iter().flat_map(|token| token.split('.')) {
+        assert!(!shown.contains(part), "{part} in {shown}");
+        if let Ok(octets) = base64url::decode(part, "part") {
+            let octets = format!("{octets:?}");
+            let octets = octets.trim_matches(['[', ']']);
+            assert!(
+                octets.is_empty() || !shown.contains(octets),
+                "{part} in {shown}"
+            );
+        }
+    }
 }
 
 #[allow(dead_code, reason = "not every test file needs it")]
