@@ -182,6 +182,9 @@ pub enum Error {
     /// The target of a proof is not `https`.
     #[error("WPT: the target is not https, so nothing authenticates the server that gets the WIT")]
     InsecureTarget,
+    /// The target of a proof or a signed request has user information.
+    #[error("the target has user information (`user@` before the host), which may not be sent")]
+    TargetUserInfo,
     /// The WIT is not one for this holder and its key.
     #[error("WIT: claim `{claim}` is not that of this holder")]
     NotForHolder {
@@ -252,6 +255,7 @@ impl Error {
             Self::Signature(source) => source.code(),
             Self::Certificate(source) => source.code(),
             Self::InsecureTarget => "insecure_target",
+            Self::TargetUserInfo => "target_user_info",
             Self::NotForHolder { .. } => "not_for_holder",
             Self::NameRefused => "name_refused",
             Self::NameTaken => "name_taken",
@@ -283,6 +287,7 @@ impl Error {
             }
             | Self::IssueLifetime { .. }
             | Self::InsecureTarget
+            | Self::TargetUserInfo
             | Self::InvalidOption { .. } => Fault::Configuration,
             Self::LedgerFull => Fault::Transient,
             _ => Fault::Peer,
@@ -363,7 +368,7 @@ impl Error {
             Self::KeyInUse => "WIMSE-MTLS-5-9",
             Self::EvidenceMissing { .. } => "WIMSE-MTLS-5-11",
             Self::BearerNotAccepted | Self::OtherCaller => "WIMSE-WIT-5.3-1",
-            Self::LedgerFull | Self::InvalidOption { .. } => return None,
+            Self::LedgerFull | Self::TargetUserInfo | Self::InvalidOption { .. } => return None,
         })
     }
 

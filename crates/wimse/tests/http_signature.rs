@@ -419,6 +419,113 @@ fn targets_without_tls_are_refused() {
         .unwrap();
 }
 
+/// What nobody signed is not held against the limit for signed content, unless it had to be signed.
+///
+/// Covers: WIMSE-HTTPSIG-3.4-6
+#[test]
+fn an_unsigned_response_has_any_size() {
+    let world = World::new();
+    let large = vec![0; 1024 * 1024 + 1];
+    let names = peers("server");
+    let exchange = |client: &MessageSigner<Arc<SigningKey>>, response: &response::Parts| {
+        let mut request = get(TARGET);
+        let sent = client.sign_request(&mut request, b"", at(NOW)).unwrap();
+        let result = world.verify_response(&sent, response, &large, &names);
+        result.map(|response| response.is_some())
+    };
+    let (client, mut response) = (world.client(), ok());
+    assert_eq!(exchange(&client, &response), Ok(false));
+    let demanding = world.client().with_required_response_signature();
+    let error = exchange(&demanding, &response).unwrap_err();
+    assert_eq!(error.code(), "response_not_signed");
+    // And our server lets it go out so, unless it is told to sign as much.
+    let mut request = get(TARGET);
+    let sent = client.sign_request(&mut request, b"", at(NOW)).unwrap();
+    let verified = world.verify(&request, b"").unwrap();
+    let server = ResponseSigner::new(world.server());
+    let whole = Content::Whole(&large);
+    assert!(
+        !server
+            .sign(&mut response, whole, &verified, at(NOW))
+            .unwrap()
+    );
+    let able = server.with_max_content(large.len());
+    assert!(able.sign(&mut response, whole, &verified, at(NOW)).unwrap());
+    let error = world.verify_response(&sent, &response, &large, &names);
+    assert_eq!(error.unwrap_err().code(), "content_too_large");
+}
+
+/// RFC 9110 section 4.2.4: nobody sends it. RFC 9421 section 2.2.3: the authority is host and port.
+#[test]
+fn user_information_is_not_sent_and_is_no_part_of_the_authority() {
+    let world = World::new();
+    let with_user = "https://user:PASSWORD@svc.example.com/orders?id=1";
+    let audience = world.client().with_audience("svc").unwrap();
+    for client in [world.client(), audience] {
+        let mut request = get(with_user);
+        let error = client.sign_request(&mut request, b"", at(NOW)).unwrap_err();
+        assert_eq!(error.code(), "target_user_info");
+        assert!(!request.headers.contains_key("signature-input"));
+    }
+    let error = world.client().with_audience(with_user).unwrap_err();
+    assert_eq!(error, Error::TargetUserInfo);
+    // Signed by somebody else, who covers the authority.
+    let wit = world.wit("client", &world.client);
+    let params = format!(
+        "(\"@method\" \"@path\" \"@query\" \"workload-identity-token\" \"@authority\");created={NOW};expires={};\
+         nonce=\"n\";tag=\"{TAG}\";wimse-aud=\"https://svc.example.com/orders\"",
+        NOW + 60
+    );
+    let base = format!(
+        "\"@method\": GET\n\"@path\": /orders\n\"@query\": ?id=1\n\"workload-identity-token\": {wit}\n\
+         \"@authority\": svc.example.com\n\"@signature-params\": {params}"
+    );
+    let signature = base64(world.client.sign(base.as_bytes()).unwrap().as_ref());
+    let signed = |target: &str, host: Option<&'static str>| {
+        let mut request = get(target);
+        let mut put = |name: &'static str, value: String| {
+            request.headers.insert(name, value.parse().unwrap());
+        };
+        put("workload-identity-token", wit.clone());
+        put("signature-input", format!("a={params}"));
+        put("signature", format!("a=:{signature}:"));
+        if let Some(host) = host {
+            put("host", host.to_owned());
+        }
+        request
+    };
+    let outcome = |request: &request::Parts| {
+        let trusted = anchors(ORIGIN, &[&world.issuer]);
+        let fresh = MemoryReplayGuard::new(16);
+        code(
+            world
+                .verifier()
+                .verify(request, b"", &trusted, &fresh, at(NOW)),
+        )
+    };
+    for (target, host, expected) in [
+        (TARGET, None, "valid"),
+        ("https://SVC.example.com:443/orders?id=1", None, "valid"),
+        (with_user, None, "valid"),
+        ("/orders?id=1", Some("svc.example.com"), "valid"),
+        (
+            "/orders?id=1",
+            Some("user@svc.example.com"),
+            "absent_component",
+        ),
+        (
+            "https://svc.example.com@evil.example/orders?id=1",
+            None,
+            "invalid_signature",
+        ),
+    ] {
+        assert_eq!(outcome(&signed(target, host)), expected, "{target}");
+    }
+    // Whom the client expects there goes by the host alone, too.
+    let sent = SentRequest::of_signed(&signed(with_user, None)).unwrap();
+    assert_eq!(sent.authority(), "svc.example.com");
+}
+
 /// Covers: WIMSE-HTTPSIG-3.1-2, WIMSE-HTTPSIG-3.1-3, WIMSE-HTTPSIG-3.1-4, WIMSE-HTTPSIG-A9
 #[test]
 fn audiences() {

@@ -192,11 +192,15 @@ pub(super) fn path(uri: &Uri) -> &str {
     }
 }
 
-/// Host and port, in lower case and without the default port.
+/// Host and port, in lower case and without the default port (RFC 9421 section 2.2.3). User information of a URI is no
+/// part of it: whoever sends some, the signer and the server mean the same host. A `Host` field cannot have any.
 pub(super) fn authority(request: &RequestView<'_>) -> Option<String> {
     let text = match request.uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => one_value(request.headers, &HOST)?,
+        Some(authority) => match authority.as_str().rsplit_once('@') {
+            Some((_, host_and_port)) => host_and_port,
+            None => authority.as_str(),
+        },
+        None => one_value(request.headers, &HOST).filter(|host| !host.contains('@'))?,
     };
     let text = text.to_ascii_lowercase();
     let default_port = match request.uri.scheme_str() {

@@ -17,7 +17,7 @@ use super::{
     CONTENT_DIGEST, Profile, SIGNATURE, SIGNATURE_INPUT, SignatureError, TAG, WIMSE_AUD,
     WIMSE_REQ_NONCE, WIMSE_SIGN_RESPONSE, content_digest, digest,
 };
-use crate::audience::without_query;
+use crate::audience::{has_user_info, without_query};
 use crate::error::Error;
 use crate::wit::WORKLOAD_IDENTITY_TOKEN;
 
@@ -54,7 +54,7 @@ impl<S: Signer> MessageSigner<S> {
     ///
     /// # Errors
     ///
-    /// [`SignatureError::InsecureTarget`], [`Error::InvalidOption`] for a target without authority when no
+    /// [`SignatureError::InsecureTarget`], [`Error::TargetUserInfo`], [`Error::InvalidOption`] for a target without authority when no
     /// audience is set, [`SignatureError::OwnWit`] when the WIT has expired, and what is wrong with a
     /// field that has to be covered.
     pub fn sign_request(
@@ -214,13 +214,17 @@ impl<S> MessageSigner<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] when it is empty or not printable ASCII.
+    /// [`Error::InvalidOption`] when it is empty or not printable ASCII, [`Error::TargetUserInfo`] when it is a target
+    /// with user information.
     pub fn with_audience(mut self, audience: &str) -> Result<Self, Error> {
         if audience.is_empty() || !audience.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(Error::InvalidOption {
                 option: "audience",
                 range: "printable ASCII",
             });
+        }
+        if has_user_info(audience) {
+            return Err(Error::TargetUserInfo);
         }
         self.audience = Some(audience.to_owned());
         Ok(self)
@@ -253,6 +257,11 @@ impl<S> MessageSigner<S> {
                 .is_some_and(|scheme| scheme != "https")
         {
             return Err(SignatureError::InsecureTarget.into());
+        }
+        // With an audience of its own as well, because other components are made of the target.
+        let authority_of_target = parts.uri.authority().map(http::uri::Authority::as_str);
+        if authority_of_target.is_some_and(|authority| authority.contains('@')) {
+            return Err(Error::TargetUserInfo);
         }
         let audience = match (&self.audience, parts.uri.scheme()) {
             (Some(audience), _) => audience.clone(),

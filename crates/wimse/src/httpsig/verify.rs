@@ -68,19 +68,21 @@ impl Rules {
         Ok(())
     }
 
-    /// Everything that can be said of the signature without a key: sizes, tag, parameters, times.
+    /// Everything that can be said of the signature without a key: sizes of fields, tag, size of the content,
+    /// parameters, times.
     pub(super) fn parse(
         &self,
         headers: &HeaderMap,
         content: &[u8],
         now: UnixTime,
     ) -> Result<Tagged, SignatureError> {
+        // Whatever size it has: content without a signature is no affair of this profile.
+        let tagged = tagged(headers)?;
         if content.len() > self.max_content {
             return Err(SignatureError::ContentTooLarge {
                 limit: self.max_content,
             });
         }
-        let tagged = tagged(headers)?;
         let Params {
             created, expires, ..
         } = tagged.params;

@@ -10,9 +10,9 @@ use jose_x509::{AsyncSigner, CryptoProvider, Error as JoseError, Signer, base64u
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
-use crate::audience::without_query;
+use crate::audience::{has_user_info, without_query};
 use crate::error::{Error, Token};
-use crate::wit::WORKLOAD_IDENTITY_TOKEN;
+use crate::wpt::fields::{OWS, TXN, WIT, label, only};
 use crate::wpt::{WPT_SCHEME, WPT_TYPE};
 
 /// Builds the proof for one request.
@@ -32,12 +32,13 @@ impl<'a> WptBuilder<'a> {
     /// A proof for `wit` towards `target`: the request's URI; query and fragment are left out. It
     /// lives for 60 seconds.
     ///
-    /// The target has to be `https`: WIT and WPT are for servers that TLS has authenticated.
+    /// The target has to be `https`: WIT and WPT are for servers that TLS has authenticated. User information in it is
+    /// refused when the proof is made (RFC 9110 section 4.2.4).
     #[must_use]
     pub fn new(wit: &'a str, target: &str) -> Self {
         let audience = without_query(target).to_owned();
         Self {
-            wit,
+            wit: wit.trim_matches(OWS),
             audience,
             lifetime: Duration::from_secs(60),
             txn_token: None,
@@ -76,7 +77,7 @@ impl<'a> WptBuilder<'a> {
     /// Binds the token in another field of the request (`oth`).
     #[must_use]
     pub fn with_other_token(mut self, field: HeaderName, value: &'a str) -> Self {
-        self.others.push((field, value.trim_matches(' ')));
+        self.others.push((field, value));
         self
     }
 
@@ -92,8 +93,9 @@ impl<'a> WptBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::InsecureTarget`]; [`Error::FieldValue`] for a bound token that is not ASCII; [`Error::Token`] when
-    /// the WIT has expired, and when signing or the random source fails.
+    /// [`Error::InsecureTarget`]; [`Error::TargetUserInfo`]; for a token that a verifier would refuse,
+    /// [`Error::FieldValue`] where it is not visible ASCII and [`Error::FieldCount`] where it is a list or its field was
+    /// named before; [`Error::Token`] when the WIT has expired, and when signing or the random source fails.
     pub fn sign(
         &self,
         signer: &(impl Signer + ?Sized),
@@ -129,6 +131,9 @@ impl<'a> WptBuilder<'a> {
         if !https && !self.insecure {
             return Err(Error::InsecureTarget);
         }
+        if has_user_info(&self.audience) {
+            return Err(Error::TargetUserInfo);
+        }
         let expired = UnverifiedJws::parse(self.wit)
             .ok()
             .and_then(|wit| json::object(wit.unverified_payload(), &json::Limits::CLAIMS).ok())
@@ -140,8 +145,10 @@ impl<'a> WptBuilder<'a> {
                 source: JoseError::Expired,
             });
         }
-        let hash = |token: &str| {
-            if token.is_ascii() {
+        let hash = |field: &HeaderName, token: &str| {
+            let token = only(field, token)?;
+            let visible = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
+            if token.bytes().all(visible) {
                 Ok(base64url::encode(&provider.sha256(token.as_bytes())))
             } else {
                 Err(Error::FieldValue)
@@ -157,14 +164,19 @@ impl<'a> WptBuilder<'a> {
             "jti".to_owned(),
             provider.random_id().map_err(refused)?.into(),
         );
-        claims.insert("wth".to_owned(), hash(self.wit)?.into());
+        claims.insert("wth".to_owned(), hash(&WIT, self.wit)?.into());
         if let Some(token) = self.txn_token {
-            claims.insert("tth".to_owned(), hash(token)?.into());
+            claims.insert("tth".to_owned(), hash(&TXN, token)?.into());
         }
         if !self.others.is_empty() {
             let mut oth = Map::new();
             for (field, value) in &self.others {
-                oth.insert(field.as_str().to_owned(), hash(value)?.into());
+                let hash = hash(field, value)?.into();
+                if oth.insert(field.as_str().to_owned(), hash).is_some() {
+                    return Err(Error::FieldCount {
+                        field: label(field.as_str()),
+                    });
+                }
             }
             claims.insert("oth".to_owned(), Value::Object(oth));
         }
@@ -210,10 +222,7 @@ impl<'a> WptBuilder<'a> {
             Ok::<_, Error>(value)
         };
         headers.insert(AUTHORIZATION, field(&format!("{WPT_SCHEME} {proof}"))?);
-        headers.insert(
-            HeaderName::from_static(WORKLOAD_IDENTITY_TOKEN),
-            field(self.wit)?,
-        );
+        headers.insert(&WIT, field(self.wit)?);
         Ok(())
     }
 }

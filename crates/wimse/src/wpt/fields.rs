@@ -19,9 +19,9 @@ pub struct RequestTokens<'a> {
 }
 
 /// Names that are parsed once.
-static WIT: HeaderName = HeaderName::from_static(WORKLOAD_IDENTITY_TOKEN);
+pub(super) static WIT: HeaderName = HeaderName::from_static(WORKLOAD_IDENTITY_TOKEN);
 static WPT: HeaderName = HeaderName::from_static(WORKLOAD_PROOF_TOKEN);
-static TXN: HeaderName = HeaderName::from_static(TXN_TOKEN);
+pub(super) static TXN: HeaderName = HeaderName::from_static(TXN_TOKEN);
 
 impl<'a> RequestTokens<'a> {
     /// The WIT, not verified.
@@ -89,19 +89,25 @@ pub(super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Optio
             field: label(name.as_str()),
         });
     }
-    let value = value
-        .to_str()
-        .map_err(|_| Error::FieldValue)?
-        .trim_matches([' ', '\t']);
+    let value = value.to_str().map_err(|_| Error::FieldValue)?;
+    only(name, value).map(Some)
+}
+
+/// The one token that the value of a field is, without the white space around it. Its hash is what a proof has, so
+/// client and server ask here.
+pub(super) fn only<'a>(name: &HeaderName, value: &'a str) -> Result<&'a str, Error> {
+    let value = value.trim_matches(OWS);
     if *name != AUTHORIZATION && memchr(b',', value.as_bytes()).is_some() {
         return Err(Error::FieldCount {
             field: label(name.as_str()),
         });
     }
-    Ok(Some(value))
+    Ok(value)
 }
 
-fn label(name: &str) -> &'static str {
+pub(super) const OWS: [char; 2] = [' ', '\t'];
+
+pub(super) fn label(name: &str) -> &'static str {
     match name {
         WORKLOAD_IDENTITY_TOKEN => "Workload-Identity-Token",
         WORKLOAD_PROOF_TOKEN => "Workload-Proof-Token",

@@ -49,7 +49,8 @@ impl WptVerifier {
             },
         )
         .with_required_claim("jti")
-        .with_required_claim("aud");
+        .with_required_claim("aud")
+        .with_undefined_claims(&["iss", "sub", "iat", "cnf"]);
         let validator = validator
             .clone()
             .with_leeway(Duration::from_secs(LEEWAY))
