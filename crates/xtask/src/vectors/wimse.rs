@@ -201,6 +201,47 @@ fn wits(oracle: &mut Oracle) -> Result<Vec<Case>> {
             &["WIMSE-WIT-1.3-1", "WIMSE-WIT-A12"],
         )?;
     }
+    for (name, sub) in [
+        ("an upper-case trust domain", "spiffe://Example.com/a"),
+        ("a dot segment", "spiffe://example.com/a/../admin"),
+        ("an escape", "spiffe://example.com/%61"),
+        ("a trailing slash", "spiffe://example.com/a/"),
+        ("its scheme in upper case", "SPIFFE://example.com/a"),
+    ] {
+        t.signed_by(
+            &format!("SPIFFE ID with {name}"),
+            ("ES256", "es256"),
+            json!({"kid": "a"}),
+            json!({"sub": sub}),
+            invalid("workload_identifier"),
+            &["WIMSE-WIT-ID-4.2-1"],
+        )?;
+    }
+    for (name, sub) in [
+        ("a trust domain alone", "wimse://example.com"),
+        ("a trust domain and a slash", "wimse://example.com/"),
+    ] {
+        t.claims(
+            &format!("sub is {name}"),
+            json!({"sub": sub}),
+            invalid("workload_identifier"),
+            &["WIMSE-WIT-ID-4.5-1"],
+        )?;
+    }
+    t.signed_by(
+        "SPIFFE ID of a trust domain",
+        ("ES256", "es256"),
+        json!({"kid": "a"}),
+        json!({"sub": "spiffe://example.com"}),
+        invalid("workload_identifier"),
+        &["WIMSE-WIT-ID-4.5-1"],
+    )?;
+    t.claims(
+        "sub with an escaped trust domain",
+        json!({"sub": "wimse://ex%61mple.com/a"}),
+        invalid("unknown_trust_domain"),
+        &["WIMSE-WIT-ID-4.2-1"],
+    )?;
     t.claims(
         "sub in another case",
         json!({"sub": "wimse://Example.com/a"}),
@@ -428,6 +469,23 @@ fn requests(oracle: &mut Oracle) -> Result<Vec<Case>> {
         good(),
         &["WIMSE-WPT-2.3-1", "WIMSE-WPT-L2-5"],
     )?;
+    for (name, claims) in [
+        ("iat in the future", json!({"iat": NOW + 3600})),
+        ("iat as text", json!({"iat": "now"})),
+        ("cnf", json!({"cnf": {"jkt": "x"}})),
+        (
+            "iss and sub that name others",
+            json!({"iss": "a b: c", "sub": "wimse://example.com/admin"}),
+        ),
+    ] {
+        r.proof(
+            &format!("undefined claims: {name}"),
+            claims,
+            &[],
+            good(),
+            &["WIMSE-WPT-2.3-1"],
+        )?;
+    }
     let wpt = r.sign(&header(), &claims())?;
     let scheme = format!("wpt  {wpt}");
     r.fields(
