@@ -909,9 +909,14 @@ fn the_media_type_of_a_proof() {
 fn no_proof_for_an_expired_wit() {
     let world = World::new();
     let builder = WptBuilder::new(&world.wit, TARGET);
-    builder
-        .sign(&world.workload, &PROVIDER, at(NOW + 3599))
-        .unwrap();
+    for (now, expires) in [(3539, 3599), (3541, 3600), (3599, 3600)] {
+        let proof = builder
+            .sign(&world.workload, &PROVIDER, at(NOW + now))
+            .unwrap();
+        let payload = base64url::decode(proof.split('.').nth(1).unwrap(), "payload").unwrap();
+        let claims: Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!(claims["exp"], NOW + expires);
+    }
     let late = builder.sign(&world.workload, &PROVIDER, at(NOW + 3600));
     assert_eq!(late.unwrap_err().code(), "expired");
 }

@@ -54,8 +54,8 @@ impl<S: Signer> MessageSigner<S> {
     ///
     /// # Errors
     ///
-    /// [`SignatureError::InsecureTarget`], [`Error::TargetUserInfo`], [`Error::InvalidOption`] for a target without authority when no
-    /// audience is set, [`SignatureError::OwnWit`] when the WIT has expired, and what is wrong with a
+    /// [`SignatureError::InsecureTarget`], [`Error::TargetUserInfo`], [`Error::InvalidOption`] for a target without
+    /// authority when no audience is set, [`SignatureError::OwnWit`] when the WIT has expired, and what is wrong with a
     /// field that has to be covered.
     pub fn sign_request(
         &self,

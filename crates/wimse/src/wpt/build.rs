@@ -30,7 +30,7 @@ const MAX_LIFETIME: u64 = 300;
 
 impl<'a> WptBuilder<'a> {
     /// A proof for `wit` towards `target`: the request's URI; query and fragment are left out. It
-    /// lives for 60 seconds.
+    /// lives for 60 seconds, and no longer than the WIT.
     ///
     /// The target has to be `https`: WIT and WPT are for servers that TLS has authenticated. User information in it is
     /// refused when the proof is made (RFC 9110 section 4.2.4).
@@ -134,12 +134,12 @@ impl<'a> WptBuilder<'a> {
         if has_user_info(&self.audience) {
             return Err(Error::TargetUserInfo);
         }
-        let expired = UnverifiedJws::parse(self.wit)
+        let wit_expires = UnverifiedJws::parse(self.wit)
             .ok()
             .and_then(|wit| json::object(wit.unverified_payload(), &json::Limits::CLAIMS).ok())
             .and_then(|claims| claims.get("exp")?.as_u64())
-            .is_some_and(|exp| now.as_secs() >= exp);
-        if expired {
+            .unwrap_or(u64::MAX);
+        if now.as_secs() >= wit_expires {
             return Err(Error::Token {
                 token: Token::Wit,
                 source: JoseError::Expired,
@@ -156,10 +156,8 @@ impl<'a> WptBuilder<'a> {
         };
         let mut claims = Map::new();
         claims.insert("aud".to_owned(), self.audience.as_str().into());
-        claims.insert(
-            "exp".to_owned(),
-            now.as_secs().saturating_add(self.lifetime.as_secs()).into(),
-        );
+        let expires = now.as_secs().saturating_add(self.lifetime.as_secs());
+        claims.insert("exp".to_owned(), expires.min(wit_expires).into());
         claims.insert(
             "jti".to_owned(),
             provider.random_id().map_err(refused)?.into(),
