@@ -414,7 +414,8 @@ impl Error {
         }
     }
 
-    /// Whether fetching the key set or bundle anew may turn this refusal into a success.
+    /// Whether fetching the key set or bundle anew may turn this refusal into a success. Not told of an
+    /// [`InvalidSignature`](Self::InvalidSignature): for an issuer whose tokens have no `kid`, it may be a new key's.
     #[must_use]
     pub fn refresh_may_help(&self) -> bool {
         match self {

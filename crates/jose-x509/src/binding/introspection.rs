@@ -21,7 +21,8 @@ impl Introspection {
     /// # Errors
     ///
     /// [`Error::Json`]; [`BindingError::Introspection`] without `active` or for a member of the wrong type; the errors
-    /// of [`Confirmation::from_value`]; [`BindingError::IntrospectionType`] for `cnf.jkt` without the `token_type` `DPoP`.
+    /// of [`Confirmation::from_value`]; [`BindingError::IntrospectionType`] for a `token_type` that contradicts `cnf.jkt`,
+    /// with which it is `DPoP` if it is there (RFC 9449 section 6.2).
     pub fn from_slice(bytes: &[u8]) -> Result<Option<Self>, Error> {
         let members = json::object(bytes, &json::Limits::CLAIMS).map_err(|source| Error::Json {
             what: "introspection response",
@@ -44,10 +45,11 @@ impl Introspection {
             .get("cnf")
             .map(Confirmation::from_value)
             .transpose()?;
-        let dpop = token_type
+        let bound = confirmation.as_ref().is_some_and(|cnf| cnf.jkt.is_some());
+        if token_type
             .as_deref()
-            .is_some_and(|token_type| token_type.eq_ignore_ascii_case("DPoP"));
-        if confirmation.as_ref().is_some_and(|cnf| cnf.jkt.is_some()) != dpop {
+            .is_some_and(|token_type| token_type.eq_ignore_ascii_case("DPoP") != bound)
+        {
             return Err(BindingError::IntrospectionType.into());
         }
         Ok(Some(Self {

@@ -86,7 +86,8 @@ const MAX_PERIOD: u64 = 3600;
 /// Nonces that need no memory: 64 random bits, and 128 bits of HMAC-SHA-256 over them, the server's
 /// name and the current period of time. Nodes with the same key and name accept each other's.
 ///
-/// A nonce is good for the period it was made in and for the one after it.
+/// A nonce is good for the period it was made in and for the one after it, and where the clock is still in the one
+/// before it.
 pub struct StatelessNonces {
     provider: CryptoProvider,
     key: Zeroizing<[u8; 32]>,
@@ -156,7 +157,7 @@ impl NonceSource for StatelessNonces {
         };
         let (random, tag) = bytes.split_at(RANDOM);
         let bucket = self.bucket(now);
-        [Some(bucket), bucket.checked_sub(1)]
+        [Some(bucket), bucket.checked_sub(1), bucket.checked_add(1)]
             .into_iter()
             .flatten()
             .any(|bucket| {

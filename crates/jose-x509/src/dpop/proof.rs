@@ -1,5 +1,7 @@
 //! The client's side: making proofs (RFC 9449 section 4).
 
+use std::fmt;
+
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
 
@@ -32,12 +34,22 @@ pub fn parse_jkt(text: &str) -> Result<[u8; 32], Error> {
 }
 
 /// The request that a proof is made for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ProofRequest<'a> {
     method: &'a str,
     target: &'a Htu,
     access_token: Option<&'a str>,
     nonce: Option<&'a Nonce>,
+}
+
+/// Without the access token.
+impl fmt::Debug for ProofRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProofRequest")
+            .field("method", &self.method)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> ProofRequest<'a> {

@@ -1,6 +1,7 @@
 //! The server's side: verifying proofs (RFC 9449 section 4.3).
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ const DEFAULT_ALGORITHMS: Algorithms = Algorithms::of(&[
 const MAX_WINDOW: u64 = 300;
 
 /// The request that a proof has to be for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ProofTarget<'a> {
     method: &'a str,
     target: &'a Htu,
@@ -60,6 +61,16 @@ impl<'a> ProofTarget<'a> {
             token: Some((access_token, jkt)),
             ..self
         }
+    }
+}
+
+/// Without the access token.
+impl fmt::Debug for ProofTarget<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProofTarget")
+            .field("method", &self.method)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
     }
 }
 

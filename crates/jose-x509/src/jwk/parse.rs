@@ -222,8 +222,8 @@ impl<'a> Members<'a> {
         };
         let chain = certificates(x5c).ok_or(WRONG)?;
         let leaf = chain.first().ok_or(WRONG)?;
-        let leaf = Certificate::parse(leaf).map_err(|_| WRONG)?;
-        match PublicKey::from_spki_der(leaf.spki_der()) {
+        let certified = Certificate::certified_key(leaf).ok_or(WRONG)?;
+        match PublicKey::from_spki_der(certified) {
             Ok(own) if own == *key => Ok(chain),
             _ => Err(KeyProblem::Inconsistent),
         }

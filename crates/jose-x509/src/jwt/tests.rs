@@ -338,6 +338,11 @@ fn claims_that_a_kind_of_token_does_not_define_are_ignored() {
         code(run(&contradictory, json!({"iat": NOW}))),
         "missing_claim"
     );
+    // Demanded twice is demanded.
+    let twice = validator()
+        .with_required_claim("sub")
+        .with_required_claim("sub");
+    assert!(run(&twice, json!({"sub": "a"})).is_ok());
     // The others are judged as ever.
     assert_eq!(code(run(&open, json!({"exp": "soon"}))), "claim_type");
     assert_eq!(

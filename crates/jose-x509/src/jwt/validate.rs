@@ -187,7 +187,9 @@ impl Validator {
     /// claims, which are always checked.
     #[must_use]
     pub fn with_required_claim(mut self, claim: &'static str) -> Self {
-        self.required.push(claim);
+        if !self.required.contains(&claim) {
+            self.required.push(claim);
+        }
         self
     }
 

@@ -42,7 +42,7 @@ pub struct CacheOptions {
     pub max_interval: Duration,
     /// The time between two fetches where the answer names none: 5 minutes.
     pub default_interval: Duration,
-    /// How long after its fetch a set is used while newer fetches fail: 24 hours.
+    /// How long a set is used after the next fetch was due, while that and newer ones fail: 24 hours.
     pub max_staleness: Duration,
     /// After which a fetch of which nothing was heard counts as failed: 30 seconds.
     pub fetch_timeout: Duration,
@@ -102,7 +102,9 @@ pub struct KeySetCache {
 
 #[derive(Debug, Default)]
 struct State {
-    current: Option<(Arc<KeySet>, u64)>,
+    current: Option<Arc<KeySet>>,
+    /// Until when the current set is used.
+    until: u64,
     /// When the next fetch is due.
     due: u64,
     /// When the last fetch began.
@@ -170,8 +172,8 @@ impl KeySetCache {
     /// [`Error::NoKeys`] before the first fetch, and when the last one that succeeded is too long ago.
     pub fn keys(&self, now: UnixTime) -> Result<Arc<KeySet>, Error> {
         let state = self.state();
-        let (keys, fetched) = state.current.as_ref().ok_or(Error::NoKeys)?;
-        if now.as_secs().saturating_sub(*fetched) > self.options.max_staleness.as_secs() {
+        let keys = state.current.as_ref().ok_or(Error::NoKeys)?;
+        if now.as_secs() > state.until {
             return Err(Error::NoKeys);
         }
         Ok(Arc::clone(keys))
@@ -179,21 +181,28 @@ impl KeySetCache {
 
     /// Whether the caller is to fetch now. At most one fetch is under way at a time, and at most one
     /// begins in [`CacheOptions::min_interval`], however many ask.
+    ///
+    /// A clock that was set back further than that makes a fetch due at once, since nobody can tell any more how old the set
+    /// is; it is then used for [`CacheOptions::max_staleness`] at most.
     pub fn begin(&self, reason: Reason, now: UnixTime) -> Option<Ticket> {
         let now = now.as_secs();
         let mut state = self.state();
-        let since = |begun: u64| now.saturating_sub(begun);
+        let mut set_back = false;
         if let Some(begun) = state.begun {
             let pause = if state.in_flight {
                 self.options.fetch_timeout.max(self.options.min_interval)
             } else {
                 self.options.min_interval
             };
-            if since(begun) < pause.as_secs() {
+            if now.abs_diff(begun) < pause.as_secs() {
                 return None;
             }
+            set_back = now < begun;
         }
-        if reason == Reason::Scheduled && now < state.due {
+        if set_back {
+            let until = now.saturating_add(self.options.max_staleness.as_secs());
+            state.until = state.until.min(until);
+        } else if reason == Reason::Scheduled && now < state.due {
             return None;
         }
         state.begun = Some(now);
@@ -230,8 +239,9 @@ impl KeySetCache {
         state.finish(&ticket);
         if ticket.0 > state.applied {
             state.applied = ticket.0;
-            state.current = Some((Arc::new(keys), now.as_secs()));
+            state.current = Some(Arc::new(keys));
             state.due = now.as_secs().saturating_add(interval);
+            state.until = state.due.saturating_add(options.max_staleness.as_secs());
         }
         Ok(())
     }

@@ -261,3 +261,60 @@ fn a_provider_may_refuse_a_key() {
         Err(Error::InvalidSignature)
     );
 }
+
+/// Of version 1, as Keycloak publishes them with its keys; made by `openssl x509 -req`.
+const V1: &str = concat!(
+    "MIIBHDCBwwIUGiCTi4ttyJX+N/FRMVU2dy6e8aMwCgYIKoZIzj0EAwIwETEPMA0GA1UEAwwGbWFzdGVyMB4XDTI2MTEyMzEw",
+    "MDIxM1oXDTM2MTEyMDEwMDIxM1owETEPMA0GA1UEAwwGbWFzdGVyMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE5GkngZL+",
+    "l/FQAd4t73GqPSyi9Z7eFulLFS3aOfVUo6AtY6SLNocfCQgStLSfZXxBx9XpSOwG2WvEv2yEd/DWbTAKBggqhkjOPQQDAgNI",
+    "ADBFAiEA/qLwAySIQX++SeeJataYWNyEMCRvOuREN4G4Un+gcMoCIH6bk16BYe/nLNKeqsb30iA9D5lqXUPO/LkoLJU11vhp",
+);
+
+/// What stands beside a key gives it no trust, so a certificate is as good there as it is in the ecosystem.
+///
+/// Covers: JWKA-7517.4.7-1
+#[test]
+fn a_key_with_an_old_certificate_is_a_key() {
+    let jwk = json!({
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "5GkngZL-l_FQAd4t73GqPSyi9Z7eFulLFS3aOfVUo6A",
+        "y": "LWOkizaHHwkIErS0n2V8QcfV6UjsBtlrxL9shHfw1m0",
+        "kid": "master",
+        "x5c": [V1],
+    });
+    let found = KeySet::from_jwks_slice(&PROVIDER, &set(std::slice::from_ref(&jwk))).unwrap();
+    assert_eq!(found.get("master").unwrap().jwk().certificates().len(), 1);
+    // But it is one of this very key.
+    let mut other = key("master").public_jwk().to_value();
+    other["x5c"] = json!([V1]);
+    let found = KeySet::from_jwks_slice(&PROVIDER, &set(&[other])).unwrap();
+    assert_eq!(found.skipped()[0].reason, KeyProblem::Inconsistent);
+    for wrong in [V1.get(4..).unwrap(), V1.get(..V1.len() - 4).unwrap(), ""] {
+        let mut jwk = jwk.clone();
+        jwk["x5c"] = json!([wrong]);
+        let found = KeySet::from_jwks_slice(&PROVIDER, &set(&[jwk])).unwrap();
+        assert_eq!(found.skipped()[0].reason, KeyProblem::Member("x5c"));
+    }
+}
+
+/// Covers: JWS-4.1.4-2
+#[test]
+fn a_single_key_is_for_tokens_of_its_name_or_of_none() {
+    let signer = key("a");
+    let one = signer.verifying_key().unwrap();
+    let verify = |header: ProtectedHeader| {
+        let token = crate::jws::sign(&signer, &header, b"{}").unwrap();
+        let jws = UnverifiedJws::parse(&token).unwrap();
+        jws.verify(&one, Algorithms::ALL).map(|_| ())
+    };
+    assert_eq!(verify(ProtectedHeader::new("JWT")), Ok(()));
+    assert_eq!(verify(ProtectedHeader::new("JWT").without_kid()), Ok(()));
+    let other = signer.clone().with_kid("b");
+    let token = crate::jws::sign(&other, &ProtectedHeader::new("JWT"), b"{}").unwrap();
+    let jws = UnverifiedJws::parse(&token).unwrap();
+    assert_eq!(
+        jws.verify(&one, Algorithms::ALL).map(|_| ()),
+        Err(Error::UnknownKey)
+    );
+}

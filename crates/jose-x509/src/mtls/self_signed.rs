@@ -85,13 +85,10 @@ impl RegisteredCertificates {
     /// Whether this is one of the registered certificates, byte for byte.
     #[must_use]
     pub fn contains(&self, certificate: &ClientCertificate<'_>) -> bool {
-        let key = |der: &[u8]| {
-            let parsed = Certificate::parse(der).ok()?;
-            Some(parsed.spki_der().to_vec())
-        };
-        let shown = certificate.leaf();
+        let key = |der| Certificate::certified_key(der);
+        let shown: &[u8] = certificate.leaf();
         self.certificates.iter().any(|registered| {
-            registered.as_ref() == shown.as_ref()
+            registered.as_ref() == shown
                 || (self.by_key
                     && key(registered).is_some_and(|key_der| Some(key_der) == key(shown)))
         })
@@ -125,8 +122,8 @@ fn certificate_of(entry: &Value, index: usize) -> Result<Option<CertificateDer<'
         .ok_or(invalid)?;
     // Not base64url, unlike everything else in a JWK.
     let der = STANDARD.decode(text).map_err(|_| invalid)?;
-    let certificate = Certificate::parse(&der).map_err(|_| invalid)?;
-    let key = PublicKey::from_spki_der(certificate.spki_der()).map_err(|_| invalid)?;
+    let certified = Certificate::certified_key(&der).ok_or(invalid)?;
+    let key = PublicKey::from_spki_der(certified).map_err(|_| invalid)?;
     if key != *jwk.key() {
         return Err(invalid.into());
     }

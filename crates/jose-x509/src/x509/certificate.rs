@@ -66,6 +66,33 @@ impl<'a> Certificate<'a> {
         Self::from_der(der.as_ref()).map_err(|problem| X509Error::Certificate { index: 0, problem })
     }
 
+    /// The DER `SubjectPublicKeyInfo` of a certificate on which nothing rests, such as the `x5c` of a key, which gives it no
+    /// trust: of any version and with any extensions. Keycloak publishes its keys with certificates of version 1.
+    pub(crate) fn certified_key(der: &'a [u8]) -> Option<&'a [u8]> {
+        if der.len() > MAX_CERTIFICATE_SIZE {
+            return None;
+        }
+        let read = || {
+            let mut outer = Input::new(der, Field::Certificate);
+            let mut certificate = outer.nested(Tag::Sequence)?;
+            outer.finish()?;
+            let tbs = certificate.element(Tag::Sequence)?;
+            certificate.element(Tag::Sequence)?;
+            certificate.element(Tag::BitString)?;
+            certificate.finish()?;
+            let mut tbs = Input::part(tbs.value, Field::TbsCertificate);
+            tbs.optional(constructed(0))?;
+            tbs.element(Tag::Integer)?;
+            // Signature algorithm, issuer, validity, subject.
+            for _ in 0..4 {
+                tbs.element(Tag::Sequence)?;
+            }
+            Ok(tbs.element(Tag::Sequence)?.whole)
+        };
+        let key: Result<&'a [u8]> = read();
+        key.ok()
+    }
+
     pub(crate) fn from_der(der: &'a [u8]) -> Result<Self> {
         if der.len() > MAX_CERTIFICATE_SIZE {
             return Err(CertificateProblem::TooLarge {

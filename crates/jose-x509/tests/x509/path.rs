@@ -978,6 +978,30 @@ fn the_bound_of_a_chain_is_exact() {
     assert_eq!(verify(&exact), Err(X509Error::ChainTooLarge { limit }));
 }
 
+/// Whoever relies on a path has to know until when: all of it.
+#[test]
+fn a_path_ends_with_the_first_of_its_certificates() {
+    let h = Hierarchy::new();
+    let end = |leaf: &str, ca: &str, root: &str| {
+        let until = |parts: Parts, text: &str| {
+            let not_after = time(text);
+            parts.with(|parts| parts.not_after = not_after)
+        };
+        let leaf = until(h.leaf(), leaf).sign(&h.ca_key);
+        let pool = [until(h.intermediate(), ca).sign(&h.root_key)];
+        let root = until(h.anchor(), root).sign(&h.root_key);
+        let anchors = group(&[&root]);
+        let path = verify_path(&leaf, &pool, &anchors, &options(), ALGORITHMS, now());
+        path.unwrap().not_after()
+    };
+    let (early, late) = ("261201000000Z", "270101000000Z");
+    let first = at(1_796_083_200);
+    assert_eq!(end(early, late, late), first);
+    assert_eq!(end(late, early, late), first);
+    assert_eq!(end(late, late, early), first);
+    assert!(end(late, late, late) > first);
+}
+
 #[test]
 fn the_anchor_of_a_path_is_told_by_its_position() {
     let h = Hierarchy::new();

@@ -100,8 +100,8 @@ fn a_bad_answer_changes_nothing_and_is_counted() {
         assert_eq!(cache.failures(), u64::try_from(round).unwrap() + 1);
     }
     // Not for ever: keys that nobody could confirm for a day are no keys.
-    verify(&cache, &key, 86_400).unwrap();
-    let error = verify(&cache, &key, 86_401).unwrap_err();
+    verify(&cache, &key, 86_700).unwrap();
+    let error = verify(&cache, &key, 86_701).unwrap_err();
     assert_eq!((error.code(), error.fault()), ("no_keys", Fault::Transient));
     assert!(error.refresh_may_help());
 }
@@ -133,6 +133,73 @@ fn a_thousand_unknown_keys_cause_one_fetch() {
     assert_eq!(lost.len(), 1);
     assert!(begun(179).is_empty());
     assert_eq!(begun(180).len(), 1);
+}
+
+/// However long an issuer lets its set be cached: fetches may fail for a day.
+///
+/// Covers: JWKA-policy-7
+#[test]
+fn keys_outlive_the_refresh_that_is_due() {
+    let (cache, key) = (cache(), key("a"));
+    let body = set(&[&key]);
+    let answer = Fetched {
+        cache_control: "max-age=604800",
+        ..answer(&body)
+    };
+    let ticket = cache.begin(Reason::Scheduled, at(0)).unwrap();
+    cache.complete(ticket, &answer, at(0)).unwrap();
+    let ticket = cache.begin(Reason::Scheduled, at(86_400)).unwrap();
+    verify(&cache, &key, 86_402).unwrap();
+    cache.fail(ticket, at(86_430));
+    assert!(cache.begin(Reason::Scheduled, at(86_489)).is_none());
+    assert!(cache.begin(Reason::Scheduled, at(86_490)).is_some());
+    verify(&cache, &key, 2 * 86_400).unwrap();
+    assert_eq!(cache.keys(at(2 * 86_400 + 1)).unwrap_err(), Error::NoKeys);
+}
+
+/// A clock that was ahead when the set was fetched.
+#[test]
+fn a_clock_that_is_set_back_freezes_nothing() {
+    let (cache, old, new) = (cache(), key("old"), key("new"));
+    let ticket = cache.begin(Reason::Scheduled, at(1_000_000)).unwrap();
+    let fetched = at(1_000_000);
+    cache
+        .complete(ticket, &answer(&set(&[&old])), fetched)
+        .unwrap();
+    // Another thread's clock may be a little behind.
+    for reason in [Reason::Scheduled, Reason::UnknownKey] {
+        assert!(cache.begin(reason, at(999_941)).is_none());
+    }
+    let ticket = cache.begin(Reason::Scheduled, at(1000)).unwrap();
+    assert!(cache.begin(Reason::UnknownKey, at(1001)).is_none());
+    cache.fail(ticket, at(1001));
+    verify(&cache, &old, 1000 + 86_400).unwrap();
+    let end = at(1000 + 86_401);
+    assert_eq!(cache.keys(end).unwrap_err(), Error::NoKeys);
+    let ticket = cache.begin(Reason::UnknownKey, at(1060)).unwrap();
+    cache
+        .complete(ticket, &answer(&set(&[&new])), at(1061))
+        .unwrap();
+    verify(&cache, &new, 1062).unwrap();
+}
+
+/// Only the last fetch that began says whether one is under way, for as long as one may take.
+///
+/// Covers: JWKA-policy-5
+#[test]
+fn a_fetch_that_is_given_up_ends_no_other() {
+    let options = CacheOptions {
+        fetch_timeout: Duration::from_secs(100),
+        ..CacheOptions::default()
+    };
+    let (issuer, url) = ("https://as.example", "https://as.example/jwks");
+    let cache = KeySetCache::with_options(ring::provider(), issuer, url, options).unwrap();
+    let slow = cache.begin(Reason::Scheduled, at(0)).unwrap();
+    assert!(cache.begin(Reason::Scheduled, at(99)).is_none());
+    let _other = cache.begin(Reason::Scheduled, at(100)).unwrap();
+    cache.fail(slow, at(101));
+    assert!(cache.begin(Reason::UnknownKey, at(199)).is_none());
+    assert!(cache.begin(Reason::UnknownKey, at(200)).is_some());
 }
 
 /// Covers: JWKA-A12
