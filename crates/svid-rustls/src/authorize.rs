@@ -14,7 +14,8 @@ use spiffe_id::{SpiffeId, SpiffeIdPattern};
 /// - [`BTreeSet`] of [`SpiffeId`]s: one of these; an empty set allows nobody;
 /// - a closure of the [`SpiffeId`].
 ///
-/// It is asked in the handshake. A resumed session is not asked again: see
+/// It is asked in the handshake, once the peer has shown that it holds the key of its certificate, and maybe again by
+/// [`recheck`](crate::SvidVerifier::recheck). The answer is for the handshake alone, which may still fail. A resumed session is not asked again: see
 /// [`end_sessions`](crate::TlsServer::end_sessions) for rules that change.
 pub trait Authorizer: Send + Sync {
     /// Whether `peer` is allowed.

@@ -25,10 +25,6 @@ struct Current<C> {
 }
 
 impl<C> Current<C> {
-    fn is_over(&self) -> bool {
-        self.epoch.as_ref().is_some_and(|epoch| !epoch.is_live())
-    }
-
     fn end(&self) {
         if let Some(epoch) = &self.epoch {
             epoch.end();
@@ -39,15 +35,18 @@ impl<C> Current<C> {
 /// The configuration in place, or if its epoch is over that of the next one.
 fn next_config<C>(
     place: &ArcSwap<Current<C>>,
-    next: impl FnOnce() -> Result<Current<C>, Error>,
+    begin: impl FnOnce(Arc<Epoch>) -> Result<Current<C>, Error>,
 ) -> Arc<C> {
     let current = place.load_full();
-    if !current.is_over() {
-        return Arc::clone(&current.config);
-    }
-    // Without a next one the old one goes on: it is sound, and only resumes nothing any more.
-    let Ok(next) = next() else {
-        return Arc::clone(&current.config);
+    let next = match &current.epoch {
+        Some(epoch) if epoch.is_over() => Arc::new(epoch.next()),
+        _ => return Arc::clone(&current.config),
+    };
+    // Without a next one the old one goes on: it is sound, and only resumes nothing any more. That is also so while
+    // this side's own SVID has expired, which no epoch would outlive.
+    let next = match next.is_live().then(|| begin(next)) {
+        Some(Ok(next)) => next,
+        _ => return Arc::clone(&current.config),
     };
     let config = Arc::clone(&next.config);
     let before = place.compare_and_swap(&current, Arc::new(next));
@@ -57,6 +56,20 @@ fn next_config<C>(
         // Somebody else was faster. There is one epoch at a time, for `end_sessions` to end.
         Arc::clone(&before.config)
     }
+}
+
+/// The epoch to begin with; none where nothing is ever resumed.
+fn first_epoch(
+    resolver: Option<&Arc<SvidResolver>>,
+    verifier: &Arc<SvidVerifier>,
+    options: &TlsOptions,
+) -> Option<Arc<Epoch>> {
+    if matches!(options.sessions, Sessions::Never) {
+        return None;
+    }
+    let clock = Arc::clone(&options.clock);
+    let epoch = Epoch::new(Arc::clone(verifier), resolver.cloned(), clock);
+    Some(Arc::new(epoch))
 }
 
 /// A client of mutual TLS. Take [`config`](Self::config) for each connection.
@@ -104,7 +117,8 @@ impl TlsClient {
         verifier: Arc<SvidVerifier>,
         options: TlsOptions,
     ) -> Result<Self, Error> {
-        let current = client_epoch(&provider, resolver.as_ref(), &verifier, &options)?;
+        let epoch = first_epoch(resolver.as_ref(), &verifier, &options);
+        let current = client_of(&provider, resolver.as_ref(), &verifier, &options, epoch)?;
         Ok(Self {
             provider,
             resolver,
@@ -117,12 +131,13 @@ impl TlsClient {
     /// The configuration for the next connection.
     #[must_use]
     pub fn config(&self) -> Arc<ClientConfig> {
-        next_config(&self.current, || {
-            client_epoch(
+        next_config(&self.current, |epoch| {
+            client_of(
                 &self.provider,
                 self.resolver.as_ref(),
                 &self.verifier,
                 &self.options,
+                Some(epoch),
             )
         })
     }
@@ -133,33 +148,31 @@ impl TlsClient {
     }
 }
 
-fn client_epoch(
+fn client_of(
     provider: &Arc<CryptoProvider>,
     resolver: Option<&Arc<SvidResolver>>,
     verifier: &Arc<SvidVerifier>,
     options: &TlsOptions,
+    epoch: Option<Arc<Epoch>>,
 ) -> Result<Current<ClientConfig>, Error> {
     let (provider, resolver) = (Arc::clone(provider), resolver.map(Arc::clone));
-    let capacity = match options.sessions {
-        Sessions::Never => {
-            let config = client(provider, resolver, Arc::clone(verifier) as _, options)?;
-            return Ok(Current {
-                config: Arc::new(config),
-                epoch: None,
-            });
+    let config = match &epoch {
+        None => client(provider, resolver, Arc::clone(verifier) as _, options)?,
+        Some(epoch) => {
+            let capacity = match options.sessions {
+                Sessions::Cached(capacity) => capacity,
+                Sessions::Tickets(_) | Sessions::Never => CLIENT_SESSIONS_BESIDE_TICKETS,
+            };
+            let mut config = client(provider, resolver, Arc::clone(epoch) as _, options)?;
+            let sessions = ClientSessions::new(Arc::clone(epoch), capacity);
+            config.resumption = Resumption::store(Arc::new(sessions))
+                .tls12_resumption(Tls12Resumption::SessionIdOrTickets);
+            config
         }
-        Sessions::Cached(capacity) => capacity,
-        Sessions::Tickets(_) => CLIENT_SESSIONS_BESIDE_TICKETS,
     };
-    let clock = Arc::clone(&options.clock);
-    let epoch = Arc::new(Epoch::new(Arc::clone(verifier), resolver.clone(), clock));
-    let mut config = client(provider, resolver, Arc::clone(&epoch) as _, options)?;
-    let sessions = ClientSessions::new(Arc::clone(&epoch), capacity);
-    config.resumption =
-        Resumption::store(Arc::new(sessions)).tls12_resumption(Tls12Resumption::SessionIdOrTickets);
     Ok(Current {
         config: Arc::new(config),
-        epoch: Some(epoch),
+        epoch,
     })
 }
 
@@ -172,12 +185,14 @@ fn client_epoch(
 /// handshake in their place. The span ends
 ///
 /// - when this side's SVID is [rotated](SvidResolver::rotate) or expires,
-/// - when the anchors of a trust domain from which a peer was let in change or are gone,
-/// - when the first certificate of a peer that was let in expires,
+/// - when the anchors of a trust domain from which a valid certificate was shown change or are gone, and with the
+///   1025th such trust domain,
+/// - when the first certificate of a peer that was let in expires. A certificate that somebody shows without its key
+///   does not count, unless an intermediate above it ends even before it,
 /// - with [`end_sessions`](Self::end_sessions), because the [`Authorizer`](crate::Authorizer) would now decide
 ///   otherwise: nothing can be seen of that from outside.
 ///
-/// [`config`](Self::config) begins the next span. A configuration that is kept beyond its own stays sound: it makes full
+/// [`config`](Self::config) begins the next span, unless this side's own SVID has expired. A configuration that is kept beyond its own stays sound: it makes full
 /// handshakes, under the current bundles and with the current SVID.
 ///
 /// No session carries 0-RTT data.
@@ -201,7 +216,8 @@ impl TlsServer {
         verifier: Arc<SvidVerifier>,
         options: TlsOptions,
     ) -> Result<Self, Error> {
-        let current = server_epoch(&provider, &resolver, &verifier, &options)?;
+        let epoch = first_epoch(Some(&resolver), &verifier, &options);
+        let current = server_of(&provider, &resolver, &verifier, &options, epoch)?;
         Ok(Self {
             provider,
             resolver,
@@ -214,12 +230,13 @@ impl TlsServer {
     /// The configuration for the next connection.
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
-        next_config(&self.current, || {
-            server_epoch(
+        next_config(&self.current, |epoch| {
+            server_of(
                 &self.provider,
                 &self.resolver,
                 &self.verifier,
                 &self.options,
+                Some(epoch),
             )
         })
     }
@@ -230,41 +247,36 @@ impl TlsServer {
     }
 }
 
-fn server_epoch(
+fn server_of(
     provider: &Arc<CryptoProvider>,
     resolver: &Arc<SvidResolver>,
     verifier: &Arc<SvidVerifier>,
     options: &TlsOptions,
+    epoch: Option<Arc<Epoch>>,
 ) -> Result<Current<ServerConfig>, Error> {
     let (provider, resolver) = (Arc::clone(provider), Arc::clone(resolver));
-    if matches!(options.sessions, Sessions::Never) {
-        let config = server(provider, resolver, Arc::clone(verifier) as _, options)?;
-        return Ok(Current {
-            config: Arc::new(config),
-            epoch: None,
-        });
-    }
-    let epoch = Arc::new(Epoch::new(
-        Arc::clone(verifier),
-        Some(Arc::clone(&resolver)),
-        Arc::clone(&options.clock),
-    ));
-    let mut config = server(provider, resolver, Arc::clone(&epoch) as _, options)?;
-    config.send_tls13_tickets = TLS13_TICKETS;
-    match options.sessions {
-        Sessions::Never => {}
-        Sessions::Cached(capacity) => {
-            let sessions = ServerSessions::new(Arc::clone(&epoch), capacity);
-            config.session_storage = Arc::new(sessions);
+    let config = match &epoch {
+        None => server(provider, resolver, Arc::clone(verifier) as _, options)?,
+        Some(epoch) => {
+            let mut config = server(provider, resolver, Arc::clone(epoch) as _, options)?;
+            config.send_tls13_tickets = TLS13_TICKETS;
+            match options.sessions {
+                Sessions::Never => {}
+                Sessions::Cached(capacity) => {
+                    let sessions = ServerSessions::new(Arc::clone(epoch), capacity);
+                    config.session_storage = Arc::new(sessions);
+                }
+                Sessions::Tickets(new_ticketer) => {
+                    let ticketer = new_ticketer().map_err(Error::Rustls)?;
+                    config.ticketer = Arc::new(ServerTickets::new(Arc::clone(epoch), ticketer));
+                }
+            }
+            config
         }
-        Sessions::Tickets(new_ticketer) => {
-            let ticketer = new_ticketer().map_err(Error::Rustls)?;
-            config.ticketer = Arc::new(ServerTickets::new(Arc::clone(&epoch), ticketer));
-        }
-    }
+    };
     Ok(Current {
         config: Arc::new(config),
-        epoch: Some(epoch),
+        epoch,
     })
 }
 

@@ -1,9 +1,10 @@
 //! For how long sessions may be resumed: while nothing has changed that a full handshake would notice.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jose_x509::x509::TrustAnchors;
+use jose_x509::x509::{Certificate, TrustAnchors};
 use pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -17,8 +18,8 @@ use crate::verifier::{Admitted, SvidVerifier};
 /// Most trust domains whose peers one epoch remembers. With more it ends.
 const MAX_TRUST_DOMAINS: usize = 1024;
 
-/// The span in which this side's SVID and the anchors of all peers that were let in stay what they are, up to
-/// the end of the first certificate among them. Sessions live in their epoch's store and die with it.
+/// The span in which this side's SVID and the anchors of all peers stay what they are, up to the end of the first
+/// certificate among them. Sessions live in their epoch's store and die with it.
 ///
 /// It stands between rustls and the [`SvidVerifier`], which is how it learns of the peers.
 #[derive(Debug)]
@@ -32,13 +33,16 @@ pub(crate) struct Epoch {
 
 #[derive(Debug)]
 enum State {
-    Live {
-        /// The last second of the first certificate to expire, this side's own included.
-        not_after: UnixTime,
-        /// The anchors under which peers were let in.
-        anchors: BTreeMap<TrustDomain, Arc<TrustAnchors>>,
-    },
+    Live(Known),
     Over,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    /// The last second of the first certificate to expire, this side's own included.
+    not_after: UnixTime,
+    /// The anchors under which peers came.
+    anchors: Arc<BTreeMap<TrustDomain, Arc<TrustAnchors>>>,
 }
 
 impl Epoch {
@@ -58,11 +62,17 @@ impl Epoch {
             resolver,
             serial,
             clock,
-            state: Mutex::new(State::Live {
+            state: Mutex::new(State::Live(Known {
                 not_after,
-                anchors: BTreeMap::new(),
-            }),
+                anchors: Arc::default(),
+            })),
         }
+    }
+
+    /// The one that begins now, for the same side.
+    pub(crate) fn next(&self) -> Self {
+        let (verifier, resolver) = (Arc::clone(&self.verifier), self.resolver.clone());
+        Self::new(verifier, resolver, Arc::clone(&self.clock))
     }
 
     pub(crate) fn end(&self) {
@@ -71,50 +81,105 @@ impl Epoch {
 
     /// Whether sessions of this epoch may be resumed at this moment. Once it is over it stays so.
     pub(crate) fn is_live(&self) -> bool {
-        let mut state = self.state();
-        let live = match &*state {
-            State::Over => false,
-            State::Live { not_after, anchors } => {
-                let rotated = |resolver: &Arc<SvidResolver>| resolver.serial() != self.serial;
-                let now = self.clock.current_time();
-                now.is_some_and(|now| now <= *not_after)
-                    && !self.resolver.as_ref().is_some_and(rotated)
-                    && anchors.iter().all(|(trust_domain, known)| {
-                        let current = self.verifier.anchors(trust_domain.into());
-                        current.is_some_and(|current| same(known, &current))
-                    })
-            }
+        let Some(_asking) = Asking::begin() else {
+            return false;
         };
+        let known = match &*self.state() {
+            State::Over => return false,
+            State::Live(known) => known.clone(),
+        };
+        // The bundles are the caller's, as slow as they like: they are asked without the lock.
+        let rotated = |resolver: &Arc<SvidResolver>| resolver.serial() != self.serial;
+        let now = self.clock.current_time();
+        let live = now.is_some_and(|now| now <= known.not_after)
+            && !self.resolver.as_ref().is_some_and(rotated)
+            && known.anchors.iter().all(|(trust_domain, known)| {
+                let current = self.verifier.anchors(trust_domain.into());
+                current.is_some_and(|current| same(known, &current))
+            });
         if !live {
-            *state = State::Over;
+            self.end();
         }
         live
     }
 
-    fn remember(&self, peer: &Admitted) {
-        let mut state = self.state();
-        let State::Live { not_after, anchors } = &mut *state else {
-            return;
-        };
-        *not_after = (*not_after).min(peer.svid.not_after());
+    /// Whether the next one should begin.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.is_live() && matches!(*self.state(), State::Over)
+    }
+
+    /// Ties the epoch to the anchors of a peer with a valid path. Later would be too late: only here they are the ones
+    /// that the path was verified under. An intermediate that ends before its leaf is likewise not seen again.
+    fn note_path(&self, peer: &Admitted, leaf: &CertificateDer<'_>) {
+        let path_end = peer.svid.not_after();
+        let path_end = not_after(leaf)
+            .filter(|leaf_end| path_end < *leaf_end)
+            .map(|_| path_end);
         let trust_domain = peer.svid.unproven_spiffe_id().trust_domain();
-        let fits = match anchors.get(trust_domain.as_ref()) {
-            Some(known) => same(known, &peer.anchors),
-            None if anchors.len() < MAX_TRUST_DOMAINS => {
-                anchors.insert(trust_domain.to_trust_domain(), Arc::clone(&peer.anchors));
-                true
+        self.note(|known| {
+            if let Some(end) = path_end {
+                known.not_after = known.not_after.min(end);
             }
-            None => false,
-        };
-        if !fits {
-            *state = State::Over;
+            match known.anchors.get(trust_domain.as_ref()) {
+                Some(before) => same(before, &peer.anchors),
+                None if known.anchors.len() < MAX_TRUST_DOMAINS => {
+                    let anchors = Arc::make_mut(&mut known.anchors);
+                    anchors.insert(trust_domain.to_trust_domain(), Arc::clone(&peer.anchors));
+                    true
+                }
+                None => false,
+            }
+        });
+    }
+
+    /// Ties the epoch to the end of the certificate of a peer that was let in, and of no other: certificates are
+    /// public, and whoever shows an old one must not end the sessions of all.
+    fn note_peer(&self, leaf: &CertificateDer<'_>) {
+        self.note(|known| {
+            let end = not_after(leaf);
+            known.not_after = end.map_or(known.not_after, |end| known.not_after.min(end));
+            end.is_some()
+        });
+    }
+
+    /// What `change` does not accept ends the epoch.
+    fn note(&self, change: impl FnOnce(&mut Known) -> bool) {
+        let mut state = self.state();
+        if let State::Live(known) = &mut *state {
+            if !change(known) {
+                *state = State::Over;
+            }
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is a single assignment: a panic leaves nothing half done.
+        // A panic leaves nothing half done: each change is for itself.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A bundle source may itself make connections, with the configuration of this very side. Of a thread that is asking
+/// such a source already nothing more is asked: it gets the configuration in place, and resumes nothing.
+struct Asking;
+
+thread_local! {
+    static ASKING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Asking {
+    fn begin() -> Option<Self> {
+        (!ASKING.replace(true)).then_some(Self)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        ASKING.set(false);
+    }
+}
+
+fn not_after(leaf: &CertificateDer<'_>) -> Option<UnixTime> {
+    Certificate::parse(leaf).ok().map(|leaf| leaf.not_after())
 }
 
 fn same(one: &Arc<TrustAnchors>, other: &Arc<TrustAnchors>) -> bool {
@@ -130,11 +195,10 @@ impl ServerCertVerifier for Epoch {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.remember(
-            &self
-                .verifier
-                .admit_server(end_entity, intermediates, server_name, now)?,
-        );
+        let peer = self
+            .verifier
+            .admit_server(end_entity, intermediates, server_name, now)?;
+        self.note_path(&peer, end_entity);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -144,7 +208,10 @@ impl ServerCertVerifier for Epoch {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ServerCertVerifier::verify_tls12_signature(&*self.verifier, message, cert, dss)
+        let proven =
+            ServerCertVerifier::verify_tls12_signature(&*self.verifier, message, cert, dss)?;
+        self.note_peer(cert);
+        Ok(proven)
     }
 
     fn verify_tls13_signature(
@@ -153,7 +220,10 @@ impl ServerCertVerifier for Epoch {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ServerCertVerifier::verify_tls13_signature(&*self.verifier, message, cert, dss)
+        let proven =
+            ServerCertVerifier::verify_tls13_signature(&*self.verifier, message, cert, dss)?;
+        self.note_peer(cert);
+        Ok(proven)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -176,7 +246,8 @@ impl ClientCertVerifier for Epoch {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.remember(&self.verifier.admit_client(end_entity, intermediates, now)?);
+        let peer = self.verifier.admit_client(end_entity, intermediates, now)?;
+        self.note_path(&peer, end_entity);
         Ok(ClientCertVerified::assertion())
     }
 
@@ -186,7 +257,10 @@ impl ClientCertVerifier for Epoch {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ClientCertVerifier::verify_tls12_signature(&*self.verifier, message, cert, dss)
+        let proven =
+            ClientCertVerifier::verify_tls12_signature(&*self.verifier, message, cert, dss)?;
+        self.note_peer(cert);
+        Ok(proven)
     }
 
     fn verify_tls13_signature(
@@ -195,7 +269,10 @@ impl ClientCertVerifier for Epoch {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ClientCertVerifier::verify_tls13_signature(&*self.verifier, message, cert, dss)
+        let proven =
+            ClientCertVerifier::verify_tls13_signature(&*self.verifier, message, cert, dss)?;
+        self.note_peer(cert);
+        Ok(proven)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

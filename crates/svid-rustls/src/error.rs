@@ -16,7 +16,10 @@ pub enum Error {
     /// The peer's certificate is not a valid X509-SVID.
     #[error(transparent)]
     Svid(#[from] svid::Error),
-    /// The peer is authenticated and not allowed here.
+    /// The peer did not show that it holds the key of its certificate, which anybody can copy: why, as rustls says it.
+    #[error("the peer did not prove that it holds the key of the certificate it showed: {0}")]
+    NotProven(rustls::Error),
+    /// The peer is authenticated, by its certificate and its key, and not allowed here.
     #[error("the peer's SPIFFE ID is authentic and not authorized for this connection")]
     NotAuthorized,
     /// The server's certificate is not for the name that was dialled.
@@ -39,6 +42,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Svid(source) => source.code(),
+            Self::NotProven(_) => "not_proven",
             Self::NotAuthorized => "not_authorized",
             Self::ServerName => "server_name",
             Self::NoPeer => "no_peer",
@@ -53,7 +57,7 @@ impl Error {
         match self {
             Self::Svid(source) => source.fault(),
             Self::NotAuthorized => Fault::Policy,
-            Self::ServerName | Self::NoPeer => Fault::Peer,
+            Self::NotProven(_) | Self::ServerName | Self::NoPeer => Fault::Peer,
             Self::Handshaking | Self::Rustls(_) => Fault::Configuration,
         }
     }
@@ -72,7 +76,7 @@ impl Error {
             Self::NotAuthorized => Some("X509-SVID-5.2-7"),
             Self::ServerName => Some("WIMSE-MTLS-3.2.1-2"),
             Self::NoPeer => Some("WIMSE-MTLS-3.2-4"),
-            Self::Handshaking | Self::Rustls(_) => None,
+            Self::NotProven(_) | Self::Handshaking | Self::Rustls(_) => None,
         }
     }
 }
@@ -83,7 +87,7 @@ impl Error {
 /// |---|---|
 /// | expired, not valid yet | `certificate_expired` |
 /// | no bundle for the trust domain, no path to its anchors | `unknown_ca` |
-/// | a signature in the path is wrong | `decrypt_error` |
+/// | a signature in the path, or that of the handshake, is wrong | `decrypt_error` |
 /// | the certificate is not for this use | `unsupported_certificate` |
 /// | malformed, no SPIFFE ID, a wrong one, several | `bad_certificate` |
 /// | valid and not authorized | `access_denied` |
@@ -91,7 +95,7 @@ impl Error {
 impl From<Error> for rustls::Error {
     fn from(error: Error) -> Self {
         let cause = match &error {
-            Error::Rustls(inner) => return inner.clone(),
+            Error::Rustls(inner) | Error::NotProven(inner) => return inner.clone(),
             Error::Handshaking => return Self::HandshakeNotComplete,
             Error::NoPeer => return Self::NoCertificatesPresented,
             Error::NotAuthorized => CertificateError::ApplicationVerificationFailure,

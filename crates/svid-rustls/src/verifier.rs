@@ -16,7 +16,9 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CommonState, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use spiffe_id::{SpiffeId, TrustDomainRef};
 use svid::X509BundleSource;
-use svid::x509::{KeyUsagePolicy, PeerRole, UnprovenX509Svid, VerifyOptions, X509Identity, verify};
+use svid::x509::{
+    KeyUsagePolicy, PeerRole, UnprovenX509Svid, VerifyOptions, X509Identity, spiffe_id_of, verify,
+};
 
 use crate::authorize::Authorizer;
 use crate::error::Error;
@@ -30,11 +32,15 @@ pub const MAX_CHAIN_SIZE: usize = 64 * 1024;
 
 type Observer = dyn Fn(&Refusal<'_>) + Send + Sync;
 
-/// Verifies the peer of either side: an X509-SVID of a trust domain with a bundle, and an authorized one.
+/// Verifies the peer of either side: an X509-SVID of a trust domain with a bundle, whose key the peer holds, and an
+/// authorized one.
 ///
 /// The anchors are those of the trust domain that the peer's SPIFFE ID names, as the source has them at that
 /// moment. Nothing else identifies: not the server name that a client dials, nor DNS names, addresses or the
 /// common name in a certificate.
+///
+/// The authorizer is asked after the peer has signed the handshake, as part of `verify_tls12_signature` and
+/// `verify_tls13_signature`. A verifier that wraps this one has to forward these as well.
 #[derive(Clone)]
 pub struct SvidVerifier {
     bundles: Arc<dyn X509BundleSource + Send + Sync>,
@@ -54,13 +60,14 @@ pub struct SvidVerifier {
 pub struct Refusal<'a> {
     /// Why.
     pub error: &'a Error,
-    /// Who it is, if it is authentic and merely not authorized.
+    /// Who it is, if it holds the key of its certificate and is merely not authorized.
     pub peer: Option<&'a SpiffeId>,
     /// What it acts as.
     pub role: PeerRole,
 }
 
-/// A peer that passed, with the anchors that vouch for it.
+/// A peer with a valid path, with the anchors that vouch for it. It has not shown its key, and nobody was asked about
+/// it.
 pub(crate) struct Admitted {
     pub(crate) svid: UnprovenX509Svid,
     pub(crate) anchors: Arc<TrustAnchors>,
@@ -146,11 +153,11 @@ impl SvidVerifier {
         now: UnixTime,
     ) -> Result<X509Identity, Error> {
         let (leaf, intermediates) = peer_chain(connection)?.split_first().ok_or(Error::NoPeer)?;
+        let admitted = self.admit(leaf, intermediates, role, now)?;
         // A handshake that is complete has proven the key.
-        Ok(self
-            .check(leaf, intermediates, role, now)?
-            .svid
-            .proven_by_tls())
+        let peer = admitted.svid.proven_by_tls();
+        self.authorize(peer.spiffe_id(), role)?;
+        Ok(peer)
     }
 
     /// The anchors of a trust domain, as they are now.
@@ -165,13 +172,12 @@ impl SvidVerifier {
         server_name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<Admitted, Error> {
-        let admitted = self.check(leaf, intermediates, PeerRole::Server, now)?;
+        let admitted = self.admit(leaf, intermediates, PeerRole::Server, now)?;
         if self.server_names {
             let named = ParsedCertificate::try_from(leaf)
                 .and_then(|leaf| verify_server_name(&leaf, server_name));
             if named.is_err() {
-                let peer = admitted.svid.unproven_spiffe_id();
-                return Err(self.refuse(Error::ServerName, Some(peer), PeerRole::Server));
+                return Err(self.refuse(Error::ServerName, None, PeerRole::Server));
             }
         }
         Ok(admitted)
@@ -183,28 +189,43 @@ impl SvidVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Admitted, Error> {
-        self.check(leaf, intermediates, PeerRole::Client, now)
+        self.admit(leaf, intermediates, PeerRole::Client, now)
     }
 
-    fn check(
+    fn admit(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         role: PeerRole,
         now: UnixTime,
     ) -> Result<Admitted, Error> {
-        let admitted = self
-            .authenticate(leaf, intermediates, role, now)
-            .map_err(|error| self.refuse(error, None, role))?;
-        let peer = admitted.svid.unproven_spiffe_id();
+        self.verify_path(leaf, intermediates, role, now)
+            .map_err(|error| self.refuse(error, None, role))
+    }
+
+    /// What follows on the path, which rustls has had verified before: the proof that the peer holds the key, and only
+    /// then the question whether it is allowed. Whoever shows a certificate of somebody else learns nothing about that.
+    fn let_in(
+        &self,
+        leaf: &CertificateDer<'_>,
+        proof: Result<HandshakeSignatureValid, rustls::Error>,
+        role: PeerRole,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let proof = proof.map_err(|error| self.refuse(Error::NotProven(error), None, role))?;
+        let peer = spiffe_id_of(leaf).map_err(|error| self.refuse(error.into(), None, role))?;
+        self.authorize(&peer, role)?;
+        Ok(proof)
+    }
+
+    fn authorize(&self, peer: &SpiffeId, role: PeerRole) -> Result<(), Error> {
         if self.authorizer.allows(peer) {
-            Ok(admitted)
+            Ok(())
         } else {
             Err(self.refuse(Error::NotAuthorized, Some(peer), role))
         }
     }
 
-    fn authenticate(
+    fn verify_path(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -280,7 +301,8 @@ impl ServerCertVerifier for SvidVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        let proof = verify_tls12_signature(message, cert, dss, &self.algorithms);
+        self.let_in(cert, proof, PeerRole::Server)
     }
 
     fn verify_tls13_signature(
@@ -289,7 +311,8 @@ impl ServerCertVerifier for SvidVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        let proof = verify_tls13_signature(message, cert, dss, &self.algorithms);
+        self.let_in(cert, proof, PeerRole::Server)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -323,7 +346,8 @@ impl ClientCertVerifier for SvidVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        let proof = verify_tls12_signature(message, cert, dss, &self.algorithms);
+        self.let_in(cert, proof, PeerRole::Client)
     }
 
     fn verify_tls13_signature(
@@ -332,7 +356,8 @@ impl ClientCertVerifier for SvidVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        let proof = verify_tls13_signature(message, cert, dss, &self.algorithms);
+        self.let_in(cert, proof, PeerRole::Client)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

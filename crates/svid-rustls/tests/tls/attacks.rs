@@ -1,5 +1,6 @@
 //! Certificates that should not get anywhere, shown in real handshakes.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,11 @@ use rcgen::{
     KeyPair, KeyUsagePurpose as Ku, SanType,
 };
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{AlertDescription as Alert, CertificateError};
+use rustls::{AlertDescription as Alert, CertificateError, HandshakeKind};
 use spiffe_bundle::SharedBundleSet;
 use spiffe_id::SpiffeId;
-use svid_rustls::{SvidResolver, SvidVerifier, TlsClient, TlsServer};
+use svid::x509::PeerRole;
+use svid_rustls::{Sessions, SvidResolver, SvidVerifier, TlsClient, TlsServer};
 
 use crate::fixture::*;
 
@@ -336,6 +338,108 @@ fn in_both_roles_and_versions() {
         .filter(|(_, found, expected)| found != expected)
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Certificates are public: whoever shows one without its key is nobody. The authorizer is not asked about its subject,
+/// nobody hears that its subject was refused, and the alert is the same whether its subject would be allowed or not.
+///
+/// Covers: X509-SVID-A20
+#[test]
+fn a_public_certificate_with_another_key() {
+    let ours = ca("a.test");
+    let bundles = bundles(&[&ours]);
+    let clock = Clock::new();
+    let victim = svid(&ours, "spiffe://a.test/admin");
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        for sessions in [Sessions::Never, Sessions::Cached(8)] {
+            for (role, allowed) in [
+                (PeerRole::Client, false),
+                (PeerRole::Client, true),
+                (PeerRole::Server, false),
+                (PeerRole::Server, true),
+            ] {
+                let (asked, seen) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+                let count = Arc::clone(&asked);
+                let log: Arc<Mutex<Vec<_>>> = Arc::clone(&seen);
+                let watched = verifier(&bundles, move |_: &SpiffeId| {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    allowed
+                })
+                .on_refusal(move |refusal| {
+                    let peer = refusal.peer.cloned();
+                    let entry = (refusal.error.code(), peer, refusal.role);
+                    log.lock().unwrap().push(entry);
+                });
+                let options = options(&clock).with_sessions(sessions);
+                let own = resolver(&svid(&ours, "spiffe://a.test/us"));
+                let anybody = verifier(&bundles, |_: &SpiffeId| true);
+                let meet = |shown| match role {
+                    PeerRole::Client => {
+                        let (own, watched) = (own.clone(), Arc::new(watched.clone()));
+                        let server = TlsServer::new(provider(), own, watched, options.clone());
+                        let client = eager_client(&clock, version, anybody.clone(), shown);
+                        connect(client, server.unwrap().config())
+                    }
+                    _ => {
+                        let (own, watched) = (own.clone(), Arc::new(watched.clone()));
+                        let client = TlsClient::new(provider(), own, watched, options.clone());
+                        let server = eager_server(&clock, version, anybody.clone(), shown);
+                        connect(client.unwrap().config(), server)
+                    }
+                };
+                let label = format!("{:?} {sessions:?} {role:?} {allowed}", version.version);
+                let refused = meet(stolen(&victim)).err().expect(&label);
+                assert_eq!(refused.by_client, role == PeerRole::Server, "{label}");
+                let bad = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
+                assert_eq!(refused.error, bad, "{label}");
+                assert_eq!(refused.alert, Some(Alert::DecryptError), "{label}");
+                assert_eq!(asked.load(Ordering::SeqCst), 0, "{label}");
+                let expected = [("not_proven", None, role)];
+                assert_eq!(*seen.lock().unwrap(), expected, "{label}");
+
+                // With its key the decision is the authorizer's.
+                let met = meet(parts(&victim));
+                assert_eq!(met.is_ok(), allowed, "{label}");
+                assert_eq!(asked.load(Ordering::SeqCst), 1, "{label}");
+            }
+        }
+    }
+}
+
+/// An intermediate that ends before the leaf below it ends the sessions too.
+#[test]
+fn sessions_end_with_an_intermediate() {
+    let (a, b) = (authority("spiffe://a.test"), authority("spiffe://b.test"));
+    let world = World::new(&a, &b);
+    let key = KeyPair::generate().unwrap();
+    let mut middle = ca_params("spiffe://a.test");
+    let soon = params(START, START + HOUR / 2, &[]);
+    middle.not_after = soon.not_after;
+    middle
+        .distinguished_name
+        .push(DnType::OrganizationalUnitName, "middle");
+    let middle = Authority {
+        certificate: middle.signed_by(&key, &a.issuer).unwrap().der().clone(),
+        issuer: Issuer::new(middle, key),
+    };
+    let shown = signed(&leaf(&[uri(CLIENT)]), &middle, &[&middle.certificate]);
+    let options = options(&world.clock).with_sessions(Sessions::Cached(64));
+    let us = Arc::new(world.anybody());
+    let server = TlsServer::new(provider(), world.resolver(), us, options).unwrap();
+    let version = &rustls::version::TLS13;
+    let through = eager_client(&world.clock, version, world.anybody(), shown);
+    let direct = signed(&leaf(&[uri(CLIENT)]), &a, &[]);
+    let direct = eager_client(&world.clock, version, world.anybody(), direct);
+    let kind = |client: &Arc<rustls::ClientConfig>| {
+        let pair = connect(client.clone(), server.config()).unwrap();
+        pair.server.handshake_kind().unwrap()
+    };
+    assert_eq!(kind(&through), HandshakeKind::Full);
+    assert_eq!(kind(&direct), HandshakeKind::Full);
+    assert_eq!(kind(&direct), HandshakeKind::Resumed);
+    world.clock.advance(HOUR / 2 + 1);
+    assert_eq!(kind(&direct), HandshakeKind::Full);
+    assert!(connect(through, server.config()).is_err());
 }
 
 /// A certificate for one role does not serve the other.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use jose_x509::{Algorithm, SigningKey, provider::ring};
 use pki_types::{CertificateDer, DnsName, PrivateKeyDer, ServerName, UnixTime};
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
-use rustls::server::ServerSessionMemoryCache;
+use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
+use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::{
     AlertDescription, ClientConfig, ClientConnection, ServerConfig, ServerConnection,
-    SupportedProtocolVersion,
+    SignatureScheme, SupportedProtocolVersion,
 };
 use spiffe_bundle::{Bundle, SharedBundleSet};
 use spiffe_id::{SpiffeId, TrustDomain};
@@ -115,20 +116,46 @@ pub fn options(clock: &Arc<Clock>) -> TlsOptions {
     TlsOptions::default().with_clock(clock.clone())
 }
 
+/// Shows a chain, with the key to it or with any other.
+#[derive(Debug)]
+struct Shows(Arc<CertifiedKey>);
+
+impl Shows {
+    fn new((chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)) -> Arc<Self> {
+        let key = provider().key_provider.load_private_key(key).unwrap();
+        Arc::new(Self(Arc::new(CertifiedKey::new(chain, key))))
+    }
+}
+
+impl ResolvesClientCert for Shows {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+impl ResolvesServerCert for Shows {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+}
+
 /// A client that presents whatever certificate it is given and resumes whatever it can.
 pub fn eager_client(
     clock: &Arc<Clock>,
     version: &'static SupportedProtocolVersion,
     verifier: SvidVerifier,
-    (chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
+    shown: (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
 ) -> Arc<ClientConfig> {
     let mut config = ClientConfig::builder_with_details(provider(), clock.clone())
         .with_protocol_versions(&[version])
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(chain, key)
-        .unwrap();
+        .with_client_cert_resolver(Shows::new(shown));
     config.resumption = Resumption::in_memory_sessions(64);
     Arc::new(config)
 }
@@ -138,20 +165,25 @@ pub fn eager_server(
     clock: &Arc<Clock>,
     version: &'static SupportedProtocolVersion,
     verifier: SvidVerifier,
-    (chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
+    shown: (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
 ) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_details(provider(), clock.clone())
         .with_protocol_versions(&[version])
         .unwrap()
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(chain, key)
-        .unwrap();
+        .with_cert_resolver(Shows::new(shown));
     config.session_storage = ServerSessionMemoryCache::new(64);
     Arc::new(config)
 }
 
 pub fn parts(svid: &X509Svid) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
     (svid.chain().to_vec(), svid.expose_private_key())
+}
+
+/// The chain of one, which is public, with the key of somebody else.
+pub fn stolen(chain: &X509Svid) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let other = svid(&ca("thief.test"), "spiffe://thief.test/x");
+    (parts(chain).0, parts(&other).1)
 }
 
 pub struct Pair {

@@ -1,14 +1,18 @@
 //! Resumption, against peers that would resume anything: it ends with everything that a full handshake would notice.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use jose_x509::x509::TrustAnchors;
 use rustls::{ClientConfig, HandshakeKind, ServerConfig, SupportedProtocolVersion};
 use spiffe_bundle::SharedBundleSet;
-use spiffe_id::SpiffeId;
+use spiffe_id::{SpiffeId, TrustDomainRef};
+use svid::X509BundleSource;
 use svid::x509::{CertificateAuthority, X509Svid};
 use svid_rustls::{
-    Sessions, SvidResolver, TlsClient, TlsOptions, TlsServer, client_config, peer_identity,
-    server_config,
+    Sessions, SvidResolver, SvidVerifier, TlsClient, TlsOptions, TlsServer, client_config,
+    peer_identity, server_config,
 };
 
 use crate::fixture::*;
@@ -50,6 +54,7 @@ struct Scene {
 
 const OURS: &str = "spiffe://ours.test/us";
 const PEER: &str = "spiffe://peer.test/them";
+const REFUSED: &str = "spiffe://peer.test/others";
 const PEER_LIFETIME: u64 = 2 * HOUR;
 const OUR_LIFETIME: u64 = 4 * HOUR;
 
@@ -59,7 +64,8 @@ impl Scene {
         let (ours_ca, peer_ca, other) = (ca("ours.test"), ca("peer.test"), ca("other.test"));
         let bundles = bundles(&[&ours_ca, &peer_ca, &other]);
         let resolver = resolver(&svid_for(&ours_ca, OURS, &[], OUR_LIFETIME));
-        let verify = Arc::new(verifier(&bundles, |_: &SpiffeId| true));
+        let verify = verifier(&bundles, |peer: &SpiffeId| peer.as_str() != REFUSED);
+        let verify = Arc::new(verify);
         let with = |sessions| options(&clock).with_sessions(sessions);
         let server = |options: TlsOptions| {
             let verify = Arc::clone(&verify);
@@ -265,6 +271,109 @@ fn sessions_end_with_the_own_certificate() {
         let refused = scene.meet(&scene.config()).unwrap_err();
         assert_eq!(refused.by_client, !matches!(side, Side::Client));
     }
+}
+
+/// Only a peer that was let in ties the sessions of the others to the end of its certificate: not somebody who shows an
+/// old certificate without its key, nor one who has the key and is not allowed.
+#[test]
+fn sessions_outlive_certificates_of_nobody() {
+    for side in [Side::Client, Side::CachingServer, Side::TicketServer] {
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let scene = Scene::new(side, version);
+            assert!(!scene.meet(&scene.config()).unwrap());
+            let short = |name| svid_for(&scene.peer_ca, name, &[], HOUR);
+            let strangers = [stolen(&short(PEER)), parts(&short(REFUSED))];
+            let verify = verifier(&bundles(&[&scene.ours_ca]), id(OURS));
+            for shown in strangers {
+                let met = match scene.config() {
+                    Config::Client(ours) => {
+                        let theirs = eager_server(&scene.clock, version, verify.clone(), shown);
+                        connect(ours, theirs)
+                    }
+                    Config::Server(ours) => {
+                        let theirs = eager_client(&scene.clock, version, verify.clone(), shown);
+                        connect(theirs, ours)
+                    }
+                };
+                assert!(met.is_err());
+            }
+            // A client has offered its tickets to the strangers; these are new ones.
+            scene.meet(&scene.config()).unwrap();
+            scene.clock.advance(HOUR + 1);
+            let label = format!("{side:?} {:?}", version.version);
+            assert!(scene.meet(&scene.config()).unwrap(), "{label}");
+        }
+    }
+}
+
+/// While this side's own SVID has expired no span can begin, so none is tried; the next SVID begins one.
+#[test]
+fn no_span_begins_with_an_expired_certificate() {
+    for side in [Side::Client, Side::CachingServer, Side::TicketServer] {
+        let scene = Scene::new(side, &rustls::version::TLS13);
+        let same = |one: &Config, other: &Config| match (one, other) {
+            (Config::Client(one), Config::Client(other)) => Arc::ptr_eq(one, other),
+            (Config::Server(one), Config::Server(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        let first = scene.config();
+        assert!(same(&first, &scene.config()));
+        scene.clock.advance(OUR_LIFETIME + 1);
+        assert!(same(&first, &scene.config()));
+        let next = svid_for(&scene.ours_ca, OURS, &[], 2 * OUR_LIFETIME);
+        scene.resolver.rotate(&next).unwrap();
+        let second = scene.config();
+        assert!(!same(&first, &second));
+        assert!(same(&second, &scene.config()));
+    }
+}
+
+/// Bundles that are fetched by connections of the very side that asks for them.
+struct Fetching {
+    bundles: Arc<SharedBundleSet>,
+    side: OnceLock<Arc<TlsClient>>,
+    asked: AtomicUsize,
+}
+
+impl X509BundleSource for Fetching {
+    fn x509_authorities(&self, trust_domain: TrustDomainRef<'_>) -> Option<Arc<TrustAnchors>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if let Some(side) = self.side.get() {
+            let _config = side.config();
+        }
+        self.bundles.x509_authorities(trust_domain)
+    }
+}
+
+/// The source of bundles may use what asks it. A deadlock fails by time.
+#[test]
+fn bundles_may_come_over_the_same_side() {
+    let scene = Scene::new(Side::Client, &rustls::version::TLS13);
+    let Theirs::Server(server) = scene.theirs else {
+        panic!("not a server")
+    };
+    let source = Arc::new(Fetching {
+        bundles: scene.bundles.clone(),
+        side: OnceLock::new(),
+        asked: AtomicUsize::new(0),
+    });
+    let verify = SvidVerifier::new(&provider(), source.clone(), id(PEER));
+    let options = options(&scene.clock).with_sessions(Sessions::Cached(8));
+    let client = TlsClient::new(provider(), scene.resolver, Arc::new(verify), options).unwrap();
+    let client = Arc::new(client);
+    assert!(source.side.set(client.clone()).is_ok());
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let pair = connect(client.config(), server.clone()).unwrap();
+            done.send(pair.client.handshake_kind() == Some(kind))
+                .unwrap();
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(wait.recv_timeout(Duration::from_secs(20)), Ok(true));
+    }
+    assert!(source.asked.load(Ordering::SeqCst) > 2);
 }
 
 /// A connection to a TLS 1.3 server whose tickets are still on their way.
