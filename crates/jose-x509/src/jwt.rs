@@ -9,9 +9,11 @@ mod string_or_uri;
 mod validate;
 
 pub use claims::{
-    Jwt, MAX_NUMERIC_DATE, NumericDate, ReadClaims, UnverifiedClaims, next_text, peek_claims,
+    Jwt, MAX_JTI, MAX_NUMERIC_DATE, NumericDate, ReadClaims, UnverifiedClaims, next_text,
+    peek_claims,
 };
 pub use confirmation::Confirmation;
+pub use string_or_uri::is_string_or_uri;
 pub use validate::{Audience, ConfirmationRule, Expiry, Issuer, Type, UnverifiedJwt, Validator};
 
 use crate::error::Error;

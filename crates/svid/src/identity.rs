@@ -1,5 +1,6 @@
 //! What the three kinds have in common: whose they are, and which algorithms sign the tokens.
 
+use jose_x509::jwt::{MAX_JTI, is_string_or_uri};
 use jose_x509::{Algorithm, Algorithms};
 use serde_json::{Map, Value};
 use spiffe_id::{SpiffeId, SpiffeIdRef, TrustDomainRef};
@@ -97,6 +98,44 @@ pub(crate) fn add_claim(
     }
     claims.insert(name, value);
     Ok(())
+}
+
+/// Names of recipients, for whoever issues tokens to them and whoever is one. What a validator would refuse in a token
+/// is refused here, where somebody can mend it.
+pub(crate) fn check_audiences(names: &[impl AsRef<str>]) -> Result<(), Error> {
+    if names.is_empty() || !names.iter().all(|name| is_name(name.as_ref())) {
+        return Err(Error::InvalidOption {
+            option: "audience",
+            range: "at least one name, none empty; one with a colon is a URI, as `https://10.0.0.1:8443`",
+        });
+    }
+    Ok(())
+}
+
+/// `iss` of an issuer.
+pub(crate) fn check_issuer(name: &str) -> Result<(), Error> {
+    match is_name(name) {
+        true => Ok(()),
+        false => Err(Error::InvalidOption {
+            option: "issuer",
+            range: "not empty; a name with a colon is a URI",
+        }),
+    }
+}
+
+/// `jti`, if there is one.
+pub(crate) fn check_token_id(id: Option<&str>) -> Result<(), Error> {
+    if id.is_some_and(|id| id.is_empty() || id.len() > MAX_JTI) {
+        return Err(Error::InvalidOption {
+            option: "id",
+            range: "1 to 256 octets",
+        });
+    }
+    Ok(())
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && is_string_or_uri(text)
 }
 
 /// Registered names that issuers of workload tokens use.

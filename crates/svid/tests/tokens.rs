@@ -295,6 +295,7 @@ fn jwt_svid_requests() {
     let token = issuer
         .clone()
         .with_issuer("https://a.test")
+        .unwrap()
         .issue_request(&request, now)
         .unwrap();
     let said = part(&token, 1);
@@ -744,6 +745,77 @@ fn keys_of_other_uses() {
     assert_eq!(verify(&wit, &set(&[&k], &[])), "wrong_type");
 }
 
+/// Whatever a verifier would refuse for its form is refused where somebody can mend it: by the issuer, and by the
+/// verifier of a recipient whose name no token can have.
+#[test]
+fn what_is_issued_can_be_verified() {
+    let (k, own) = (key("k"), key("own").public_jwk());
+    let home = set(&[&k], &[&k]);
+    let jwt = JwtSvidIssuer::new(k.clone(), td("a.test")).unwrap();
+    let wit = WitSvidIssuer::new(k, td("a.test")).unwrap();
+    let (id, minute) = (id(), Duration::from_secs(60));
+    for (audience, good) in [
+        ("ledger", true),
+        ("ledger:8080", true),
+        ("https://10.0.0.1:8443", true),
+        ("team payments", true),
+        ("", false),
+        ("10.0.0.1:8443", false),
+        ("[::1]:443", false),
+        ("foo_bar:8080", false),
+        ("line\nbreak", false),
+    ] {
+        let token = jwt.issue(&id, audience, minute, at(NOW));
+        let verifier = JwtSvidVerifier::new(audience);
+        if good {
+            let verified = verifier.unwrap().verify(&token.unwrap(), &home, at(NOW));
+            assert_eq!(code(verified), "valid", "{audience}");
+        } else {
+            assert_eq!(code(token), "invalid_option", "{audience}");
+            assert_eq!(code(verifier), "invalid_option", "{audience}");
+            let second = JwtSvidRequest::new(&id, "ledger").with_other_audience(audience);
+            let token = jwt.issue_request(&second, at(NOW));
+            assert_eq!(code(token), "invalid_option", "{audience}");
+            let several = ["ledger".to_owned(), audience.to_owned()];
+            let verifier = JwtSvidVerifier::for_audiences(several);
+            assert_eq!(code(verifier), "invalid_option", "{audience}");
+        }
+    }
+    for (name, good) in [
+        ("a.test", true),
+        ("urn:x:y", true),
+        ("", false),
+        ("x y:z", false),
+    ] {
+        let expected = if good { "valid" } else { "invalid_option" };
+        assert_eq!(code(jwt.clone().with_issuer(name)), expected, "{name}");
+        assert_eq!(code(wit.clone().with_issuer(name)), expected, "{name}");
+        let forced = wit.clone().with_discoverable_issuer(name);
+        assert_eq!(code(forced), expected, "{name}");
+        if good {
+            let token = jwt.clone().with_issuer(name).unwrap();
+            let token = token.issue(&id, "ledger", minute, at(NOW)).unwrap();
+            assert_eq!(verify(&token, &home), "valid", "{name}");
+            let token = wit.clone().with_issuer(name).unwrap();
+            let token = token.issue(&id, &own, None, at(NOW)).unwrap();
+            assert_eq!(verify_wit(&token, &home), "valid", "{name}");
+        }
+    }
+    for (length, good) in [(0, false), (1, true), (256, true), (257, false)] {
+        let name = "j".repeat(length);
+        let request = JwtSvidRequest::new(&id, "ledger").with_id(name.clone());
+        let of_jwt = jwt.issue_request(&request, at(NOW));
+        let of_wit = wit.issue(&id, &own, Some(name), at(NOW));
+        if good {
+            assert_eq!(verify(&of_jwt.unwrap(), &home), "valid", "{length}");
+            assert_eq!(verify_wit(&of_wit.unwrap(), &home), "valid", "{length}");
+        } else {
+            assert_eq!(code(of_jwt), "invalid_option", "{length}");
+            assert_eq!(code(of_wit), "invalid_option", "{length}");
+        }
+    }
+}
+
 /// Covers: WIT-SVID-3.3-2, WIT-SVID-3.5-1, WIT-SVID-3.7-2, WIT-SVID-3.8-1, WIT-SVID-3.8-3, WIT-SVID-2.1-4, WIT-SVID-A2
 /// Covers: WIT-SVID-1-2
 #[test]
@@ -812,6 +884,7 @@ fn wit_svid_requests() {
     }
     let named = issuer.clone().with_issuer("spiffe://a.test").unwrap();
     let forced = issuer.clone().with_discoverable_issuer("https://idp.test");
+    let forced = forced.unwrap();
     for (issuer, iss) in [(named, "spiffe://a.test"), (forced, "https://idp.test")] {
         let token = issuer.issue(&id, &own, None, at(NOW)).unwrap();
         assert_eq!(part(&token, 1)["iss"], iss);
@@ -906,6 +979,18 @@ fn wit_svid_members() {
         "valid"
     );
     assert_eq!(asked.1.get(), 1);
+
+    // Without the policy any lifespan is taken, also that of our own longest token by a clock that is a second late.
+    let year = NOW + 365 * 86_400;
+    let claims = json!({"sub": ID, "exp": year, "cnf": full["cnf"]});
+    assert_eq!(
+        verify_wit(&sign(&issuing, "wit+jwt", &claims), &home),
+        "valid"
+    );
+    let longest = WitSvidIssuer::new(issuing.clone(), td("a.test")).unwrap();
+    let longest = longest.with_lifetime(Duration::from_secs(86_400)).unwrap();
+    let longest = longest.issue(&id(), &own.public_jwk(), None, at(NOW + 1));
+    assert_eq!(verify_wit(&longest.unwrap(), &home), "valid");
 
     let hour = wit_verifier().with_max_lifespan(Duration::from_secs(3600));
     let mut cases = vec![(full.clone(), "valid"), (full.clone(), "lifetime_too_long")];

@@ -103,7 +103,8 @@ impl Audiences {
     }
 }
 
-const MAX_JTI: usize = 256;
+/// Longest `jti` that is read, in octets.
+pub const MAX_JTI: usize = 256;
 
 /// Claims of one kind of token beside the registered ones, read in the same pass over the payload by
 /// [`Validator::validate_with`](crate::jwt::Validator::validate_with).

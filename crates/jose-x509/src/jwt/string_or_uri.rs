@@ -2,9 +2,20 @@
 
 use core::net::Ipv6Addr;
 
-/// Whether `text` may stand where a StringOrURI is wanted. Control characters are refused in either form:
-/// they name nobody, and break the log lines and header fields that a name is copied to.
-pub(super) fn is_string_or_uri(text: &str) -> bool {
+/// Whether `text` may stand where a StringOrURI is wanted (RFC 7519, section 2), as in `iss`, `sub` and `aud`: any
+/// text, and one with a colon has to be a URI. [`Validator`](super::Validator) refuses other names, and empty ones.
+///
+/// Control characters are refused in either form: they name nobody, and break the log lines and header fields that a
+/// name is copied to.
+///
+/// ```
+/// use jose_x509::jwt::is_string_or_uri;
+///
+/// assert!(is_string_or_uri("ledger") && is_string_or_uri("https://10.0.0.1:8443"));
+/// assert!(!is_string_or_uri("10.0.0.1:8443"));
+/// ```
+#[must_use]
+pub fn is_string_or_uri(text: &str) -> bool {
     match cut(text, b':') {
         None => !text.chars().any(char::is_control),
         Some((scheme, rest)) => is_scheme(scheme) && (is_plain(rest) || is_after_scheme(rest)),

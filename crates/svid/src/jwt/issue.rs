@@ -11,7 +11,9 @@ use spiffe_id::{SpiffeId, TrustDomain};
 use super::claims::JwtSvidRequest;
 use super::parse::refused;
 use crate::error::{Credential, Error};
-use crate::identity::{TOKEN_ALGORITHMS, check_subject, is_trust_domain};
+use crate::identity::{
+    TOKEN_ALGORITHMS, check_audiences, check_issuer, check_subject, check_token_id, is_trust_domain,
+};
 
 /// Issues JWT-SVIDs for the workloads of one trust domain.
 #[derive(Clone, Debug)]
@@ -41,10 +43,15 @@ impl<S> JwtSvidIssuer<S> {
 
     /// Sets `iss`, which no validator of JWT-SVIDs uses. Do not let a token key serve OpenID Connect as well:
     /// a relying party that looks at `iss` alone would take a JWT-SVID for an ID token.
-    #[must_use]
-    pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.rules.issuer = Some(issuer.into());
-        self
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for an empty name, and for one with a colon that is no URI (RFC 7519, section 2).
+    pub fn with_issuer(mut self, issuer: impl Into<String>) -> Result<Self, Error> {
+        let issuer = issuer.into();
+        check_issuer(&issuer)?;
+        self.rules.issuer = Some(issuer);
+        Ok(self)
     }
 
     /// Refuses audiences that name a whole trust domain, where a service is meant (section 3.2).
@@ -71,8 +78,9 @@ impl<S: Signer> JwtSvidIssuer<S> {
     /// # Errors
     ///
     /// [`Error::ForeignSubject`] and [`Error::NoPath`] for a subject that is no workload of the trust
-    /// domain; [`Error::InvalidOption`] for an empty audience and for a lifetime of zero or above the
-    /// maximum; [`Error::BroadAudience`]; [`Error::Token`] if signing fails.
+    /// domain; [`Error::InvalidOption`] for an audience that is empty or has a colon and is no URI (RFC 7519, section
+    /// 2), for a `jti` that is empty or above 256 octets, and for a lifetime of zero or above the maximum;
+    /// [`Error::BroadAudience`]; [`Error::Token`] if signing fails.
     pub fn issue(
         &self,
         subject: &SpiffeId,
@@ -174,12 +182,8 @@ impl Rules {
         let home = self.trust_domain.as_trust_domain_ref();
         check_subject(request.subject, home, Credential::Jwt)?;
         let audiences = request.audiences.as_slice();
-        if audiences.is_empty() || audiences.iter().any(|audience| audience.is_empty()) {
-            return Err(Error::InvalidOption {
-                option: "audience",
-                range: "at least one name, none of them empty",
-            });
-        }
+        check_audiences(audiences)?;
+        check_token_id(request.id.as_deref())?;
         let broad = |audience: &&str| is_trust_domain(audience, home);
         if self.scoped_audiences && audiences.iter().any(broad) {
             return Err(Error::BroadAudience);

@@ -13,7 +13,7 @@ use spiffe_id::SpiffeId;
 
 use super::parse::{MAX_TOKEN, form, refused, subject};
 use crate::error::{Credential, Error};
-use crate::identity::TOKEN_ALGORITHMS;
+use crate::identity::{TOKEN_ALGORITHMS, check_audiences};
 
 /// Verifies JWT-SVIDs for one recipient. Immutable; threads share it.
 #[derive(Clone, Debug)]
@@ -37,7 +37,8 @@ impl JwtSvidVerifier {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for an empty name.
+    /// [`Error::InvalidOption`] for an empty name, and for one with a colon that is no URI, such as `10.0.0.1:8443`:
+    /// no token can have it as `aud` (RFC 7519, section 2).
     pub fn new(audience: impl Into<String>) -> Result<Self, Error> {
         Self::for_audiences([audience.into()])
     }
@@ -46,15 +47,10 @@ impl JwtSvidVerifier {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for an empty list or an empty name.
+    /// [`Error::InvalidOption`] for an empty list; as [`new`](Self::new).
     pub fn for_audiences(audiences: impl IntoIterator<Item = String>) -> Result<Self, Error> {
         let audiences: Vec<String> = audiences.into_iter().collect();
-        if audiences.is_empty() || audiences.iter().any(String::is_empty) {
-            return Err(Error::InvalidOption {
-                option: "audience",
-                range: "at least one name, none of them empty",
-            });
-        }
+        check_audiences(&audiences)?;
         Self {
             validator: validator(Audience::AnyOf(audiences))?,
             single_audience: false,

@@ -13,7 +13,7 @@ use wimse::wit::WIT_TYPE;
 use super::claims::WitSvidRequest;
 use super::parse::refused;
 use crate::error::{Credential, Error};
-use crate::identity::{TOKEN_ALGORITHMS, check_subject};
+use crate::identity::{TOKEN_ALGORITHMS, check_issuer, check_subject, check_token_id};
 
 /// Issues WIT-SVIDs for the workloads of one trust domain. There is no audience to set: a WIT-SVID has none.
 #[derive(Clone, Debug)]
@@ -75,22 +75,26 @@ impl<S> WitSvidIssuer<S> {
     /// # Errors
     ///
     /// [`Error::DiscoverableIssuer`] for a name under `https` or `http`: a relying party of OpenID Connect
-    /// might take the token for one of its own.
-    pub fn with_issuer(mut self, issuer: impl Into<String>) -> Result<Self, Error> {
+    /// might take the token for one of its own; as [`with_discoverable_issuer`](Self::with_discoverable_issuer).
+    pub fn with_issuer(self, issuer: impl Into<String>) -> Result<Self, Error> {
         let issuer = issuer.into();
         let scheme = issuer.split(':').next().unwrap_or_default();
         if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") {
             return Err(Error::DiscoverableIssuer);
         }
-        self.rules.issuer = Some(issuer);
-        Ok(self)
+        self.with_discoverable_issuer(issuer)
     }
 
     /// As [`with_issuer`](Self::with_issuer), for a name under `https` all the same.
-    #[must_use]
-    pub fn with_discoverable_issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.rules.issuer = Some(issuer.into());
-        self
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for an empty name, and for one with a colon that is no URI (RFC 7519, section 2).
+    pub fn with_discoverable_issuer(mut self, issuer: impl Into<String>) -> Result<Self, Error> {
+        let issuer = issuer.into();
+        check_issuer(&issuer)?;
+        self.rules.issuer = Some(issuer);
+        Ok(self)
     }
 }
 
@@ -114,8 +118,8 @@ impl<S: Signer> WitSvidIssuer<S> {
     /// # Errors
     ///
     /// [`Error::ForeignSubject`] and [`Error::NoPath`] for a subject that is no workload of the trust domain;
-    /// [`Error::ConfirmationAlgorithm`] for a key without `alg` or for EdDSA; [`Error::Token`] if signing
-    /// fails.
+    /// [`Error::ConfirmationAlgorithm`] for a key without `alg` or for EdDSA; [`Error::InvalidOption`] for an `id`
+    /// that is empty or above 256 octets; [`Error::Token`] if signing fails.
     pub fn issue(
         &self,
         subject: &SpiffeId,
@@ -207,6 +211,7 @@ impl Rules {
         if !algorithm.is_some_and(|algorithm| TOKEN_ALGORITHMS.contains(algorithm)) {
             return Err(Error::ConfirmationAlgorithm);
         }
+        check_token_id(request.id.as_deref())?;
         let now = now.as_secs();
         let mut claims = request.claims.clone();
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
