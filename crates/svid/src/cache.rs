@@ -13,8 +13,9 @@
 //! * [`forget`](Cached::forget_workload) and [`clear`](Cached::clear) end entries by decision of the caller,
 //!   and a verification that was under way at that moment is not remembered.
 //!
-//! Nothing but verified credentials is remembered, so garbage takes no room; the number of entries and their
-//! size are bounded, and a flood of good credentials only costs those that are rarely used.
+//! Nothing but verified credentials is remembered, and of chains only those that are their path and nothing else, so
+//! garbage takes no room. The number of entries and their size are bounded. A flood of good credentials costs first
+//! those that are rarely used, and others too if it is large enough.
 //!
 //! A refusal by an own list of revoked tokens or workloads has to be asked for with each request, cached or not.
 //!

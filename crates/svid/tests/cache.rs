@@ -25,9 +25,10 @@ use spiffe_id::{SpiffeId, TrustDomain, TrustDomainRef};
 use svid::cache::{CacheLimits, Cached};
 use svid::jwt::{JwtSvidIssuer, JwtSvidVerifier};
 use svid::wit::{WitSvidHolder, WitSvidIssuer, WitSvidVerifier};
-use svid::x509::{CertificateAuthority, PeerRole, VerifyOptions, X509SvidVerifier};
+use svid::x509::{CaProfile, CertificateAuthority, PeerRole, VerifyOptions, X509SvidVerifier};
 
 const PROVIDER: CryptoProvider = ring::provider();
+const DAY: Duration = Duration::from_secs(86_400);
 const NOW: u64 = 1_800_000_000;
 const ID: &str = "spiffe://a.test/agents/one";
 
@@ -271,6 +272,31 @@ fn ends_by_decision() {
     }
 }
 
+/// A source of bundles may use the cache that asks it, and may be as slow as it likes: no lock is held. A deadlock fails
+/// by time.
+#[test]
+fn bundles_may_ask_the_cache() {
+    struct Asking(BundleSet, Arc<Cached<JwtSvidVerifier>>, String);
+    impl JwtBundleSource for Asking {
+        fn jwt_authorities(&self, name: TrustDomainRef<'_>) -> Option<Arc<KeySet>> {
+            self.1.forget(&self.2);
+            assert_eq!(self.1.len(), 0);
+            self.0.jwt_authorities(name)
+        }
+    }
+    let k = key("k");
+    let (one, home) = (token(&k, &claims()), set([bundle("a.test", 1, &[&k], &[])]));
+    let cache = Arc::new(cached(CacheLimits::default()));
+    cache.verify(&one, &home, at(NOW)).unwrap();
+    let source = Asking(home, Arc::clone(&cache), one);
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        cache.purge(&source, at(NOW));
+        done.send(cache.len()).unwrap();
+    });
+    assert_eq!(wait.recv_timeout(Duration::from_secs(20)), Ok(0));
+}
+
 /// Only what was verified takes room, never more than was granted, and who is in use stays.
 #[test]
 fn floods() {
@@ -300,6 +326,28 @@ fn floods() {
         assert!(cache.len() <= ENTRIES);
         assert_eq!(cache.hits(), hits + n + 1, "after {n}");
     }
+    // A public leaf with other junk each time.
+    let authority = CertificateAuthority::self_signed(&td("a.test"), key("r"), DAY, at(NOW));
+    let authority = authority.unwrap();
+    let published = Bundle::builder(&PROVIDER, td("a.test"))
+        .with_x509_authority(authority.certificate())
+        .build();
+    let anchors = set([published.unwrap()]);
+    let public = key("l");
+    let leaf = authority.issue_leaf(&id(), public.public_key(), &[], DAY, at(NOW));
+    let leaf = leaf.unwrap();
+    let chains = Cached::new(
+        X509SvidVerifier::new(&PROVIDER, VerifyOptions::new(PeerRole::Client)),
+        PROVIDER,
+        CacheLimits::new(ENTRIES, 8192),
+    );
+    for n in 0..200_u32 {
+        let junk = CertificateDer::from(n.to_be_bytes().to_vec());
+        let shown = [leaf.clone(), junk];
+        assert_eq!(code(chains.verify(&shown, &anchors, at(NOW))), "valid");
+    }
+    assert!(chains.is_empty());
+
     // What is longer than allowed is verified each time.
     let mut long = claims();
     long["pad"] = "x".repeat(1024).into();
@@ -403,20 +451,38 @@ fn chains() {
         &id()
     );
     assert_eq!((cache.hits(), cache.len()), (1, 1));
-    // The same certificates in another order, or with another one, are another credential.
-    assert_eq!(code(verify(&[one.clone(), root.clone()], NOW)), "valid");
-    assert_eq!(
-        code(verify(&[root, one.clone()], NOW)),
-        "spiffe_id_without_path"
-    );
-    let identity = verify(&[two, one.clone()], NOW).unwrap();
-    assert_eq!(
-        identity.unproven_spiffe_id().as_str(),
-        "spiffe://a.test/two"
-    );
-    assert_eq!((cache.hits(), cache.len()), (1, 3));
+    // The same certificates in another order, or with another one, are another credential, and what is not the path
+    // alone is none to be remembered.
+    for _ in 0..2 {
+        assert_eq!(code(verify(&[one.clone(), root.clone()], NOW)), "valid");
+        assert_eq!(
+            code(verify(&[root.clone(), one.clone()], NOW)),
+            "spiffe_id_without_path"
+        );
+        let identity = verify(&[two.clone(), one.clone()], NOW).unwrap();
+        assert_eq!(
+            identity.unproven_spiffe_id().as_str(),
+            "spiffe://a.test/two"
+        );
+    }
+    assert_eq!((cache.hits(), cache.len()), (1, 1));
+    let middle = key("m");
+    let public = middle.public_key().clone();
+    let profile = CaProfile::new(hour);
+    let der = ca
+        .issue_intermediate(&td("a.test"), &public, &profile, at(NOW))
+        .unwrap();
+    let from = CertificateAuthority::from_certificate;
+    let middle = from(&PROVIDER, &td("a.test"), middle, &public, &der).unwrap();
+    let below = middle
+        .issue_leaf(&id(), key("l").public_key(), &[], hour, at(NOW))
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(code(verify(&[below.clone(), der.clone()], NOW)), "valid");
+    }
+    assert_eq!((cache.hits(), cache.len()), (2, 2));
     cache.forget(std::slice::from_ref(&one));
-    assert_eq!(cache.len(), 2);
+    assert_eq!(cache.len(), 1);
     assert_eq!(code(verify(std::slice::from_ref(&one), NOW)), "valid");
     // To the last second of the leaf.
     assert_eq!(

@@ -115,13 +115,14 @@ impl<V: Verifier> Cached<V> {
             .retain(|found, _| found.value.named() != workload);
     }
 
-    /// An entry for `key`, or what `verify` says, which is remembered with the authorities that it used.
+    /// An entry for `key`, or what `verify` says, which is remembered with the authorities that it used if
+    /// `last_second` knows one.
     fn get_or_verify(
         &self,
         key: Option<Key>,
         now: UnixTime,
         authorities_of: impl Fn(TrustDomainRef<'_>) -> Option<Arc<V::Authorities>>,
-        last_second: impl FnOnce(&V::Verified) -> u64,
+        last_second: impl FnOnce(&V::Verified) -> Option<u64>,
         verify: impl FnOnce(&Noted<'_, V::Authorities>) -> Result<V::Verified, Error>,
     ) -> Result<Arc<V::Verified>, Error> {
         use sealed::Named as _;
@@ -139,8 +140,9 @@ impl<V: Verifier> Cached<V> {
             used: RefCell::new(None),
         };
         let value = Arc::new(verify(&noted)?);
-        if let (Some(key), Some(authorities)) = (key, noted.used.into_inner()) {
-            let span = (now, last_second(&value));
+        let remembered = (key, noted.used.into_inner(), last_second(&value));
+        if let (Some(key), Some(authorities), Some(last_second)) = remembered {
+            let span = (now, last_second);
             let found = Found {
                 value: Arc::clone(&value),
                 authorities,
@@ -171,7 +173,7 @@ impl Cached<JwtSvidVerifier> {
             self.key_of(token.as_bytes()),
             now,
             |trust_domain| bundles.jwt_authorities(trust_domain),
-            JwtSvid::last_second,
+            |svid| Some(svid.last_second()),
             |noted| self.verifier.verify(token, noted, now),
         )
     }
@@ -228,7 +230,7 @@ impl Cached<WitSvidVerifier> {
             self.key_of(token.as_bytes()),
             now,
             |trust_domain| bundles.wit_authorities(trust_domain),
-            UnprovenWitSvid::last_second,
+            |svid| Some(svid.last_second()),
             |noted| self.verifier.verify_wit(token, noted, now),
         )
     }
@@ -251,7 +253,8 @@ impl Cached<WitSvidVerifier> {
 }
 
 impl Cached<X509SvidVerifier> {
-    /// As [`X509SvidVerifier::verify`]. That the peer holds the leaf's key is for each connection to show.
+    /// As [`X509SvidVerifier::verify`]. That the peer holds the leaf's key is for each connection to show. A chain with
+    /// certificates that its path does not need, its root for example, or in another order, is verified each time.
     ///
     /// # Errors
     ///
@@ -266,7 +269,8 @@ impl Cached<X509SvidVerifier> {
             self.key_of_chain(chain),
             now,
             |trust_domain| bundles.x509_authorities(trust_domain),
-            |identity| identity.not_after().as_secs(),
+            // Else anybody could present a public chain with other junk each time, and each would be an entry.
+            |identity| (identity.chain() == chain).then(|| identity.not_after().as_secs()),
             |noted| self.verifier.verify(chain, noted, now),
         )
     }

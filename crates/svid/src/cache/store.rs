@@ -147,17 +147,19 @@ impl<T, A> Store<T, A> {
         self.remove_if(key, |_| true);
     }
 
-    /// Withdraws all entries but those that `keep` accepts, which is told of the entry and its last second.
+    /// Withdraws all entries but those that `keep` accepts, which is told of the entry and its last second. It may ask
+    /// the caller's bundles, so it is asked without a lock.
     pub(super) fn retain(&self, mut keep: impl FnMut(&Found<T, A>, u64) -> bool) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
         for shard in &self.shards {
-            let mut shard = write(shard);
-            let mut place = 0;
-            while let Some(entry) = shard.entries.get(place) {
-                if keep(&entry.found, entry.span.1) {
-                    place = place.saturating_add(1);
-                } else {
-                    shard.remove_at(place);
+            let entries: Vec<_> = read(shard)
+                .entries
+                .iter()
+                .map(|entry| (entry.key, entry.found.clone(), entry.span.1))
+                .collect();
+            for (key, found, last_second) in entries {
+                if !keep(&found, last_second) {
+                    self.remove_if(&key, |entry| Arc::ptr_eq(&entry.found.value, &found.value));
                 }
             }
         }
@@ -208,7 +210,7 @@ impl<T, A> Shard<T, A> {
     }
 
     /// Makes room: for one that has ended, or else one that was not used for a round. The search is short, so
-    /// that a flood costs as much as anything else, and whoever is in use survives it.
+    /// that a flood costs as much as anything else, and whoever is often in use mostly survives it.
     fn give_up_one(&mut self, now: u64) {
         for _ in 0..MAX_STEPS {
             if self.hand >= self.entries.len() {
