@@ -51,7 +51,7 @@ pub enum Error {
     /// The leaf has no key usage, which the strict policy demands.
     #[error("X509-SVID: the leaf has no keyUsage; the issuer has to set digitalSignature")]
     NoKeyUsage,
-    /// A signing certificate names a workload.
+    /// A signing certificate names a workload, and there is no path without such a one.
     #[error("X509-SVID: intermediate {index} has a SPIFFE ID that is malformed or has a path")]
     IntermediateId {
         /// Its position in the path, the leaf's issuer being 1.
@@ -118,12 +118,18 @@ pub enum Error {
     /// A private key and a certificate do not belong together.
     #[error("X509-SVID: the private key is not that of the certificate")]
     KeyMismatch,
+    /// A CA certificate has another name than its trust domain's SPIFFE ID, or several.
+    #[error("X509-SVID: the CA certificate has URI names, and not that of its trust domain alone")]
+    AuthorityName,
     /// The CA certificate is not valid at this time.
     #[error("X509-SVID: the certificate of the CA is not valid at this time")]
     AuthorityNotValid,
     /// A CA certificate does not allow the CA that is to be issued below it.
     #[error("X509-SVID: `pathLenConstraint` of the CA allows no such CA below it")]
     PathLen,
+    /// A certificate that was asked for, and that every validator would refuse.
+    #[error("X509-SVID: not signed, because no validator would accept it: {0}")]
+    Unacceptable(X509Error),
     /// A certification request is refused.
     #[error("certification request: {problem}")]
     Request {
@@ -193,7 +199,9 @@ impl Error {
             Self::ForeignSubject { .. } => "foreign_subject",
             Self::SigningKey { .. } => "signing_key",
             Self::KeyMismatch => "key_mismatch",
+            Self::AuthorityName => "authority_name",
             Self::AuthorityNotValid => "authority_not_valid",
+            Self::Unacceptable(_) => "unacceptable_certificate",
             Self::PathLen => "path_len",
             Self::Request { problem } => problem.code(),
             Self::BearerCredential => "bearer_credential",
@@ -222,8 +230,10 @@ impl Error {
             Self::ForeignSubject { .. }
             | Self::SigningKey { .. }
             | Self::KeyMismatch
+            | Self::AuthorityName
             | Self::AuthorityNotValid
             | Self::PathLen
+            | Self::Unacceptable(_)
             | Self::InsecureTarget
             | Self::BroadAudience
             | Self::ReservedClaim { .. }
@@ -316,6 +326,8 @@ impl Error {
                 credential: C::X509,
             } => "X509-SVID-3.2-5",
             Self::PathLen => "X509-SVID-4.1-1",
+            Self::AuthorityName => "X509-SVID-3.2-2",
+            Self::Unacceptable(source) => return source.requirement(),
             Self::Request {
                 problem: RequestProblem::SeveralUriNames,
             } => "X509-SVID-2-2",

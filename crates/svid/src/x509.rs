@@ -7,6 +7,7 @@ mod lint;
 mod parse;
 mod profile;
 mod request;
+mod text;
 mod verify;
 
 pub use holder::X509Svid;

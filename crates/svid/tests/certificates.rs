@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use jose_x509::sign::SignFuture;
 use jose_x509::x509::Certificate;
-use jose_x509::{Algorithm, AsyncSigner, CryptoProvider, Signer, SigningKey, provider::ring};
+use jose_x509::{
+    Algorithm, AsyncSigner, CryptoProvider, PublicKey, Signer, SigningKey, provider::ring,
+};
 use pki_types::{CertificateDer, DnsName, UnixTime};
 use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyPair, SanType};
@@ -30,6 +32,8 @@ const PROVIDER: CryptoProvider = ring::provider();
 const ID: &str = "spiffe://a.test/agents/one";
 const DAY: Duration = Duration::from_secs(86_400);
 const NOW: u64 = 1_800_000_000;
+const PARAMETERS: &str =
+    "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
 
 fn at(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
@@ -172,6 +176,14 @@ fn der_signature(key: &SigningKey, message: &[u8]) -> Vec<u8> {
     seq(&[&integer(r), &integer(s)])
 }
 
+/// The one RSA key.
+fn rsa_key(algorithm: Algorithm) -> SigningKey {
+    let text = include_bytes!("../../../test-vectors/keys/rsa2048.jwk.json");
+    let mut jwk: serde_json::Value = serde_json::from_slice(text).unwrap();
+    jwk["alg"] = algorithm.name().into();
+    SigningKey::from_jwk_slice(&PROVIDER, jwk.to_string().as_bytes()).unwrap()
+}
+
 struct Ca {
     key: SigningKey,
     der: CertificateDer<'static>,
@@ -311,7 +323,7 @@ fn forged_signatures_and_keys() {
     assert_eq!(with_spki(forged), "certificate_key_parameters");
     let p256 = b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
     let off = seq(&[&seq(&[ec, p256]), &bits(&[&[4][..], &[1; 64]].concat())]);
-    assert!(jose_x509::PublicKey::from_spki_der(&off).is_err());
+    assert!(PublicKey::from_spki_der(&off).is_err());
     let short = with_spki(seq(&[&seq(&[ec, p256]), &bits(&point[..33])]));
     assert_ne!(short, "valid");
     let rsa = |octets: usize| {
@@ -367,10 +379,11 @@ fn signing_certificates_identify_nobody() {
         ],
         vec![extension(15, true, b"\x03\x02\x02\x84")],
     ];
-    for (extensions, expected) in signing
-        .into_iter()
-        .zip(["ca_used_as_leaf", "leaf_with_ca_key_usage"])
-    {
+    let expected = [
+        ("ca_used_as_leaf", "authority_name"),
+        ("leaf_with_ca_key_usage", "issuer_not_ca"),
+    ];
+    for (extensions, (expected, of_authority)) in signing.into_iter().zip(expected) {
         let mut raw = Raw::leaf(&ca);
         raw.subject = Certificate::parse(&middle.der).unwrap().subject().to_vec();
         raw.extensions = [extensions, vec![alternative_names(&[&uri_name(ID)])]].concat();
@@ -380,7 +393,7 @@ fn signing_certificates_identify_nobody() {
         let (home, public) = (td("a.test"), key().public_key().clone());
         let refused =
             CertificateAuthority::from_certificate(&PROVIDER, &home, key(), &public, &named);
-        assert_eq!(code(refused), "key_mismatch");
+        assert_eq!(code(refused), of_authority);
     }
 }
 
@@ -531,7 +544,7 @@ fn paths() {
 
 /// What a CA may be, and that its children keep to it.
 ///
-/// Covers: X509-SVID-4.3-3, X509-SVID-4.1-1, X509-SVID-3.2-6, X509-SVID-4.3-5
+/// Covers: X509-SVID-4.3-3, X509-SVID-4.1-1, X509-SVID-3.2-6, X509-SVID-4.3-5, X509-SVID-4.3-8
 #[test]
 fn profiles() {
     let usage = |der: &CertificateDer<'_>| Certificate::parse(der).unwrap().key_usage().unwrap();
@@ -596,22 +609,204 @@ fn profiles() {
     assert_eq!(code(foreign), "foreign_subject");
 
     let names = [DnsName::try_from("one.a.test").unwrap()];
-    let profile = LeafProfile::new(DAY)
-        .with_dns_names(&names)
-        .with_key_encipherment()
-        .with_key_agreement();
-    let leaf = root
-        .authority
-        .issue_leaf_as(&id(), own.public_key(), &profile, at(NOW))
-        .unwrap();
-    let bits = usage(&leaf);
-    assert!(bits.digital_signature() && bits.key_encipherment() && bits.key_agreement());
-    assert_eq!(check(&[leaf], &set), "valid");
+    let plain = LeafProfile::new(DAY).with_dns_names(&names);
+    let (enciphers, agrees) = (
+        plain.clone().with_key_encipherment(),
+        plain.clone().with_key_agreement(),
+    );
+    let (rsa, p384, edwards) = (
+        rsa_key(Algorithm::Rs256),
+        SigningKey::generate(&PROVIDER, Algorithm::Es384).unwrap(),
+        SigningKey::generate(&PROVIDER, Algorithm::Ed25519).unwrap(),
+    );
+    // Each key with what it can do, and with nothing else.
+    for (own, may_encipher, may_agree) in [
+        (&rsa, true, false),
+        (&own, false, true),
+        (&p384, false, true),
+        (&edwards, false, false),
+    ] {
+        for (profile, may) in [
+            (&plain, true),
+            (&enciphers, may_encipher),
+            (&agrees, may_agree),
+        ] {
+            let public = own.public_key();
+            let leaf = root
+                .authority
+                .issue_leaf_as(&id(), public, profile, at(NOW));
+            if !may {
+                assert_eq!(code(leaf), "invalid_option", "{profile:?}");
+                continue;
+            }
+            let leaf = leaf.unwrap();
+            let bits = usage(&leaf);
+            assert!(bits.digital_signature());
+            assert_eq!(bits.key_encipherment(), std::ptr::eq(profile, &enciphers));
+            assert_eq!(bits.key_agreement(), std::ptr::eq(profile, &agrees));
+            assert_eq!(lint(&leaf, Kind::Leaf).unwrap(), []);
+            assert_eq!(check(&[leaf], &set), "valid");
+        }
+    }
+}
+
+/// A CA that others have made keeps within its time, and what it issues names its key by an identifier even if its own
+/// certificate does not.
+///
+/// Covers: X509-SVID-3.2-2
+#[test]
+fn authorities_of_others() {
+    let root = ca();
+    let own = key();
+    let mut raw = Raw::leaf(&root);
+    raw.subject = seq(&[&tlv(
+        0x31,
+        &seq(&[b"\x06\x03\x55\x04\x03", &tlv(0x0c, b"older")]),
+    )]);
+    raw.spki = own.public_key().to_spki_der().unwrap();
+    raw.extensions = vec![
+        extension(19, true, &seq(&[CRITICAL])),
+        extension(15, true, b"\x03\x02\x02\x04"),
+    ];
+    // Ten seconds before `NOW`, which is 2027-01-15T08:00:00Z.
+    raw.from = b"270115075950Z";
+    let (home, public) = (td("a.test"), own.public_key().clone());
+    let go_on = |der: &CertificateDer<'_>| {
+        CertificateAuthority::from_certificate(&PROVIDER, &home, own.clone(), &public, der)
+    };
+    // Without a name, which is only recommended; with others it is somebody else's.
+    let der = raw.signed(&root.key);
+    let older = go_on(&der).unwrap();
+    for (names, expected) in [
+        (&["spiffe://a.test"][..], "valid"),
+        (&["spiffe://b.test"], "authority_name"),
+        (&["spiffe://a.test/ca"], "authority_name"),
+        (&["spiffe://a.test", "spiffe://a.test"], "authority_name"),
+        (&["spiffe://a.test", "https://a.test"], "authority_name"),
+    ] {
+        let list: Vec<Vec<u8>> = names.iter().map(|name| uri_name(name)).collect();
+        let list: Vec<&[u8]> = list.iter().map(Vec::as_slice).collect();
+        let mut named = Raw::leaf(&root);
+        named.spki.clone_from(&raw.spki);
+        named.subject.clone_from(&raw.subject);
+        named.extensions.clone_from(&raw.extensions);
+        named.extensions.push(alternative_names(&list));
+        assert_eq!(code(go_on(&named.signed(&root.key))), expected, "{names:?}");
+    }
+
+    let leaf = older.issue_leaf(&id(), key().public_key(), &[], DAY, at(NOW));
+    let leaf = leaf.unwrap();
+    let set = anchored("a.test", &[&root.der]);
+    assert_eq!(check(&[leaf.clone(), der.clone()], &set), "valid");
+    // Thirty seconds before would be before the CA.
+    let parsed = Certificate::parse(&leaf).unwrap();
+    assert_eq!(parsed.not_before(), at(NOW - 10));
+    assert_eq!(
+        Certificate::parse(&root.leaf(NOW + 60))
+            .unwrap()
+            .not_before(),
+        at(NOW + 30)
+    );
+    let named = root.below(&CaProfile::new(DAY), NOW);
+    let of = |ca: &CertificateDer<'_>| {
+        let ca = Certificate::parse(ca).unwrap();
+        ca.subject_key_identifier().map(<[u8]>::to_vec)
+    };
+    assert_eq!(of(&der), None);
+    let ours = CertificateAuthority::self_signed(&home, own.clone(), DAY, at(NOW)).unwrap();
+    let expected = of(ours.certificate()).unwrap();
+    assert_eq!(parsed.authority_key_identifier(), Some(&expected[..]));
+    let below = older.issue_intermediate(&home, &public, &CaProfile::new(DAY), at(NOW));
+    let below = below.unwrap();
+    let below = Certificate::parse(&below).unwrap();
+    assert_eq!(below.authority_key_identifier(), Some(&expected[..]));
+    let leaf = named.leaf(NOW);
+    let leaf = Certificate::parse(&leaf).unwrap();
+    assert_eq!(leaf.authority_key_identifier(), of(&named.der).as_deref());
+}
+
+/// A CA has the key that its certificate says.
+#[test]
+fn authorities_hold_their_key() {
+    let (home, profile) = (td("a.test"), CaProfile::new(DAY));
+    for algorithm in [
+        Algorithm::Es256,
+        Algorithm::Es384,
+        Algorithm::Es512,
+        Algorithm::Ed25519,
+        Algorithm::EdDsa,
+        Algorithm::Rs256,
+        Algorithm::Rs384,
+        Algorithm::Rs512,
+    ] {
+        let signer = match algorithm {
+            Algorithm::Rs256 | Algorithm::Rs384 | Algorithm::Rs512 => rsa_key(algorithm),
+            _ => SigningKey::generate(&PROVIDER, algorithm).unwrap(),
+        };
+        let own = signer.public_key().clone();
+        let make = |public: &PublicKey| {
+            let signer = signer.clone();
+            let with = CertificateAuthority::self_signed_with;
+            with(&PROVIDER, &home, signer, public, &profile, at(NOW))
+        };
+        let made = make(&own).unwrap();
+        let set = anchored("a.test", &[made.certificate()]);
+        let leaf = made.issue_leaf(&id(), key().public_key(), &[], DAY, at(NOW));
+        // `ring` verifies no certificate by P-521.
+        let expected = match algorithm {
+            Algorithm::Es512 => "certificate_algorithm_unsupported",
+            _ => "valid",
+        };
+        assert_eq!(check(&[leaf.unwrap()], &set), expected, "{algorithm}");
+        for kind in [Algorithm::Es256, Algorithm::Es384, Algorithm::Ed25519] {
+            let other = SigningKey::generate(&PROVIDER, kind).unwrap();
+            let refused = make(other.public_key());
+            assert_eq!(code(refused), "key_mismatch", "{algorithm} {kind}");
+        }
+    }
+    // An existing certificate, and a signer of another kind.
+    let ca = ca();
+    let signer = SigningKey::generate(&PROVIDER, Algorithm::Es384).unwrap();
+    let from = CertificateAuthority::from_certificate;
+    let refused = from(&PROVIDER, &home, signer, ca.key.public_key(), &ca.der);
+    assert_eq!(code(refused), "key_mismatch");
+}
+
+/// Names that no validator takes are refused before anything is signed.
+#[test]
+fn names_that_nobody_accepts_are_not_issued() {
+    let ca = ca();
+    let set = anchored("a.test", &[&ca.der]);
+    let many = |count: usize, label: usize| -> Vec<String> {
+        let long = "a".repeat(label);
+        (0..count).map(|n| format!("{long}{n}.a.test")).collect()
+    };
+    for (names, expected) in [
+        (many(1, 1), "valid"),
+        (many(255, 1), "valid"),
+        (many(256, 1), "unacceptable_certificate"),
+        (many(600, 59), "unacceptable_certificate"),
+        (vec!["a.test.".to_owned()], "unacceptable_certificate"),
+    ] {
+        let names: Vec<DnsName<'_>> = names
+            .iter()
+            .map(|name| DnsName::try_from(name.as_str()).unwrap())
+            .collect();
+        let own = key();
+        let leaf = ca
+            .authority
+            .issue_leaf(&id(), own.public_key(), &names, DAY, at(NOW));
+        if expected == "valid" {
+            assert_eq!(check(&[leaf.unwrap()], &set), "valid", "{}", names.len());
+        } else {
+            assert_eq!(code(leaf), expected, "{}", names.len());
+        }
+    }
 }
 
 /// What is issued is clean, and each field that is not is named.
 ///
-/// Covers: X509-SVID-AppA-1, X509-SVID-AppA-2, X509-SVID-4.3-1, X509-SVID-4.1-3
+/// Covers: X509-SVID-AppA-1, X509-SVID-AppA-2, X509-SVID-4.3-1, X509-SVID-4.1-3, X509-SVID-4.3-8
 #[test]
 fn the_field_table() {
     let ca = ca();
@@ -665,6 +860,21 @@ fn the_field_table() {
         leaf(Some(extension(37, false, &server))),
         ["X509-SVID-4.4-3"]
     );
+    // The key is one of P-256.
+    for (usage, expected) in [
+        (b"\x03\x02\x05\xa0", &["X509-SVID-4.3-8"][..]),
+        (b"\x03\x02\x03\x88", &[]),
+        (b"\x03\x02\x03\xa8", &["X509-SVID-4.3-8"]),
+    ] {
+        let usage = extension(15, true, usage);
+        assert_eq!(found(Kind::Leaf, vec![usage, name.clone()]), expected);
+    }
+    let edwards = SigningKey::generate(&PROVIDER, Algorithm::Ed25519).unwrap();
+    let mut raw = Raw::leaf(&ca);
+    raw.spki = edwards.public_key().to_spki_der().unwrap();
+    raw.extensions[0] = extension(15, true, b"\x03\x02\x03\x88");
+    let agrees = lint(&raw.signed(&ca.key), Kind::Leaf).unwrap();
+    assert_eq!(agrees[0].requirement, "X509-SVID-4.3-8");
     assert_eq!(leaf(Some(is_ca.clone())), ["X509-SVID-4.1-3"]);
     assert_eq!(
         leaf(Some(extension(30, true, &constraints))),
@@ -830,10 +1040,36 @@ fn files() {
         let again = X509Svid::from_pem(&PROVIDER, &chain, &key).unwrap();
         assert_eq!(again.chain(), svid.chain());
         assert_eq!(again.key().expose_pkcs8_der(), own.expose_pkcs8_der());
+        let mut keys = vec![key.to_string()];
         if algorithm != Algorithm::Ed25519 {
             let sec1 = own.expose_sec1_pem().unwrap();
-            let again = X509Svid::from_pem(&PROVIDER, &chain, &sec1).unwrap();
-            assert_eq!(again.chain(), svid.chain());
+            // As `openssl ecparam -genkey` writes it.
+            keys.push(format!("{PARAMETERS}{}", *sec1));
+            keys.push(sec1.to_string());
+        }
+        let shown = chain.replace("-----BEGIN", "subject=CN = x\nissuer=CN = y\n-----BEGIN");
+        for key in keys {
+            // Text around the blocks, as OpenSSL prints it.
+            let noted = format!("Bag Attributes\n    friendlyName: x\n{key}\nthe end\n");
+            let dos = |text: &str| text.replace('\n', "\r\n");
+            for (chain, key) in [
+                (&chain, &key),
+                (&shown, &noted),
+                (&dos(&shown), &dos(&noted)),
+            ] {
+                let again = X509Svid::from_pem(&PROVIDER, chain, key).unwrap();
+                assert_eq!(again.chain(), svid.chain());
+                assert_eq!(again.key().expose_pkcs8_der(), own.expose_pkcs8_der());
+            }
+            // Other blocks are no text.
+            let both = format!("{key}{chain}");
+            let refused = X509Svid::from_pem(&PROVIDER, &both, &key).unwrap_err();
+            assert_eq!(refused.code(), "pem_invalid");
+            let refused = X509Svid::from_pem(&PROVIDER, &chain, &both).unwrap_err();
+            assert_eq!(refused.code(), "invalid_key");
+            let twice = format!("{PARAMETERS}{PARAMETERS}{key}");
+            let refused = X509Svid::from_pem(&PROVIDER, &chain, &twice).unwrap_err();
+            assert_eq!(refused.code(), "invalid_key");
         }
     }
     let own = key();
@@ -927,8 +1163,17 @@ fn asynchronous_signers() {
     let public = middle_key.public_key().clone();
     let der =
         now_or_never(root.issue_intermediate_async(&home, &public, &profile, at(NOW))).unwrap();
-    let from = CertificateAuthority::from_certificate;
+    let from = CertificateAuthority::from_certificate_async;
     let middle = from(&PROVIDER, &home, Remote(middle_key), &public, &der).unwrap();
+    let other = now_or_never(CertificateAuthority::self_signed_async(
+        &PROVIDER,
+        &home,
+        Remote(key()),
+        &public,
+        &CaProfile::new(DAY),
+        at(NOW),
+    ));
+    assert_eq!(code(other), "key_mismatch");
     let id = id();
     let profile = LeafProfile::new(DAY);
     let leaf = middle.issue_leaf_async(&id, own.public_key(), &profile, at(NOW));
@@ -1000,7 +1245,7 @@ fn authorities_speak_for_their_trust_domain() {
         CertificateAuthority::from_certificate(&PROVIDER, domain, signer, &public, &vouched)
     };
     assert_eq!(code(go_on(&other)), "valid");
-    assert_eq!(code(go_on(&home)), "key_mismatch");
+    assert_eq!(code(go_on(&home)), "authority_name");
 
     // What it signs is what was decided, and not what somebody asked for.
     let workload = key();

@@ -80,6 +80,12 @@ fn intermediate(issuer: &Ca, params: CertificateParams) -> Ca {
     }
 }
 
+/// Another certificate for the key of a CA.
+fn again(issuer: &Ca, ca: &Ca, params: CertificateParams) -> CertificateDer<'static> {
+    let made = params.signed_by(ca.issuer.key(), &issuer.issuer).unwrap();
+    made.der().clone()
+}
+
 fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().unwrap())
 }
@@ -277,6 +283,14 @@ fn roles() {
         judge(vec![E::ServerAuth], PeerRole::Client),
         "extended_key_usage_mismatch"
     );
+    // "Any" is no role, unless nobody asks for one.
+    for (role, expected) in [
+        (PeerRole::Client, "extended_key_usage_mismatch"),
+        (PeerRole::Server, "extended_key_usage_mismatch"),
+        (PeerRole::Unspecified, "valid"),
+    ] {
+        assert_eq!(judge(vec![E::Any], role), expected, "{role:?}");
+    }
     assert_eq!(judge(vec![], PeerRole::Client), "valid");
     assert_eq!(judge(vec![], PeerRole::Server), "valid");
     for (usages, expected) in [
@@ -342,6 +356,17 @@ fn intermediates() {
         let chain = [leaf(&mid, |_| {}), other.der.clone(), mid.der.clone()];
         assert_eq!(code(&chain, &set), expected, "{uri:?}");
     }
+    // Of two certificates of one CA the one that names a workload is ignored, in whatever order they come.
+    let good = intermediate(&root, ca_params("two", Some("spiffe://a.test")));
+    let below = leaf(&good, |_| {});
+    let bad = again(&root, &good, ca_params("two", Some("spiffe://a.test/ca")));
+    let (good, orders) = (good.der.clone(), [true, false]);
+    for first in orders {
+        let (one, two) = if first { (&good, &bad) } else { (&bad, &good) };
+        let chain = [below.clone(), one.clone(), two.clone()];
+        assert_eq!(code(&chain, &set), "valid", "{first}");
+    }
+    assert_eq!(code(&[below, bad], &set), "intermediate_id");
     // A leaf is no issuer.
     let mut params = ca_params("leaf", Some(ID));
     params.is_ca = IsCa::NoCa;

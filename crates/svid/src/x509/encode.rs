@@ -8,7 +8,9 @@ use der::asn1::{
 };
 use der::oid::AssociatedOid;
 use der::{Decode, Encode, Sequence, Tag};
-use jose_x509::{Algorithm, AsyncSigner, Signer};
+use jose_x509::{
+    Algorithm, AsyncSigner, CryptoProvider, Jwk, PublicKey, Signer, VerifyingKey, x509,
+};
 use pki_types::{CertificateDer, UnixTime};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::ext::Extension;
@@ -58,6 +60,7 @@ pub(super) struct Content<'a> {
 }
 
 /// A certificate that lacks its signature.
+#[derive(Clone)]
 pub(super) struct Unsigned {
     /// What is to be signed.
     pub(super) tbs: Vec<u8>,
@@ -68,11 +71,31 @@ pub(super) struct Unsigned {
 impl Unsigned {
     pub(super) fn new(content: Content<'_>, algorithm: Algorithm) -> Result<Self, Error> {
         let signature_algorithm = signature_algorithm(algorithm)?;
-        Ok(Self {
+        let unsigned = Self {
             tbs: tbs(content, signature_algorithm.clone()).map_err(|_| Error::Encoding)?,
             signature_algorithm,
             algorithm,
-        })
+        };
+        // Read back as a validator would, before a key is used for it.
+        let draft = unsigned.clone().finish(&[1; LONGEST_SIGNATURE])?;
+        x509::Certificate::parse(&draft).map_err(Error::Unacceptable)?;
+        Ok(unsigned)
+    }
+
+    /// As [`finish`](Self::finish), after a look at the signature with the key that the certificate is for.
+    pub(super) fn finish_self_signed(
+        self,
+        provider: &CryptoProvider,
+        public_key: &PublicKey,
+        signature: &[u8],
+    ) -> Result<CertificateDer<'static>, Error> {
+        // An RSA key verifies by the algorithm that it names.
+        Jwk::new(public_key.clone())
+            .with_algorithm(self.algorithm)
+            .and_then(|key| VerifyingKey::from_jwk(provider, key))
+            .and_then(|key| key.verify(self.algorithm, &self.tbs, signature))
+            .map_err(|_| Error::KeyMismatch)?;
+        self.finish(signature)
     }
 
     /// Adds a signature in the form of JWS.
@@ -232,5 +255,7 @@ pub(super) fn dns_name(name: &str) -> der::Result<GeneralName> {
 }
 
 const BACKDATING: u64 = 30;
+/// That of an RSA key of 8192 bits.
+const LONGEST_SIGNATURE: usize = 1024;
 /// 9999-12-31T23:59:59Z.
 const MAX_TIME: u64 = 253_402_300_799;

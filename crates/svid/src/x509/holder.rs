@@ -1,14 +1,15 @@
 //! The holder's side: a chain with its private key.
 
 use der::pem::LineEnding;
-use jose_x509::x509::{Certificate, pem};
+use jose_x509::x509::Certificate;
 use jose_x509::{CryptoProvider, SigningKey};
 use pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use spiffe_id::SpiffeId;
 use zeroize::Zeroizing;
 
 use super::encode::refused;
-use super::parse::{MAX_CHAIN, UnverifiedX509Svid};
+use super::parse::UnverifiedX509Svid;
+use super::text;
 use super::verify::id_in;
 use crate::error::Error;
 
@@ -70,7 +71,8 @@ impl X509Svid {
     }
 
     /// As [`new`](Self::new), for text with `CERTIFICATE` blocks and text with one `PRIVATE KEY` block, or one
-    /// `EC PRIVATE KEY` block as OpenSSL used to write it.
+    /// `EC PRIVATE KEY` block as OpenSSL used to write it, if need be behind a block of `EC PARAMETERS`. Lines of
+    /// explanatory text outside of the blocks (RFC 7468, section 2) are skipped in both, other blocks are not.
     ///
     /// # Errors
     ///
@@ -80,13 +82,11 @@ impl X509Svid {
         certificates: &str,
         key: &str,
     ) -> Result<Self, Error> {
-        if key
-            .trim_ascii_start()
-            .starts_with("-----BEGIN EC PRIVATE KEY-----")
-        {
-            let chain =
-                pem::certificates(certificates.as_bytes(), MAX_CHAIN).map_err(Error::X509)?;
-            let key = SigningKey::from_sec1_pem(provider, key).map_err(refused)?;
+        let blocks = text::blocks(key);
+        let key_block = text::without_parameters(&blocks).trim_ascii();
+        if key_block.starts_with("-----BEGIN EC PRIVATE KEY-----") {
+            let chain = text::certificates(certificates)?;
+            let key = SigningKey::from_sec1_pem(provider, key_block).map_err(refused)?;
             return Self::new(chain, key);
         }
         UnverifiedX509Svid::parse_pem(certificates, key)?.load(provider)
@@ -131,7 +131,8 @@ impl X509Svid {
         &self.key
     }
 
-    /// The private key for a TLS library: handle it as what it is.
+    /// The private key for a TLS library: handle it as what it is. This is a plain copy, because such libraries take it
+    /// by value, and neither it nor what they make of it is wiped from memory.
     #[must_use]
     pub fn expose_private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(

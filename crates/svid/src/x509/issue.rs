@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use der::{Decode, Encode};
-use jose_x509::x509::Certificate;
+use jose_x509::x509::{Certificate, CertificateProblem};
 use jose_x509::{Algorithm, AsyncSigner, CryptoProvider, PublicKey, Signer, SigningKey};
 use pki_types::{CertificateDer, DnsName, UnixTime};
 use spiffe_id::{SpiffeId, TrustDomain, TrustDomainRef};
@@ -11,6 +11,7 @@ use spki::SubjectPublicKeyInfoRef;
 use x509_cert::name::Name;
 
 use super::encode::{Content, Unsigned, refused, validity};
+use super::parse::{at, check_signing};
 use super::profile::{CaProfile, LeafProfile};
 use super::request::{CertificateRequest, RequestProblem};
 use crate::error::{Credential, Error};
@@ -68,24 +69,26 @@ impl CertificateAuthority<SigningKey> {
 }
 
 impl<S> CertificateAuthority<S> {
-    /// Goes on with an existing CA certificate: a root, or an intermediate that another CA has issued.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::X509`] for bytes that are no certificate; [`Error::KeyMismatch`] if it is not a CA
-    /// certificate with exactly the SPIFFE ID of the trust domain as URI name, or not for `public_key`.
-    pub fn from_certificate(
+    fn join(
         provider: &CryptoProvider,
         trust_domain: &TrustDomain,
-        signer: S,
+        (signer, algorithm): (S, Algorithm),
         public_key: &PublicKey,
         certificate: &CertificateDer<'_>,
     ) -> Result<Self, Error> {
         let parsed = Certificate::parse(certificate).map_err(Error::X509)?;
-        let mut uris = parsed.uri_names();
-        let named = uris.next() == Some(&trust_domain.id_string()) && uris.next().is_none();
-        let signs = parsed.is_ca() && parsed.key_usage().is_some_and(|u| u.key_cert_sign());
-        if !(named && signs && parsed.spki_der() == spki_of(public_key)?) {
+        check_signing(&parsed).map_err(|problem| at(0, problem))?;
+        if parsed.key_usage().is_none() {
+            return Err(at(0, CertificateProblem::KeyUsageMissing));
+        }
+        if !parsed
+            .uri_names()
+            .all(|uri| uri == trust_domain.id_string())
+            || parsed.uri_names().nth(1).is_some()
+        {
+            return Err(Error::AuthorityName);
+        }
+        if parsed.spki_der() != spki_of(public_key)? || algorithm.key_kind() != public_key.kind() {
             return Err(Error::KeyMismatch);
         }
         Ok(Self {
@@ -112,12 +115,34 @@ impl<S> CertificateAuthority<S> {
 }
 
 impl<S: Signer> CertificateAuthority<S> {
+    /// Goes on with an existing CA certificate: a root, or an intermediate that another CA has issued. It need not have
+    /// the SPIFFE ID of the trust domain, as the certificates of older authorities do not (section 3.2 only
+    /// recommends it), but it must not have another name. `public_key` is that of `signer`, which is taken on trust.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::X509`] for bytes that are no certificate of a CA with `keyCertSign`; [`Error::AuthorityName`] for one
+    /// with another URI name than the SPIFFE ID of the trust domain, or several; [`Error::KeyMismatch`] for one that
+    /// is not for `public_key`, and for a signer with an algorithm that is not for such a key.
+    pub fn from_certificate(
+        provider: &CryptoProvider,
+        trust_domain: &TrustDomain,
+        signer: S,
+        public_key: &PublicKey,
+        certificate: &CertificateDer<'_>,
+    ) -> Result<Self, Error> {
+        let algorithm = signer.algorithm();
+        let signer = (signer, algorithm);
+        Self::join(provider, trust_domain, signer, public_key, certificate)
+    }
+
     /// As [`self_signed_as`](CertificateAuthority::self_signed_as), for a signer that cannot tell its public
     /// key, such as an HSM.
     ///
     /// # Errors
     ///
-    /// As [`self_signed`](CertificateAuthority::self_signed).
+    /// As [`self_signed`](CertificateAuthority::self_signed); [`Error::KeyMismatch`] when `public_key` does not verify
+    /// what `signer` has signed.
     pub fn self_signed_with(
         provider: &CryptoProvider,
         trust_domain: &TrustDomain,
@@ -128,7 +153,8 @@ impl<S: Signer> CertificateAuthority<S> {
     ) -> Result<Self, Error> {
         let algorithm = signer.algorithm();
         let root = Core::root(provider, trust_domain, algorithm, public_key, profile, now)?;
-        let certificate = root.sign(&signer)?;
+        let signature = signer.sign(&root.tbs).map_err(refused)?;
+        let certificate = root.finish_self_signed(provider, public_key, signature.as_ref())?;
         Self::from_certificate(provider, trust_domain, signer, public_key, &certificate)
     }
 
@@ -139,8 +165,9 @@ impl<S: Signer> CertificateAuthority<S> {
     /// # Errors
     ///
     /// [`Error::ForeignSubject`] and [`Error::NoPath`] for a SPIFFE ID that is no workload of the trust
-    /// domain; [`Error::AuthorityNotValid`]; [`Error::InvalidOption`] for an empty lifetime;
-    /// [`Error::Token`] if signing fails.
+    /// domain; [`Error::AuthorityNotValid`]; [`Error::InvalidOption`] for an empty lifetime and for a usage that is not
+    /// for such a key; [`Error::Unacceptable`] for names that no validator accepts, such as a DNS name with a dot at its
+    /// end, and for too many of them; [`Error::Token`] if signing fails.
     pub fn issue_leaf(
         &self,
         spiffe_id: &SpiffeId,
@@ -215,11 +242,28 @@ impl<S: Signer> CertificateAuthority<S> {
 
 /// For keys behind a network.
 impl<S: AsyncSigner> CertificateAuthority<S> {
+    /// As [`from_certificate`](Self::from_certificate). Nothing is signed, so nobody has to wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_certificate`](Self::from_certificate).
+    pub fn from_certificate_async(
+        provider: &CryptoProvider,
+        trust_domain: &TrustDomain,
+        signer: S,
+        public_key: &PublicKey,
+        certificate: &CertificateDer<'_>,
+    ) -> Result<Self, Error> {
+        let algorithm = signer.algorithm();
+        let signer = (signer, algorithm);
+        Self::join(provider, trust_domain, signer, public_key, certificate)
+    }
+
     /// As [`self_signed_with`](Self::self_signed_with).
     ///
     /// # Errors
     ///
-    /// As [`self_signed`](CertificateAuthority::self_signed).
+    /// As [`self_signed_with`](Self::self_signed_with).
     pub async fn self_signed_async(
         provider: &CryptoProvider,
         trust_domain: &TrustDomain,
@@ -230,8 +274,9 @@ impl<S: AsyncSigner> CertificateAuthority<S> {
     ) -> Result<Self, Error> {
         let algorithm = signer.algorithm();
         let root = Core::root(provider, trust_domain, algorithm, public_key, profile, now)?;
-        let certificate = root.sign_async(&signer).await?;
-        Self::from_certificate(provider, trust_domain, signer, public_key, &certificate)
+        let signature = signer.sign(&root.tbs).await.map_err(refused)?;
+        let certificate = root.finish_self_signed(provider, public_key, signature.as_ref())?;
+        Self::from_certificate_async(provider, trust_domain, signer, public_key, &certificate)
     }
 
     /// As [`issue_leaf_as`](Self::issue_leaf_as).
@@ -351,7 +396,7 @@ impl Core {
             not_after,
             spki: &spki,
             extensions: profile
-                .extensions(trust_domain, &key_id, issuer.subject_key_identifier())
+                .extensions(trust_domain, &key_id, Some(&self.own_key_id(&issuer)?))
                 .map_err(|_| Error::Encoding)?,
         };
         Unsigned::new(content, algorithm)
@@ -367,6 +412,7 @@ impl Core {
     ) -> Result<Unsigned, Error> {
         let trust_domain = self.trust_domain.as_trust_domain_ref();
         check_subject(spiffe_id, trust_domain, Credential::X509)?;
+        profile.check_usage(public_key.kind())?;
         let issuer = Certificate::parse(&self.certificate).map_err(Error::X509)?;
         let (not_before, not_after) = within(&issuer, profile.lifetime, now)?;
         let spki = spki_of(public_key)?;
@@ -379,10 +425,21 @@ impl Core {
             not_after,
             spki: &spki,
             extensions: profile
-                .extensions(spiffe_id, &key_id, issuer.subject_key_identifier())
+                .extensions(spiffe_id, &key_id, &self.own_key_id(&issuer)?)
                 .map_err(|_| Error::Encoding)?,
         };
         Unsigned::new(content, algorithm)
+    }
+}
+
+impl Core {
+    /// What the CA's certificate calls its key, or what we would: every certificate that is issued names the key that
+    /// signed it (RFC 5280, section 4.2.1.1).
+    fn own_key_id(&self, certificate: &Certificate<'_>) -> Result<Vec<u8>, Error> {
+        match certificate.subject_key_identifier() {
+            Some(id) => Ok(id.to_vec()),
+            None => key_id(&self.provider, certificate.spki_der()),
+        }
     }
 }
 

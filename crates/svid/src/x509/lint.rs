@@ -3,10 +3,12 @@
 use std::fmt;
 
 use der::{Reader, SliceReader, Tag, TagNumber};
-use jose_x509::x509::Certificate;
+use jose_x509::KeyKind;
+use jose_x509::x509::{Certificate, CertificateKey};
 use pki_types::CertificateDer;
 use spiffe_id::SpiffeIdRef;
 
+use super::profile::{may_agree, may_encipher};
 use super::request::whole;
 use crate::error::Error;
 
@@ -130,6 +132,19 @@ pub fn lint(certificate: &CertificateDer<'_>, kind: Kind) -> Result<Vec<Finding>
                 "has neither keyCertSign nor cRLSign",
                 "X509-SVID-4.3-6",
             );
+            let kind = key_kind(parsed.key());
+            check(
+                !has(|u| u.key_encipherment()) || kind.is_some_and(may_encipher),
+                Field::KeyUsage,
+                "has keyEncipherment for RSA keys alone",
+                "X509-SVID-4.3-8",
+            );
+            check(
+                !has(|u| u.key_agreement()) || kind.is_some_and(may_agree),
+                Field::KeyUsage,
+                "has keyAgreement for keys of ECDSA alone",
+                "X509-SVID-4.3-8",
+            );
             let purposes: Option<Vec<&[u8]>> = parsed.extended_key_usages().map(Iterator::collect);
             check(
                 purposes.is_none_or(|listed| {
@@ -169,6 +184,17 @@ pub fn lint(certificate: &CertificateDer<'_>, kind: Kind) -> Result<Vec<Finding>
         }
     }
     Ok(findings)
+}
+
+const fn key_kind(key: CertificateKey) -> Option<KeyKind> {
+    Some(match key {
+        CertificateKey::P256 => KeyKind::P256,
+        CertificateKey::P384 => KeyKind::P384,
+        CertificateKey::P521 => KeyKind::P521,
+        CertificateKey::Ed25519 => KeyKind::Ed25519,
+        CertificateKey::Rsa { .. } => KeyKind::Rsa,
+        _ => return None,
+    })
 }
 
 /// The strict view of a certificate does not keep this one. Object identifiers are compared as they are encoded:

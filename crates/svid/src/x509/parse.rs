@@ -5,7 +5,7 @@ use std::fmt;
 use der::asn1::AnyRef;
 use der::{Reader, SliceReader};
 use jose_x509::x509::{
-    Certificate, CertificateKey, CertificateProblem, MAX_CERTIFICATE_SIZE, X509Error, pem,
+    Certificate, CertificateKey, CertificateProblem, MAX_CERTIFICATE_SIZE, X509Error,
 };
 use jose_x509::{Algorithm, CryptoProvider, KeyProblem, SigningKey};
 use pkcs8::PrivateKeyInfoRef;
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::encode::refused;
 use super::holder::X509Svid;
+use super::text;
 use super::verify::id_in;
 use crate::error::{Credential, Error};
 
@@ -65,7 +66,11 @@ impl UnverifiedX509Svid {
         let algorithm = algorithm_of(&parsed)?;
         let not_after = parsed.not_after();
         for (index, der) in chain.iter().enumerate().skip(1) {
-            check_signing(der).map_err(|problem| at(index, problem))?;
+            let parsed = Certificate::parse(der).map_err(|error| match error {
+                X509Error::Certificate { problem, .. } => at(index, problem),
+                other => Error::X509(other),
+            })?;
+            check_signing(&parsed).map_err(|problem| at(index, problem))?;
         }
         check_key(key, parsed.key())?;
         Ok(Self {
@@ -77,13 +82,15 @@ impl UnverifiedX509Svid {
         })
     }
 
-    /// Reads text with `CERTIFICATE` blocks and text with one `PRIVATE KEY` block.
+    /// Reads text with `CERTIFICATE` blocks and text with one `PRIVATE KEY` block. Lines of explanatory text outside of
+    /// the blocks (RFC 7468, section 2) are skipped, other blocks are not.
     ///
     /// # Errors
     ///
     /// As [`parse_der`](Self::parse_der).
     pub fn parse_pem(certificates: &str, key: &str) -> Result<Self, Error> {
-        let chain = pem::certificates(certificates.as_bytes(), MAX_CHAIN).map_err(Error::X509)?;
+        let chain = text::certificates(certificates)?;
+        let key = text::blocks(key);
         if key.len() > MAX_KEY_PEM {
             return Err(malformed_key());
         }
@@ -133,7 +140,7 @@ impl fmt::Debug for UnverifiedX509Svid {
     }
 }
 
-fn at(index: usize, problem: CertificateProblem) -> Error {
+pub(super) fn at(index: usize, problem: CertificateProblem) -> Error {
     Error::X509(X509Error::Certificate { index, problem })
 }
 
@@ -149,11 +156,7 @@ fn check_leaf(leaf: &Certificate<'_>) -> Result<(), CertificateProblem> {
     }
 }
 
-fn check_signing(der: &CertificateDer<'_>) -> Result<(), CertificateProblem> {
-    let parsed = Certificate::parse(der).map_err(|error| match error {
-        X509Error::Certificate { problem, .. } => problem,
-        _ => CertificateProblem::RefusedByEngine,
-    })?;
+pub(super) fn check_signing(parsed: &Certificate<'_>) -> Result<(), CertificateProblem> {
     if !parsed.is_ca() {
         return Err(CertificateProblem::NotCa);
     }

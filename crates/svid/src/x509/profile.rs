@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use der::asn1::{ObjectIdentifier, OctetString};
 use der::flagset::FlagSet;
+use jose_x509::KeyKind;
 use pki_types::DnsName;
 use spiffe_id::{SpiffeId, TrustDomain};
 use x509_cert::ext::Extension;
@@ -13,6 +14,7 @@ use x509_cert::ext::pkix::{
 };
 
 use super::encode::{dns_name, extension, uri_name};
+use crate::error::Error;
 
 /// How long a CA certificate is valid, and for what.
 ///
@@ -75,7 +77,9 @@ impl CaProfile {
                 &SubjectAltName(vec![uri_name(&trust_domain.id_string())?]),
             )?,
         ];
-        extensions.extend(authority_key_id(issuer_key_id)?);
+        if let Some(id) = issuer_key_id {
+            extensions.push(authority_key_id(id)?);
+        }
         Ok(extensions)
     }
 }
@@ -111,25 +115,44 @@ impl<'a> LeafProfile<'a> {
         self
     }
 
-    /// Sets `keyEncipherment`, which cipher suites of TLS 1.2 with RSA key transport need.
+    /// Sets `keyEncipherment`, which cipher suites of TLS 1.2 with RSA key transport need. For RSA keys alone (RFC 8813,
+    /// section 3, and RFC 8410, section 5): with another one nothing is issued.
     #[must_use]
     pub const fn with_key_encipherment(mut self) -> Self {
         self.key_encipherment = true;
         self
     }
 
-    /// Sets `keyAgreement`.
+    /// Sets `keyAgreement`. For elliptic curve keys of ECDSA alone (RFC 3279, section 2.3.1, and RFC 8410, section 5):
+    /// with another one nothing is issued.
     #[must_use]
     pub const fn with_key_agreement(mut self) -> Self {
         self.key_agreement = true;
         self
     }
 
+    /// Whether a key of this kind may be used as the profile says.
+    pub(super) fn check_usage(&self, kind: KeyKind) -> Result<(), Error> {
+        if self.key_encipherment && !may_encipher(kind) {
+            return Err(Error::InvalidOption {
+                option: "key_encipherment",
+                range: "for RSA keys alone",
+            });
+        }
+        if self.key_agreement && !may_agree(kind) {
+            return Err(Error::InvalidOption {
+                option: "key_agreement",
+                range: "for keys of ECDSA alone",
+            });
+        }
+        Ok(())
+    }
+
     pub(super) fn extensions(
         &self,
         spiffe_id: &SpiffeId,
         key_id: &[u8],
-        issuer_key_id: Option<&[u8]>,
+        issuer_key_id: &[u8],
     ) -> der::Result<Vec<Extension>> {
         let mut names = vec![uri_name(spiffe_id.as_str())?];
         for name in self.dns_names {
@@ -156,20 +179,27 @@ impl<'a> LeafProfile<'a> {
             // Critical because the subject is empty (RFC 5280, section 4.1.2.6).
             extension(true, &SubjectAltName(names))?,
         ];
-        extensions.extend(authority_key_id(issuer_key_id)?);
+        extensions.push(authority_key_id(issuer_key_id)?);
         Ok(extensions)
     }
 }
 
-fn authority_key_id(issuer_key_id: Option<&[u8]>) -> der::Result<Option<Extension>> {
-    let Some(id) = issuer_key_id else {
-        return Ok(None);
-    };
+/// Whether `keyEncipherment` is for such a key.
+pub(super) const fn may_encipher(kind: KeyKind) -> bool {
+    matches!(kind, KeyKind::Rsa)
+}
+
+/// Whether `keyAgreement` is for such a key.
+pub(super) const fn may_agree(kind: KeyKind) -> bool {
+    matches!(kind, KeyKind::P256 | KeyKind::P384 | KeyKind::P521)
+}
+
+fn authority_key_id(id: &[u8]) -> der::Result<Extension> {
     let id = AuthorityKeyIdentifier {
         key_identifier: Some(OctetString::new(id)?),
         ..Default::default()
     };
-    extension(false, &id).map(Some)
+    extension(false, &id)
 }
 
 pub(super) const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");

@@ -209,25 +209,29 @@ pub fn verify(
     };
     // An empty group lets the leaf's own faults come first and then refuses everything.
     let none = TrustAnchors::default();
-    let path = verify_parsed_path(
-        parsed,
-        intermediates,
-        anchors.as_deref().unwrap_or(&none),
-        &options.path_options(),
-        algorithms,
-        now,
-    )
-    .map_err(|error| match error {
-        X509Error::NoTrustAnchors => missing,
-        other => Error::X509(other),
-    })?;
-    for (at, intermediate) in path.intermediates().iter().enumerate() {
-        if intermediate.uri_names().any(names_a_workload) {
-            let index = at.saturating_add(1);
-            return Err(Error::IntermediateId { index });
-        }
-    }
-    Ok(UnprovenX509Svid::new(spiffe_id, &path))
+    let anchors = anchors.as_deref().unwrap_or(&none);
+    let options = options.path_options();
+    let path = verify_parsed_path(parsed, intermediates, anchors, &options, algorithms, now)
+        .map_err(|error| match error {
+            X509Error::NoTrustAnchors => missing,
+            other => Error::X509(other),
+        })?;
+    let Some(at) = path.intermediates().iter().position(is_misnamed) else {
+        return Ok(UnprovenX509Svid::new(spiffe_id, &path));
+    };
+    // Extra certificates are ignored (section 5.1), also such as these: there may be a path without them. Only who
+    // shows one pays for a second search.
+    let others: Vec<CertificateDer<'_>> = intermediates
+        .iter()
+        .filter(|der| !Certificate::parse(*der).is_ok_and(|parsed| is_misnamed(&parsed)))
+        .map(|der| CertificateDer::from(der.as_ref()))
+        .collect();
+    let leaf = path.leaf().clone();
+    verify_parsed_path(leaf, &others, anchors, &options, algorithms, now)
+        .map(|path| UnprovenX509Svid::new(spiffe_id, &path))
+        .map_err(|_| Error::IntermediateId {
+            index: at.saturating_add(1),
+        })
 }
 
 /// [`verify`] with its options and algorithms. Immutable; threads share it.
@@ -289,6 +293,10 @@ pub(super) fn id_in(leaf: &Certificate<'_>) -> Result<SpiffeId, Error> {
         }
         other => other,
     })
+}
+
+fn is_misnamed(intermediate: &Certificate<'_>) -> bool {
+    intermediate.uri_names().any(names_a_workload)
 }
 
 /// For signing certificates: a SPIFFE ID with a path, or something that only looks like one. The form
