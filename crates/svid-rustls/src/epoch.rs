@@ -168,7 +168,11 @@ thread_local! {
 
 impl Asking {
     fn begin() -> Option<Self> {
-        (!ASKING.replace(true)).then_some(Self)
+        if ASKING.replace(true) {
+            None
+        } else {
+            Some(Self)
+        }
     }
 }
 
