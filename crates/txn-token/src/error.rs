@@ -259,6 +259,15 @@ pub enum Error {
     #[cfg(feature = "chaining")]
     #[error("cross-domain trust agreement: {0}")]
     Agreement(crate::chaining::AgreementProblem),
+    /// A limit of `agentic_ctx` that a grant for another domain would not have.
+    #[cfg(feature = "chaining")]
+    #[error(
+        "`{member}` of claim `agentic_ctx` would be lost: the agreement does not carry this limit to the partner"
+    )]
+    LimitNotCarried {
+        /// The member.
+        member: &'static str,
+    },
     /// A request for a grant that did not come over TLS.
     #[cfg(feature = "chaining")]
     #[error("the request did not come over TLS")]
@@ -335,6 +344,8 @@ impl Error {
             #[cfg(feature = "chaining")]
             Self::Agreement(_) => "agreement",
             #[cfg(feature = "chaining")]
+            Self::LimitNotCarried { .. } => "limit_not_carried",
+            #[cfg(feature = "chaining")]
             Self::Insecure => "insecure",
             Self::InvalidOption { .. } => "invalid_option",
         }
@@ -350,6 +361,8 @@ impl Error {
             Self::Chaining(source) => source.fault(),
             #[cfg(feature = "chaining")]
             Self::Agreement(_) => Fault::Configuration,
+            #[cfg(feature = "chaining")]
+            Self::LimitNotCarried { .. } => Fault::Policy,
             Self::Policy(_)
             | Self::InvalidOption { .. }
             | Self::EmptyClaim { .. }
@@ -558,6 +571,8 @@ impl Error {
             Self::Chaining(source) => return source.requirement(),
             #[cfg(feature = "chaining")]
             Self::Agreement(problem) => problem.requirement(),
+            #[cfg(feature = "chaining")]
+            Self::LimitNotCarried { .. } => "AGENTIC-CTX-E-4",
             #[cfg(feature = "chaining")]
             Self::Insecure => "TXN-CHAIN-9.3-1",
             Self::InvalidOption { .. } => return None,

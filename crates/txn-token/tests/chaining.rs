@@ -634,12 +634,63 @@ fn disclosure() {
     };
     let has =
         |actions: Value| json!({"authorization_details": [{"type": "rating", "actions": actions}]});
+    let limited = |actions: Value| json!({"agentic_ctx": has(actions)});
     assert_eq!(
-        told(details(), has(json!(["read", "write"]))),
+        told(details(), limited(json!(["read", "write"]))),
         has(json!(["read"]))
     );
-    assert_eq!(told(details(), has(json!(["write"]))), Value::Null);
-    assert_eq!(told(domains.agreement(), has(json!(["read"]))), Value::Null);
+    // A claim of this name beside the context is none of this profile's.
+    assert_eq!(told(details(), has(json!(["read"]))), Value::Null);
+}
+
+/// A grant has every limit of the token that it is made of, or is not made.
+#[test]
+fn a_limit_that_the_grant_would_not_have_is_refused() {
+    let domains = Domains::new();
+    let types = DetailTypes::new([DetailType::new("rating")]);
+    let rating =
+        |actions: Value| json!({"authorization_details": [{"type": "rating", "actions": actions}]});
+    let most = types
+        .grant(&rating(json!(["read"]))["authorization_details"])
+        .unwrap();
+    let plain = || domains.agreement();
+    let telling = || plain().with_authorization_details(types.clone(), most.clone());
+    let refused = |agreement: OutboundAgreement, limits: &Value| {
+        let token = domains.token(json!({"agentic_ctx": limits}));
+        let service = domains.a_with(agreement);
+        let (parts, body) = (post(&[]), form(&leg_1(&token)));
+        let error = service
+            .exchange(&parts, &body, Some(&client(RW)), now())
+            .err()?;
+        assert_eq!(
+            (error.code(), wire(&error)),
+            ("limit_not_carried", (400, "invalid_request".to_owned()))
+        );
+        match error {
+            Error::LimitNotCarried { member } => Some(member),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (limits, member) in [
+        (json!({"allowed_actions": []}), "allowed_actions"),
+        (json!({"allowed_actions": ["rate"]}), "allowed_actions"),
+        (
+            json!({"environment_constraints": {"region": "eu"}}),
+            "environment_constraints",
+        ),
+    ] {
+        assert_eq!(refused(plain(), &limits), Some(member), "{limits}");
+        assert_eq!(refused(telling(), &limits), Some(member), "{limits}");
+    }
+    let lost = Some("authorization_details");
+    assert_eq!(refused(plain(), &rating(json!(["read"]))), lost);
+    assert_eq!(refused(telling(), &rating(json!(["read", "write"]))), None);
+    // Nothing would be left to tell, and the partner would see no limit.
+    assert_eq!(refused(telling(), &rating(json!(["write"]))), lost);
+    let other = json!({"authorization_details": [{"type": "payment"}]});
+    assert_eq!(refused(telling(), &other), lost);
+    let described = json!({"intent": "rate", "agent_type": "planner"});
+    assert_eq!(refused(plain(), &described), None);
 }
 
 /// Short, not longer than the token it was made of, and never named twice.

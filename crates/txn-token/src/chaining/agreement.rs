@@ -265,7 +265,8 @@ impl OutboundAgreement {
         self
     }
 
-    /// Tells `authorization_details`, within these.
+    /// Tells `authorization_details` of `agentic_ctx`, within these. A token that has some, of which nothing can be told, is
+    /// refused, as is every token with details where this is not set.
     #[must_use]
     pub fn with_authorization_details(mut self, types: DetailTypes, most: Details) -> Self {
         self.disclosure.details = Some((types, most));

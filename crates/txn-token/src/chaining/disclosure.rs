@@ -10,6 +10,7 @@ use token_exchange::{Authority, DetailTypes};
 
 use super::agreement::AgreementProblem;
 use super::subject::{PrincipalKind, SubjectRule, resolve};
+use crate::agentic::AgenticContext;
 use crate::context::Context;
 use crate::error::Error;
 use crate::token::TxnToken;
@@ -110,7 +111,7 @@ impl Disclosure {
                 told.insert("act".to_owned(), Value::Object(members));
             }
         }
-        if let Some(details) = self.narrowed_details(token) {
+        if let Some(details) = self.narrowed_details(token.agentic_context()) {
             told.insert("authorization_details".to_owned(), details);
         }
         Some(Value::Object(told))
@@ -125,9 +126,28 @@ impl Disclosure {
         listed.iter().filter_map(member).collect()
     }
 
-    fn narrowed_details(&self, token: &TxnToken) -> Option<Value> {
+    /// Refuses a token with a limit that the grant would not have: the partner would give what the token does not.
+    pub(super) fn check_limits(&self, token: &TxnToken) -> Result<(), Error> {
+        let Some(limits) = token.agentic_context() else {
+            return Ok(());
+        };
+        let lost = |member| Err(Error::LimitNotCarried { member });
+        if limits.allowed_actions.is_some() {
+            return lost("allowed_actions");
+        }
+        if !limits.environment_constraints.is_empty() {
+            return lost("environment_constraints");
+        }
+        if limits.authorization_details.is_some() && self.narrowed_details(Some(limits)).is_none() {
+            return lost("authorization_details");
+        }
+        Ok(())
+    }
+
+    /// The details of `agentic_ctx` within those of the agreement; `None` where nothing of them is told.
+    fn narrowed_details(&self, limits: Option<&AgenticContext>) -> Option<Value> {
         let (types, most) = self.details.as_ref()?;
-        let granted = types.grant(&token.claim("authorization_details")?).ok()?;
+        let granted = types.grant(limits?.authorization_details.as_ref()?).ok()?;
         let granted = Authority::unbounded().with_details(granted);
         let all = granted.with_details(most.clone());
         let details = all.details.only()?.to_value();

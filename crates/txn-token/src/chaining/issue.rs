@@ -126,7 +126,7 @@ impl<S: Signer> ChainingService<S> {
     /// # Errors
     ///
     /// [`Error`] for the first rule that is broken, in the draft's order: client, request, token, target, resource, scope,
-    /// subject.
+    /// subject. [`Error::LimitNotCarried`] for a token whose `agentic_ctx` has a limit that the agreement does not carry.
     pub fn exchange(
         &self,
         parts: &Parts,
@@ -259,6 +259,7 @@ impl<S: Signer> ChainingService<S> {
     ) -> Result<(NewGrant, &OutboundAgreement), Error> {
         let token = self.verify(&request.subject.unverified_token, now)?;
         let agreement = self.agreement(request, client, now)?;
+        agreement.disclosure.check_limits(&token)?;
         let ceiling = agreement.ceiling(token.scope());
         let scope = narrow_scope(&[&ceiling], request.scope.as_ref())?;
         let rules = &agreement.subjects;
