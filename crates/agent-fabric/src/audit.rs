@@ -119,13 +119,8 @@ impl Event {
             (Some(tool), None) => Some(tool.clone()),
             _ => None,
         };
-        let earlier = token.act_chain().iter().rev().map(|link| link.actor());
-        self.actors = token
-            .actor()
-            .into_iter()
-            .chain(earlier)
-            .map(|actor| actor.party().subject().to_owned())
-            .collect();
+        let path = token.path();
+        self.actors = path.into_iter().rev().map(str::to_owned).collect();
         self.instance = self.actors.first().cloned();
         self
     }

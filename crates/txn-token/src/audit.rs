@@ -18,7 +18,9 @@ pub struct AuditRecord<'a> {
     pub sub: &'a str,
     /// `act.sub`.
     pub act: Option<&'a str>,
-    /// The agents before, oldest first.
+    /// The workload that acts: [`TxnToken::acting_workload`].
+    pub acting: Option<&'a str>,
+    /// The agents before the acting one, oldest first.
     pub path: Vec<&'a str>,
     /// `req_wl`.
     pub req_wl: &'a str,
@@ -48,15 +50,14 @@ impl TxnToken {
     /// The record of a decision on this token.
     #[must_use]
     pub fn audit_record(&self, decision: &Result<(), Error>, now: UnixTime) -> AuditRecord<'_> {
-        let before = self
-            .act_chain()
-            .iter()
-            .map(|link| link.actor().party().subject());
+        let mut path = self.path();
+        let acting = path.pop();
         AuditRecord {
             txn: self.txn(),
             sub: self.subject(),
             act: self.actor().map(|actor| actor.party().subject()),
-            path: before.collect(),
+            acting,
+            path,
             req_wl: self.requesting_workload(),
             scope: self.scope().to_string(),
             unverified_intent: self

@@ -1,16 +1,19 @@
 //! Call-chain policy: who must, may and must not have acted in a transaction, as data.
 //!
 //! Roles are sets of SPIFFE IDs that the policy itself defines; no role is read from a token. The
-//! path is `act_chain` and then `act`. A link whose subject is no SPIFFE ID has no role.
+//! path is `act_chain` and then `act`, or `txn_path` where a token has one: behind `act` if that is not its first agent.
+//! A link whose subject is no SPIFFE ID has no role.
 
 use std::collections::BTreeSet;
 
 use jose_x509::json;
 use pki_types::UnixTime;
 use serde::Deserialize;
+use token_exchange::Party;
 
 use crate::actor::{Actor, ChainLink};
 use crate::error::{Error, PolicyProblem};
+use crate::lineage::{HandedOver, Lineage};
 use crate::token::TxnToken;
 
 mod compiled;
@@ -71,7 +74,7 @@ pub struct Denial {
     pub kind: &'static str,
     /// The role that the rule is about.
     pub role: Option<String>,
-    /// The position in the path (`act_chain`, then `act`) of the link that breaks the rule.
+    /// The position in the path of the link that breaks the rule.
     pub link: Option<usize>,
 }
 
@@ -97,8 +100,21 @@ impl CallChainPolicy {
     }
 
     /// Judges the chain of a verified token. The first rule that is broken decides.
+    ///
+    /// The agents of a `txn_path` have neither outcomes nor times, so rules that ask for those refuse it. A token that has an
+    /// `act_chain` as well has to fulfil the policy in both.
     pub fn evaluate(&self, token: &TxnToken, now: UnixTime) -> Decision {
-        self.evaluate_chain(token.act_chain(), token.actor(), now)
+        let Some(Lineage::Multi(lineage)) = token.lineage() else {
+            return self.evaluate_chain(token.act_chain(), token.actor(), now);
+        };
+        if !token.act_chain().is_empty() {
+            let decision = self.evaluate_chain(token.act_chain(), token.actor(), now);
+            if decision != Decision::Allow {
+                return decision;
+            }
+        }
+        let (before, current) = machines(lineage, token.actor());
+        self.evaluate_chain(&before, current.as_ref(), now)
     }
 
     /// Judges a chain of agents that is not in a token, as to try a policy out: the agents before, oldest first, and the
@@ -132,6 +148,21 @@ impl CallChainPolicy {
         }
         Decision::Allow
     }
+}
+
+/// `txn_path` as links and the current agent. `act` names the agent that began, which evidence may know by another name: then
+/// both names are judged.
+fn machines(lineage: &HandedOver, act: Option<&Actor>) -> (Vec<ChainLink>, Option<Actor>) {
+    let named = |agent: &String| Actor::new(Party::new(agent.as_str()));
+    let path = lineage.path();
+    let other = |act: &&Actor| {
+        path.first()
+            .is_none_or(|first| first != act.party().subject())
+    };
+    let mut agents: Vec<Actor> = act.filter(other).cloned().into_iter().collect();
+    agents.extend(path.iter().map(named));
+    let current = agents.pop();
+    (agents.into_iter().map(ChainLink::new).collect(), current)
 }
 
 /// Most roles, rules, and IDs of a role.

@@ -141,6 +141,20 @@ impl TxnToken {
         }
     }
 
+    /// The names of all agents, oldest first and the acting one last: `act_chain` and `act`, and behind them what `txn_path` adds.
+    #[must_use]
+    pub fn path(&self) -> Vec<&str> {
+        let links = self.act_chain().iter().map(ChainLink::actor);
+        let agents = links.chain(self.actor());
+        let mut path: Vec<&str> = agents.map(|agent| agent.party().subject()).collect();
+        if let Some(Lineage::Multi(lineage)) = self.lineage() {
+            let acting = lineage.path();
+            path.retain(|agent| !acting.iter().any(|other| other == agent));
+            path.extend(acting.iter().map(String::as_str));
+        }
+        path
+    }
+
     /// Whether an agent acts for itself: `sub` is the agent, or the first one of the chain. Otherwise `sub` is a human or
     /// another principal.
     #[must_use]

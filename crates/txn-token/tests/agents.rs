@@ -1140,6 +1140,90 @@ fn instances_share_one_key_set_and_keys_rotate() {
     assert!(next.issue(&request(), at(NOW + 20)).is_err());
 }
 
+/// Covers: TXN-AGENTS-5.6-2
+#[test]
+fn a_path_without_links_is_judged_and_recorded_as_one_with_them() {
+    let world = postured();
+    let outside = |path: &str| Evidence::external(&id(path)).unwrap().into_posture();
+    let start = first(&world, None);
+    let second = world.replace(&start, &to(outside("agents/other"))).unwrap();
+    let last = world.replace(&second, &to(outside("agents/c"))).unwrap();
+    let judged = |token: &TxnToken, rule: Value| {
+        let roles = json!({"a": [id("agents/a")], "c": [id("agents/c")], "other": [id("agents/other")],
+            "all": [id("agents/*")]});
+        let used = json!({"rule": "require_any", "roles": ["a", "c", "other", "all"], "include_current": true});
+        let text = json!({"roles": roles, "rules": [rule, used]}).to_string();
+        let policy = CallChainPolicy::from_json(text.as_bytes()).unwrap();
+        let decision = policy.evaluate(token, now());
+        let checked = Requirements::new(scope("pay")).with_call_chain(policy);
+        let allowed = checked.check(token, &Call::new(), now()).is_ok();
+        assert_eq!(allowed, decision == Decision::Allow);
+        match decision {
+            Decision::Allow => Ok(()),
+            Decision::Deny(denial) => Err((denial.code, denial.link)),
+        }
+    };
+    let max_hops = |limit: u64| json!({"rule": "max_hops", "limit": limit});
+    for (rule, expected) in [
+        (
+            json!({"rule": "forbid", "role": "other"}),
+            Err(("forbidden_role", Some(1))),
+        ),
+        (
+            json!({"rule": "forbid", "role": "c"}),
+            Err(("forbidden_role", Some(2))),
+        ),
+        (
+            json!({"rule": "only", "roles": ["a"]}),
+            Err(("role_not_listed", Some(1))),
+        ),
+        (json!({"rule": "only", "roles": ["all"]}), Ok(())),
+        (max_hops(1), Err(("too_many_hops", Some(1)))),
+        (max_hops(3), Ok(())),
+        (json!({"rule": "originator", "role": "a"}), Ok(())),
+        (
+            json!({"rule": "originator", "role": "c"}),
+            Err(("wrong_originator", Some(0))),
+        ),
+        (json!({"rule": "immediate", "role": "other"}), Ok(())),
+        // A path has no outcomes and no times.
+        (
+            json!({"rule": "require", "role": "other", "outcome": "ok"}),
+            Err(("outcome_missing", Some(1))),
+        ),
+        (
+            json!({"rule": "max_age", "role": "other", "seconds": 3600}),
+            Err(("too_old", Some(1))),
+        ),
+    ] {
+        assert_eq!(judged(&last, rule.clone()), expected, "{rule}");
+    }
+    assert_eq!(judged(&start, max_hops(1)), Ok(()));
+
+    let record = serde_json::to_value(last.audit_record(&Ok(()), now())).unwrap();
+    assert_eq!(
+        (&record["act"], &record["acting"], &record["path"]),
+        (
+            &json!(id("agents/a")),
+            &json!(id("agents/c")),
+            &json!([id("agents/a"), id("agents/other")])
+        )
+    );
+
+    // Where evidence knows the first agent by another name, both are judged and recorded.
+    let other_name = first(&world, Some(outside("agents/other")));
+    let last = world
+        .replace(&other_name, &to(outside("agents/c")))
+        .unwrap();
+    let forbid = |role: &str| judged(&last, json!({"rule": "forbid", "role": role}));
+    assert_eq!(forbid("a"), Err(("forbidden_role", Some(0))));
+    assert_eq!(forbid("other"), Err(("forbidden_role", Some(1))));
+    assert_eq!(
+        last.path(),
+        [id("agents/a"), id("agents/other"), id("agents/c")]
+    );
+}
+
 /// Covers: AGENTIC-CTX-I-7
 #[test]
 fn a_token_is_for_one_invocation() {

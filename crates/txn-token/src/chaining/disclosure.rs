@@ -104,9 +104,9 @@ impl Disclosure {
                 told.insert(name.clone(), value);
             }
         }
-        if let Some(actor) = token.actor().filter(|_| self.actor) {
+        if let Some(actor) = token.acting_workload().filter(|_| self.actor) {
             // Under the name that the partner knows, or not at all.
-            if let Some((_, name)) = resolve(subjects, actor.party().subject(), provider) {
+            if let Some((_, name)) = resolve(subjects, actor, provider) {
                 let members = Map::from_iter([("sub".to_owned(), name.into())]);
                 told.insert("act".to_owned(), Value::Object(members));
             }
