@@ -28,7 +28,7 @@ pub struct AuditRecord<'a> {
     pub scope: String,
     /// `agentic_ctx.intent`, a text that nobody verified.
     pub unverified_intent: Option<&'a str>,
-    /// SHA-256 of the token in base64url.
+    /// [`TxnToken::hash_for_logs`].
     pub token_hash: String,
     /// Seconds since the epoch.
     pub time: u64,
@@ -83,9 +83,13 @@ impl TxnToken {
         guard: &(impl ReplayGuard + ?Sized),
         now: UnixTime,
     ) -> Result<(), Error> {
+        let signed;
         let name = match what {
             SingleUse::Transaction => self.txn().as_bytes(),
-            SingleUse::Token => self.hash().as_slice(),
+            SingleUse::Token => {
+                signed = self.signed_hash();
+                signed.as_slice()
+            }
         };
         let kind = match what {
             SingleUse::Transaction => "txn",

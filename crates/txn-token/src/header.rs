@@ -6,6 +6,7 @@ use jose_x509::{CryptoProvider, base64url};
 
 use crate::TXN_TOKEN_HEADER;
 use crate::error::Error;
+use crate::token::signing_input;
 
 /// Longest token, in bytes.
 pub(crate) const MAX_TOKEN: usize = 16 * 1024;
@@ -46,10 +47,10 @@ impl<'a> UnverifiedTxnToken<'a> {
         self.0
     }
 
-    /// SHA-256 in base64url: what may be logged instead of the token.
+    /// SHA-256 of header and payload in base64url: what may be logged instead of the token, the same as that of the verified one.
     #[must_use]
     pub fn hash_for_logs(&self, provider: &CryptoProvider) -> String {
-        base64url::encode(&provider.sha256(self.0.as_bytes()))
+        base64url::encode(&provider.sha256(signing_input(self.0).as_bytes()))
     }
 }
 

@@ -190,17 +190,25 @@ impl TxnToken {
         self.jwt.claims_map().ok()?.remove(name)
     }
 
-    /// SHA-256 of the token as it was received, for bindings and for a replay guard.
+    /// SHA-256 of the token as it was received, for bindings to these very bytes. It does not identify the token: an ECDSA
+    /// signature has a second form that verifies as well. [`signed_hash`](Self::signed_hash) does.
     #[must_use]
     pub fn hash(&self) -> &[u8; 32] {
         self.hash
             .get_or_init(|| self.jwt.key().provider().sha256(self.compact.as_bytes()))
     }
 
-    /// The hash in base64url: what may be logged instead of the token.
+    /// SHA-256 of what was signed, for a replay guard and for records: the same whatever form the signature has.
+    #[must_use]
+    pub fn signed_hash(&self) -> [u8; 32] {
+        let provider = self.jwt.key().provider();
+        provider.sha256(signing_input(&self.compact).as_bytes())
+    }
+
+    /// The [`signed_hash`](Self::signed_hash) in base64url: what may be logged instead of the token.
     #[must_use]
     pub fn hash_for_logs(&self) -> String {
-        base64url::encode(self.hash())
+        base64url::encode(&self.signed_hash())
     }
 
     /// The token as it was received, byte for byte: the only form in which it is passed on.
@@ -217,6 +225,13 @@ impl TxnToken {
         value.set_sensitive(true);
         Some(value)
     }
+}
+
+/// Header and payload of a compact token.
+pub(crate) fn signing_input(compact: &str) -> &str {
+    compact
+        .rsplit_once('.')
+        .map_or(compact, |(signed, _)| signed)
 }
 
 impl fmt::Debug for TxnToken {

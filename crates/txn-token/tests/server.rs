@@ -262,6 +262,45 @@ fn a_transaction_is_used_once_where_that_is_asked_for() {
     assert_eq!(once(&first, SingleUse::Transaction, "refund"), Ok(()));
 }
 
+/// The token with the other form of its ES256 signature: n - s in place of s.
+fn with_other_signature(token: &str) -> String {
+    const N: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
+        0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = jose_x509::base64url::decode(signature, "signature").unwrap();
+    let mut borrow = false;
+    for i in (0..32).rev() {
+        let (digit, first) = N[i].overflowing_sub(signature[32 + i]);
+        let (digit, second) = digit.overflowing_sub(u8::from(borrow));
+        signature[32 + i] = digit;
+        borrow = first || second;
+    }
+    format!("{signed}.{}", jose_x509::base64url::encode(&signature))
+}
+
+/// Covers: JWS-A11
+#[test]
+fn another_form_of_the_signature_makes_no_other_token() {
+    let world = World::new();
+    let guard = MemoryReplayGuard::new(16);
+    let token = world.issue(&request());
+    let other = world
+        .verify(&with_other_signature(token.as_received()))
+        .unwrap();
+    assert_ne!(token.as_received(), other.as_received());
+    assert_ne!(token.hash(), other.hash());
+    assert_eq!(token.signed_hash(), other.signed_hash());
+    let once = |token: &TxnToken| {
+        let used = token.use_once(SingleUse::Token, "ledger", &provider(), &guard, now());
+        used.map_err(|error| error.code())
+    };
+    assert_eq!((once(&token), once(&other)), (Ok(()), Err("replayed")));
+    let hash = |token: &TxnToken| token.audit_record(&Ok(()), now()).token_hash;
+    assert_eq!(hash(&token), hash(&other));
+}
+
 /// Covers: TXN-AGENTS-5.6-2, TXN-TOKEN-15.2-1, TXN-TOKEN-13.2-1
 #[test]
 fn the_record_names_everybody_and_holds_no_token() {
