@@ -6,6 +6,7 @@ use pki_types::UnixTime;
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::lifetime::MAX_TOTAL;
 use crate::token::TxnToken;
 
 /// A line for an audit log: who did what on whose behalf. It has the hash of the token, not the token.
@@ -104,15 +105,15 @@ impl TxnToken {
                 .chain([name])
                 .collect::<Vec<_>>(),
         );
-        // Replacements outlive this token by no more than a transaction may last, and clocks differ.
-        let kept = self.expires().saturating_add(match what {
-            SingleUse::Transaction => MAX_TRANSACTION,
-            SingleUse::Token => MAX_LEEWAY,
+        // Replacements end within the time that a transaction may last, and clocks differ.
+        let kept = self.expires().saturating_add(MAX_LEEWAY);
+        let kept = kept.saturating_add(match what {
+            SingleUse::Transaction => MAX_TOTAL,
+            SingleUse::Token => 0,
         });
         let until = UnixTime::since_unix_epoch(std::time::Duration::from_secs(kept));
         Ok(guard.check_and_insert(key, until, now)?)
     }
 }
 
-const MAX_TRANSACTION: u64 = 24 * 3600;
 const MAX_LEEWAY: u64 = 120;

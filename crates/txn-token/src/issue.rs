@@ -346,6 +346,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
                 context,
                 lineage: lineage.as_ref(),
             });
+        let txn_exp = self.lifetimes.latest(request.subject_expires, now)?;
         let wire = WireClaims {
             iss: self.issuer.as_deref(),
             aud: &self.trust_domain,
@@ -354,9 +355,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
             scope: &request.scope,
             req_wl: &request.requesting_workload,
             iat: now,
-            exp: self
-                .lifetimes
-                .expiry(request.lifetime, request.subject_expires, now)?,
+            exp: self.lifetimes.expiry(request.lifetime, txn_exp, now)?,
             tctx: &request.transaction_context,
             rctx: &request.request_context,
             act,
@@ -364,6 +363,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
             agentic_ctx,
             req_wl_chain: &[],
             txn_iat: None,
+            txn_exp,
         };
         self.sign_wire(&wire, &request.presented)
     }
@@ -429,6 +429,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
             }),
             req_wl_chain: &claims.req_wl_chain,
             txn_iat: Some(claims.txn_iat).filter(|began| *began != claims.iat),
+            txn_exp: claims.txn_exp,
         };
         self.sign_wire(&wire, presented)
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::token::Claims;
 
-/// Whether a token may outlive the credential on which it rests.
+/// Whether a token, or one that replaces it, may outlive the credential on which it rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubjectExpiry {
@@ -31,7 +32,8 @@ impl ReplacementPolicy {
         }
     }
 
-    /// Lets a replacement live longer than its input, until this time after the first token was issued.
+    /// Lets a replacement live longer than its input, until this time after the first token was issued, at most 24 hours. It
+    /// ends with the subject token all the same, as [`SubjectExpiry`] says.
     #[must_use]
     pub const fn with_total_lifetime(mut self, total: Duration) -> Self {
         self.max_total = Some(total.as_secs());
@@ -52,6 +54,8 @@ pub struct LifetimePolicy {
 const HARD_MAX: u64 = 3600;
 /// The most replacements that can be configured.
 const HARD_MAX_COUNT: usize = 64;
+/// The longest that a transaction can be configured to last, in seconds: what is used once is remembered for as long.
+pub(crate) const MAX_TOTAL: u64 = 24 * 3600;
 
 impl LifetimePolicy {
     /// A default and a maximum, in whole seconds.
@@ -94,12 +98,18 @@ impl LifetimePolicy {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for more than 64 replacements.
+    /// [`Error::InvalidOption`] for more than 64 replacements, or a total lifetime above 24 hours.
     pub fn with_replacement(mut self, replacement: ReplacementPolicy) -> Result<Self, Error> {
         if replacement.max_count > HARD_MAX_COUNT {
             return Err(Error::InvalidOption {
                 option: "replacements",
                 range: "at most 64",
+            });
+        }
+        if replacement.max_total.is_some_and(|total| total > MAX_TOTAL) {
+            return Err(Error::InvalidOption {
+                option: "total lifetime of replacements",
+                range: "at most 24 hours",
             });
         }
         self.replacement = replacement;
@@ -111,22 +121,29 @@ impl LifetimePolicy {
         self.replacement.max_total.unwrap_or(0).max(HARD_MAX)
     }
 
-    /// `exp` of a token issued now.
+    /// When the tokens that rest on a subject token end at the latest, if it has an end.
+    pub(crate) fn latest(&self, subject: Option<u64>, now: u64) -> Result<Option<u64>, Error> {
+        let Some(end) = subject else {
+            return Ok(None);
+        };
+        if end <= now {
+            return Err(Error::SubjectExpired);
+        }
+        Ok(Some(match self.subject {
+            SubjectExpiry::Clamp => end,
+            SubjectExpiry::Exceed(excess) => end.saturating_add(excess.as_secs()),
+        }))
+    }
+
+    /// `exp` of a token issued now that ends at `latest`, if not before.
     pub(crate) fn expiry(
         &self,
         wanted: Option<Duration>,
-        subject: Option<u64>,
+        latest: Option<u64>,
         now: u64,
     ) -> Result<u64, Error> {
         let lifetime = wanted.map_or(self.default, |wanted| wanted.as_secs().min(self.max));
-        let end = now.saturating_add(lifetime);
-        let latest = match (subject, self.subject) {
-            (None, _) => u64::MAX,
-            (Some(end), _) if end <= now => return Err(Error::SubjectExpired),
-            (Some(end), SubjectExpiry::Clamp) => end,
-            (Some(end), SubjectExpiry::Exceed(excess)) => end.saturating_add(excess.as_secs()),
-        };
-        let end = end.min(latest);
+        let end = now.saturating_add(lifetime).min(latest.unwrap_or(u64::MAX));
         if end <= now {
             return Err(Error::InvalidOption {
                 option: "lifetime of the request",
@@ -136,22 +153,22 @@ impl LifetimePolicy {
         Ok(end)
     }
 
-    /// `exp` of a replacement of a token with `exp` `end`, in a transaction that began at `began`.
+    /// `exp` of a replacement of this token.
     pub(crate) fn replaced_expiry(
         &self,
         wanted: Option<Duration>,
-        end: u64,
-        began: u64,
+        old: &Claims,
         now: u64,
     ) -> Result<u64, Error> {
         let latest = match self.replacement.max_total {
-            None => end,
-            Some(total) => began.saturating_add(total),
+            None => old.exp,
+            Some(total) => old.txn_iat.saturating_add(total),
         };
         if latest <= now {
             return Err(Error::TransactionTooOld);
         }
-        Ok(self.expiry(wanted, None, now)?.min(latest))
+        let latest = latest.min(old.txn_exp.unwrap_or(u64::MAX));
+        self.expiry(wanted, Some(latest), now)
     }
 }
 

@@ -128,9 +128,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
             scope: scope.clone(),
             req_wl: request.requesting_workload.clone(),
             iat: now,
-            exp: self
-                .lifetimes
-                .replaced_expiry(request.lifetime, old.exp, old.txn_iat, now)?,
+            exp: self.lifetimes.replaced_expiry(request.lifetime, old, now)?,
             tctx: extended(&old.tctx, &request.transaction_context, "tctx")?,
             rctx: extended(&old.rctx, &request.request_context, "rctx")?,
             agentic: self.narrowed(old, request)?,
@@ -144,6 +142,7 @@ impl<S: Signer> TxnTokenIssuer<S> {
                 .collect(),
             legacy: Vec::new(),
             txn_iat: old.txn_iat.min(now),
+            txn_exp: old.txn_exp,
         };
         self.sign(&claims, &[token.as_received()])
     }

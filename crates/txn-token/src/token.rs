@@ -33,6 +33,8 @@ pub(crate) struct Claims {
     pub(crate) legacy: Vec<LegacyForm>,
     /// `iat` of the first token of the transaction.
     pub(crate) txn_iat: u64,
+    /// When the tokens of the transaction end at the latest, since the subject token does.
+    pub(crate) txn_exp: Option<u64>,
 }
 
 /// A transaction token whose signature, type, audience, times and claims were verified.

@@ -308,6 +308,11 @@ impl TxnTokenVerifier {
         if txn_iat > iat {
             return Err(wrong("txn_iat"));
         }
+        let exp = jwt.expires().ok_or(missing("exp"))?;
+        let txn_exp = wire.txn_exp.optional(wrong("txn_exp"))?;
+        if txn_exp.is_some_and(|latest| latest < exp) {
+            return Err(wrong("txn_exp"));
+        }
         let workloads = wire.req_wl_chain.optional(wrong("req_wl_chain"))?;
         let workloads = workloads.unwrap_or_default();
         if workloads.iter().any(String::is_empty) {
@@ -319,7 +324,7 @@ impl TxnTokenVerifier {
             scope: scope.ok_or(missing("scope"))?,
             req_wl: text(wire.req_wl, "req_wl")?,
             iat,
-            exp: jwt.expires().ok_or(missing("exp"))?,
+            exp,
             tctx: tctx.unwrap_or_default(),
             rctx: rctx.unwrap_or_default(),
             act: wire.act.optional(act)?,
@@ -328,6 +333,7 @@ impl TxnTokenVerifier {
             req_wl_chain: workloads,
             legacy: Vec::new(),
             txn_iat,
+            txn_exp,
         })
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct WireClaims<'a> {
     pub(crate) req_wl_chain: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) txn_iat: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) txn_exp: Option<u64>,
 }
 
 /// `agentic_ctx`: what is described and limited, and the agents' machines.

@@ -182,6 +182,14 @@ fn all_claims() -> impl Strategy<Value = Value> {
             "txn_iat",
             mostly(select(vec![json!(NOW), json!(NOW - 9), json!(NOW + 1)])),
         ),
+        (
+            "txn_exp",
+            mostly(select(vec![
+                json!(NOW + 300),
+                json!(NOW + 999),
+                json!(NOW + 299),
+            ])),
+        ),
         ("unknown", any_value().boxed()),
     ])
     .prop_flat_map(|more| {
@@ -220,6 +228,12 @@ fn wrong(claims: &Value) -> BTreeSet<&'static str> {
     );
     unless(
         is("txn_iat", |iat| iat.as_u64().is_some_and(|iat| iat <= NOW)),
+        "claim_type",
+    );
+    unless(
+        is("txn_exp", |exp| {
+            exp.as_u64().is_some_and(|exp| exp >= NOW + 300)
+        }),
         "claim_type",
     );
     let texts = claims

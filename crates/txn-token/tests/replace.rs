@@ -403,6 +403,89 @@ fn replacements_are_few_and_end_in_time() {
     assert_eq!((end, time), (Error::ReplacedExpired, NOW + 1000));
 }
 
+/// Covers: TXN-TOKEN-6-3
+#[test]
+fn a_replacement_ends_with_the_subject_token_of_its_transaction() {
+    let seconds = Duration::from_secs;
+    let longer = ReplacementPolicy::new(8).with_total_lifetime(seconds(3600));
+    let plain = LifetimePolicy::default().with_replacement(longer).unwrap();
+    let exceeding = plain.with_subject_expiry(SubjectExpiry::Exceed(seconds(30)));
+    for (policy, latest) in [(plain, 400), (exceeding.unwrap(), 430)] {
+        let world = World::new();
+        let service = world.service.with_lifetimes(policy);
+        let verify = |issued: &IssuedTxnToken, time: u64| {
+            let token = world
+                .verifier
+                .verify(issued.as_str(), &world.keys, at(time));
+            token.unwrap()
+        };
+        let mut wanted = request();
+        wanted.subject_expires = Some(NOW + 400);
+        let mut token = verify(&service.issue(&wanted, now()).unwrap(), NOW);
+        assert_eq!(token.expires(), NOW + 300);
+        for time in [NOW + 100, NOW + 200, NOW + 399] {
+            let next = service.replace(&token, &ReplaceRequest::new(id("next")), at(time));
+            token = verify(&next.unwrap(), time);
+            assert_eq!(token.expires(), (time + 300).min(NOW + latest));
+        }
+    }
+    // The end of a transaction is not before that of a token in it.
+    let world = World::new();
+    for (latest, good) in [
+        (json!(NOW + 300), true),
+        (json!(NOW + 299), false),
+        (json!("x"), false),
+    ] {
+        let token = world.sign(&claims_with(json!({"txn_exp": latest})));
+        let refused = world.verify(&token).err().map(|error| error.code());
+        assert_eq!(refused, (!good).then_some("claim_type"), "{latest}");
+    }
+}
+
+/// A transaction lasts no longer than its single use is remembered.
+#[test]
+fn a_transaction_is_not_forgotten_while_it_lasts() {
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let total = |total| {
+        let replacement = ReplacementPolicy::new(64).with_total_lifetime(total);
+        LifetimePolicy::new(hours(1), hours(1))
+            .unwrap()
+            .with_replacement(replacement)
+    };
+    let longer = total(hours(24) + Duration::from_secs(1));
+    assert_eq!(longer.unwrap_err().code(), "invalid_option");
+    let world = World::new();
+    let service = world.service.with_lifetimes(total(hours(24)).unwrap());
+    let guard = jose_x509::MemoryReplayGuard::new(16);
+    let verify = |issued: &IssuedTxnToken, time: u64| {
+        let token = world
+            .verifier
+            .verify(issued.as_str(), &world.keys, at(time));
+        token.unwrap()
+    };
+    let once = |token: &TxnToken, time: u64| {
+        let used = token.use_once(SingleUse::Transaction, "pay", &provider(), &guard, at(time));
+        used.map_err(|error| error.code())
+    };
+    let mut wanted = request();
+    wanted.lifetime = Some(Duration::from_secs(1));
+    let first = service.issue(&wanted, now()).unwrap();
+    let mut token = verify(&first, NOW);
+    assert_eq!(once(&token, NOW), Ok(()));
+    let mut time = NOW;
+    while let Ok(issued) = service.replace(&token, &ReplaceRequest::new(id("next")), at(time)) {
+        token = verify(&issued, time);
+        time = token.expires() - 1;
+    }
+    assert_eq!(token.expires(), NOW + 24 * 3600);
+    // Within the verifier's leeway it still counts.
+    let last = token.expires() + 29;
+    let token = world
+        .verifier
+        .verify(token.as_received(), &world.keys, at(last));
+    assert_eq!(once(&token.unwrap(), last), Err("replayed"));
+}
+
 /// Covers: TXN-TOKEN-13.15-4, TXN-TOKEN-A19
 #[test]
 fn a_service_replaces_no_token_of_another_domain() {

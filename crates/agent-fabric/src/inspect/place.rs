@@ -135,7 +135,7 @@ pub(super) fn txn_token(error: &txn_token::Error) -> Place {
                 claim: "scope" | "txn",
             }
             | JoseError::ClaimType {
-                claim: "scope" | "txn" | "tctx" | "rctx" | "txn_iat",
+                claim: "scope" | "txn" | "tctx" | "rctx" | "txn_iat" | "txn_exp",
             } => Place::Body,
             JoseError::MissingClaim { claim: "req_wl" }
             | JoseError::ClaimType { claim: "req_wl" } => Place::Requester,

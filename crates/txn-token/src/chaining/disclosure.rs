@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::token::TxnToken;
 
 /// Claims and members that show a domain's inner calls, and those that the grant itself has.
-const HIDDEN: [&str; 20] = [
+const HIDDEN: [&str; 21] = [
     "req_wl",
     "req_wl_chain",
     "act_chain",
@@ -35,6 +35,7 @@ const HIDDEN: [&str; 20] = [
     "jti",
     "txn",
     "txn_iat",
+    "txn_exp",
     "cnf",
     "scope",
 ];
