@@ -1087,6 +1087,12 @@ fn a_signal_ends_issue_and_replacement() {
         ask(&service, &token, TokenType::TxnToken),
         Err(Error::Refused)
     );
+    // The refusal ended the transaction: it does not go on when the signal is taken back.
+    signals.0.lock().unwrap().clear();
+    assert_eq!(
+        ask(&service, &token, TokenType::TxnToken),
+        Err(Error::TransactionEnded)
+    );
     signals.0.lock().unwrap().insert("alice".into());
     assert_eq!(
         ask(&service, &access, TokenType::AccessToken),
