@@ -212,6 +212,20 @@ pub enum Error {
         /// The claim.
         claim: &'static str,
     },
+    /// A claim that no verifier would read, because it is too long.
+    #[error("claim `{claim}` would be longer than {limit} bytes")]
+    ClaimTooLong {
+        /// The claim.
+        claim: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// Claims that no verifier would read, because they are too deep or too many.
+    #[error("the claims would have more than 16 levels, or an object of more than 256 members")]
+    ClaimsTooComplex,
+    /// A token that no verifier would read, because it is too long.
+    #[error("the token would be longer than 16 KiB")]
+    TokenTooLong,
     /// Part of a presented token in the claims of the new one.
     #[error("a claim would hold a part of a token that was presented")]
     PresentedToken,
@@ -328,6 +342,9 @@ impl Error {
             Self::Refused => "refused",
             Self::SubjectExpired => "subject_expired",
             Self::EmptyClaim { .. } => "empty_claim",
+            Self::ClaimTooLong { .. } => "claim_too_long",
+            Self::ClaimsTooComplex => "claims_too_complex",
+            Self::TokenTooLong => "token_too_long",
             Self::PresentedToken => "presented_token",
             Self::OtherTrustDomain => "other_trust_domain",
             Self::ReplacedExpired => "replaced_expired",
@@ -556,7 +573,10 @@ impl Error {
             Self::PolicyWidens { .. } => "TXN-TOKEN-11.3-9",
             Self::Refused => "TXN-TOKEN-11.3-12",
             Self::SubjectExpired => "TXN-TOKEN-6-2",
-            Self::EmptyClaim { .. } => return None,
+            Self::EmptyClaim { .. }
+            | Self::ClaimTooLong { .. }
+            | Self::ClaimsTooComplex
+            | Self::TokenTooLong => return None,
             Self::PresentedToken => "TXN-TOKEN-13.4-1",
             Self::OtherTrustDomain => "TXN-TOKEN-13.15-4",
             Self::ReplacedExpired => "TXN-TOKEN-13.15-5",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jose_x509::jws::ProtectedHeader;
-use jose_x509::{CryptoProvider, Signer, jwt};
+use jose_x509::{CryptoProvider, Signer, json, jwt};
 use pki_types::UnixTime;
 use serde_json::Value;
 use token_exchange::{ActorChain, DetailTypes, ScopeSet};
@@ -15,12 +15,13 @@ use crate::agentic::AgenticContext;
 use crate::context::Context;
 use crate::ended::{Ended, EndedTransactions, MemoryEndedTransactions, TransactionKey};
 use crate::error::Error;
+use crate::header::MAX_TOKEN;
 use crate::lifetime::LifetimePolicy;
 use crate::lineage::{
     AgentPosture, AssuranceLevels, DEFAULT_MAX_HOPS, HARD_MAX_HOPS, Lineage, LineageProfile,
 };
 use crate::token::Claims;
-use crate::verify::{ALGORITHMS, DEFAULT_MAX_CHAIN, HARD_MAX_CHAIN};
+use crate::verify::{ALGORITHMS, DEFAULT_MAX_CHAIN, HARD_MAX_CHAIN, MAX_TEXT};
 use crate::wire::{WireAgentic, WireClaims};
 
 /// Issues the transaction tokens of one trust domain.
@@ -311,7 +312,8 @@ impl<S: Signer> TxnTokenIssuer<S> {
     /// # Errors
     ///
     /// [`Error::SubjectExpired`], [`Error::EmptyClaim`], [`Error::ChainTooLong`], [`Error::RepeatedActor`],
-    /// [`Error::AgenticContext`], [`Error::PresentedToken`], [`Error::Token`] when signing fails; for a `txn` of the request,
+    /// [`Error::AgenticContext`], [`Error::PresentedToken`], [`Error::Token`] when signing fails; [`Error::ClaimTooLong`],
+    /// [`Error::ClaimsTooComplex`] and [`Error::TokenTooLong`] for what no verifier would read; for a `txn` of the request,
     /// [`Error::TransactionEnded`].
     pub fn issue(
         &self,
@@ -445,16 +447,20 @@ impl<S: Signer> TxnTokenIssuer<S> {
                 range: "a key whose planned life has not ended",
             });
         }
-        let texts = [
+        let scope = claims.scope.to_string();
+        for (claim, text) in [
             ("txn", claims.txn),
             ("sub", claims.sub),
             ("req_wl", claims.req_wl),
-        ];
-        if let Some((claim, _)) = texts.iter().find(|(_, text)| text.is_empty()) {
-            return Err(Error::EmptyClaim { claim });
-        }
-        if claims.scope.is_empty() {
-            return Err(Error::EmptyClaim { claim: "scope" });
+            ("scope", &scope),
+        ] {
+            if text.is_empty() {
+                return Err(Error::EmptyClaim { claim });
+            }
+            if text.len() > MAX_TEXT {
+                let limit = MAX_TEXT;
+                return Err(Error::ClaimTooLong { claim, limit });
+            }
         }
         if claims.act_chain.len() > self.max_chain {
             return Err(Error::ChainTooLong {
@@ -465,10 +471,19 @@ impl<S: Signer> TxnTokenIssuer<S> {
             agentic.context.check()?;
         }
         let payload = jwt::to_payload(claims)?;
+        if payload.len() > MAX_TOKEN {
+            return Err(Error::TokenTooLong);
+        }
+        // A value may be as deep as a context may be, and no verifier reads it one level further down.
+        json::check(&payload, &json::Limits::CLAIMS).map_err(|_| Error::ClaimsTooComplex)?;
         check_presented(&payload, presented)?;
         let header = ProtectedHeader::new(TXN_TOKEN_TYPE);
+        let token = jose_x509::jws::sign(&self.signer, &header, &payload)?;
+        if token.len() > MAX_TOKEN {
+            return Err(Error::TokenTooLong);
+        }
         Ok(IssuedTxnToken {
-            token: jose_x509::jws::sign(&self.signer, &header, &payload)?,
+            token,
             txn: claims.txn.to_owned(),
             scope: claims.scope.clone(),
             expires_in: claims.exp.saturating_sub(claims.iat),
@@ -479,10 +494,18 @@ impl<S: Signer> TxnTokenIssuer<S> {
 /// Shortest part of a presented token that is searched for.
 const MIN_PART: usize = 16;
 
-/// No presented token, and no segment of one, is in any string of the claims.
+/// Whether a text is in the characters of tokens (`b64token`, RFC 6750 section 2.1), and not an object or a document.
+fn is_token(text: &str) -> bool {
+    let character = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    text.bytes().all(character)
+}
+
+/// No presented token, and no segment of one, is in any string of the claims. What is no token has no segments: a name in it
+/// may have dots.
 fn check_presented(payload: &[u8], presented: &[&str]) -> Result<(), Error> {
     let whole = presented.iter().copied();
-    let segments = presented.iter().flat_map(|token| token.split('.'));
+    let tokens = presented.iter().filter(|text| is_token(text));
+    let segments = tokens.flat_map(|token| token.split('.'));
     let parts: Vec<&str> = whole
         .chain(segments)
         .filter(|part| part.len() >= MIN_PART)

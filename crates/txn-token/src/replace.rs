@@ -65,7 +65,8 @@ impl<S: Signer> TxnTokenIssuer<S> {
     /// [`Error::OtherTrustDomain`], [`Error::ReplacedExpired`] (without leeway),
     /// [`Error::TooManyReplacements`], [`Error::TransactionTooOld`], [`Error::Widens`],
     /// [`Error::RepeatedActor`], [`Error::ChainTooLong`], [`Error::OutcomeOfAnother`], [`Error::TooManyHops`],
-    /// [`Error::UnsupportedLineage`]; [`Error::TransactionEnded`] after a refusal by which the transaction ended.
+    /// [`Error::UnsupportedLineage`], [`Error::ClaimTooLong`], [`Error::ClaimsTooComplex`], [`Error::TokenTooLong`];
+    /// [`Error::TransactionEnded`] after a refusal by which the transaction ended.
     pub fn replace(
         &self,
         token: &TxnToken,

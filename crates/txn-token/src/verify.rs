@@ -56,7 +56,8 @@ pub(crate) const ALGORITHMS: Algorithms = Algorithms::of(&[
 ]);
 pub(crate) const DEFAULT_MAX_CHAIN: usize = 8;
 pub(crate) const HARD_MAX_CHAIN: usize = 15;
-const MAX_TEXT: usize = 2048;
+/// Longest text of a claim, in bytes.
+pub(crate) const MAX_TEXT: usize = 2048;
 const LEEWAY: u64 = 30;
 const MAX_LEEWAY: u64 = 120;
 const MAX_LIFETIME: Duration = Duration::from_secs(3600);

@@ -146,6 +146,16 @@ fn no_presented_token_gets_into_the_claims_and_no_context_sets_one() {
             );
         }
     }
+    // An object has no segments, and whoever is named in it may be the subject.
+    let object = r#"{"sub":"first.lastname@company.com"}"#;
+    let mut wanted = request();
+    wanted.presented = vec![object];
+    wanted.subject = "first.lastname@company.com".into();
+    assert_eq!(world.issue(&wanted).subject(), wanted.subject);
+    wanted.request_context.insert("copy", object).unwrap();
+    let copied = world.service.issue(&wanted, now());
+    assert_eq!(copied.unwrap_err(), Error::PresentedToken);
+
     let mut wanted = request();
     wanted.presented = vec![access];
     wanted.request_context =
@@ -156,6 +166,79 @@ fn no_presented_token_gets_into_the_claims_and_no_context_sets_one() {
         ("user-1", id("gateway").as_str())
     );
     assert_eq!(token.scope(), &scope("pay read"));
+}
+
+/// An issuer and a verifier have the same limits.
+#[test]
+fn what_is_issued_is_what_a_verifier_reads() {
+    let world = World::new();
+    let refused = |wanted: &IssueRequest<'_>| match world.service.issue(wanted, now()) {
+        Ok(issued) => world
+            .verify(issued.as_str())
+            .map(|_| ())
+            .map_err(|_| "issued"),
+        Err(error) => {
+            assert_eq!(error.to_response().status(), 400);
+            Err(error.code())
+        }
+    };
+    type Set = fn(&mut IssueRequest<'_>, usize);
+    let texts: [(Set, usize); 3] = [
+        (|wanted, length| wanted.subject = "s".repeat(length), 2048),
+        (
+            |wanted, length| wanted.requesting_workload = "w".repeat(length),
+            2048,
+        ),
+        (
+            |wanted, length| wanted.scope = scope(&"s".repeat(length)),
+            2048,
+        ),
+    ];
+    for (set, limit) in texts {
+        let mut wanted = request();
+        set(&mut wanted, limit);
+        assert_eq!(refused(&wanted), Ok(()));
+        set(&mut wanted, limit + 1);
+        assert_eq!(refused(&wanted), Err("claim_too_long"));
+    }
+    let context = |text: String| {
+        let mut wanted = request();
+        wanted.transaction_context = Context::parse(&text).unwrap();
+        wanted
+    };
+    let deep = |levels: usize| {
+        context(format!(
+            "{}1{}",
+            r#"{"a":"#.repeat(levels),
+            "}".repeat(levels)
+        ))
+    };
+    assert_eq!(refused(&deep(15)), Ok(()));
+    assert_eq!(refused(&deep(16)), Err("claims_too_complex"));
+    let long = |length: usize| context(json!({"note": "x".repeat(length)}).to_string());
+    let mut outcomes = (11_000..13_000)
+        .step_by(20)
+        .map(|length| refused(&long(length)));
+    assert_eq!(outcomes.next(), Some(Ok(())));
+    let refusal = outcomes.find(Result::is_err);
+    assert_eq!(refusal, Some(Err("token_too_long")));
+
+    // The chain of requesters grows until the token is too long, which ends no transaction.
+    let policy = LifetimePolicy::default().with_replacement(ReplacementPolicy::new(64));
+    let service = world.service.with_lifetimes(policy.unwrap());
+    let verify =
+        |issued: &IssuedTxnToken| world.verifier.verify(issued.as_str(), &world.keys, now());
+    let mut token = verify(&service.issue(&request(), now()).unwrap()).unwrap();
+    let next = ReplaceRequest::new(id(&"w".repeat(400)));
+    let error = loop {
+        match service.replace(&token, &next, now()) {
+            Ok(issued) => token = verify(&issued).unwrap(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, Error::TokenTooLong);
+    let short = ReplaceRequest::new("w");
+    assert!(service.replace(&token, &short, now()).is_ok());
 }
 
 /// Covers: TXN-TOKEN-9.2-6, TXN-TOKEN-9.2-8, TXN-TOKEN-9-1

@@ -426,6 +426,29 @@ fn unsigned_objects_are_for_those_who_may() {
     }
 }
 
+/// The subject is called here as it is called there.
+struct SameName;
+
+impl IssuePolicy for SameName {
+    fn subject(&self, facts: &Facts<'_>) -> Option<String> {
+        Some(facts.subject.subject.clone())
+    }
+}
+
+#[test]
+fn a_name_with_dots_is_no_part_of_a_token() {
+    let name = "first.lastname@company.com";
+    let mut tts = service(Arc::new(SameName));
+    let forms = Permissions::new(scope("trade"))
+        .with_type(&TokenType::UnsignedJson)
+        .with_subjects(Subjects::Only(BTreeSet::from([name.to_owned()])))
+        .with_ceiling(scope("trade"));
+    tts.service = tts.service.permit(id("forms"), forms);
+    let subject = unsigned_subject(name, &Map::new());
+    let token = tts.ask(subject, "trade", "forms").unwrap();
+    assert_eq!(token.subject(), name);
+}
+
 struct Custom;
 
 impl SubjectVerifier for Custom {
