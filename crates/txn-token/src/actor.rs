@@ -21,8 +21,9 @@ pub struct Actor {
     other: Map<String, Value>,
 }
 
-/// Most levels of an `act` within `act`, which is history that no decision reads.
+/// Most levels of an `act` within `act`, which is history that no policy reads.
 const MAX_NESTED: usize = 4;
+const NESTED: &str = "act";
 
 impl Actor {
     /// An agent without version and deployment.
@@ -76,18 +77,50 @@ impl Actor {
         }
     }
 
-    /// Members that are kept and not read, a nested `act` among them: it informs, and no decision rests on it.
+    /// Who acted before this agent, oldest first, as a nested `act` says. It informs: no policy rests on it, and none of
+    /// these agents takes over again.
+    #[must_use]
+    pub fn informational_history(&self) -> Vec<Party> {
+        let nested = self.other.get(NESTED).map(ActorChain::from_value);
+        let chain = nested.and_then(Result::ok);
+        let mut history: Vec<Party> = chain
+            .iter()
+            .flat_map(|chain| chain.iter().cloned())
+            .collect();
+        history.reverse();
+        history
+    }
+
+    /// This agent with the history of another statement about it, if it has none of its own.
+    pub(crate) fn with_history_of(mut self, other: &Self) -> Self {
+        if let Some(nested) = other.other.get(NESTED) {
+            if self.party.may_be(&other.party) && !self.other.contains_key(NESTED) {
+                self.other.insert(NESTED.to_owned(), nested.clone());
+            }
+        }
+        self
+    }
+
+    /// Whether this is the agent, or one that acted before it.
+    pub(crate) fn came_through(&self, agent: &Party) -> bool {
+        self.party.may_be(agent)
+            || self
+                .informational_history()
+                .iter()
+                .any(|earlier| earlier.may_be(agent))
+    }
+
+    /// Members that are kept, a nested `act` among them: no policy reads them.
     #[must_use]
     pub const fn unread_members(&self) -> &Map<String, Value> {
         &self.other
     }
 
-    /// As an entry of `act_chain`.
+    /// As an entry of `act_chain`: with who acted before it, and without other members.
     pub(crate) fn handed_over(&self) -> Self {
-        Self {
-            other: Map::new(),
-            ..self.clone()
-        }
+        let mut link = self.clone();
+        link.other.retain(|name, _| name == NESTED);
+        link
     }
 
     pub(crate) fn to_members(&self) -> Map<String, Value> {

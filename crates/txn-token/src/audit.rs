@@ -5,6 +5,7 @@ use jose_x509::replay::{ReplayGuard, ReplayKey};
 use pki_types::UnixTime;
 use serde::Serialize;
 
+use crate::actor::{Actor, ChainLink};
 use crate::error::Error;
 use crate::lifetime::MAX_TOTAL;
 use crate::token::TxnToken;
@@ -23,6 +24,8 @@ pub struct AuditRecord<'a> {
     pub acting: Option<&'a str>,
     /// The agents before the acting one, oldest first.
     pub path: Vec<&'a str>,
+    /// The agents that acted before the transaction reached those, oldest first: what nested `act` says, for information.
+    pub history: Vec<String>,
     /// `req_wl`.
     pub req_wl: &'a str,
     /// `scope`.
@@ -59,6 +62,7 @@ impl TxnToken {
             act: self.actor().map(|actor| actor.party().subject()),
             acting,
             path,
+            history: self.history(),
             req_wl: self.requesting_workload(),
             scope: self.scope().to_string(),
             unverified_intent: self
@@ -68,6 +72,15 @@ impl TxnToken {
             time: now.as_secs(),
             decision: decision.as_ref().map_or_else(Error::code, |()| "allow"),
         }
+    }
+
+    fn history(&self) -> Vec<String> {
+        let links = self.act_chain().iter().map(ChainLink::actor);
+        links
+            .chain(self.actor())
+            .flat_map(Actor::informational_history)
+            .map(|agent| agent.subject().to_owned())
+            .collect()
     }
 
     /// Uses the token or its transaction up, for `purpose` (a service, or one of its operations). Call it after every other

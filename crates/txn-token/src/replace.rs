@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jose_x509::Signer;
 use pki_types::UnixTime;
-use token_exchange::ScopeSet;
+use token_exchange::{Party, ScopeSet};
 
 use crate::actor::{Actor, ChainLink, Outcome};
 use crate::agentic::AgenticContext;
@@ -194,8 +194,13 @@ impl<S: Signer> TxnTokenIssuer<S> {
                 let Some(next) = &request.delegatee else {
                     return Ok(before.cloned());
                 };
-                let act = old.act.as_ref().map(|act| act.party().subject());
-                let delegator = act.ok_or(Error::MalformedActor { claim: "act" })?;
+                let act = old.act.as_ref();
+                let act = act.ok_or(Error::MalformedActor { claim: "act" })?;
+                let workload = next.workload_id().map(Party::new);
+                if workload.is_some_and(|workload| act.came_through(&workload)) {
+                    return Err(Error::RepeatedActor { position: 0 });
+                }
+                let delegator = act.party().subject();
                 Lineage::handed_over(before, delegator, next, &self.levels, self.max_hops).map(Some)
             }
         }
@@ -238,7 +243,7 @@ fn hand_over(
     }
     let acted = chain
         .iter()
-        .position(|link| link.actor.party().may_be(next.party()));
+        .position(|link| link.actor.came_through(next.party()));
     if let Some(position) = acted {
         return Err(Error::RepeatedActor { position });
     }

@@ -18,7 +18,7 @@ use pki_types::UnixTime;
 use serde_json::{Value, json};
 use spiffe_id::SpiffeIdPattern;
 use support::*;
-use token_exchange::{DetailType, DetailTypes, SubjectToken, TokenType};
+use token_exchange::{DetailType, DetailTypes, Party, SubjectToken, TokenType};
 use txn_token::evidence::{AttestationVerifier, Attested};
 use txn_token::lineage::HandedOver;
 use txn_token::service::*;
@@ -1067,6 +1067,58 @@ fn the_agent_is_the_client_of_the_access_token() {
             .code(),
         "policy_widens"
     );
+}
+
+/// Who acted before an access token was made a transaction stays known, and does not come back.
+#[test]
+fn who_acted_before_the_transaction_is_not_forgotten() {
+    let world = World::new();
+    let (a, b, c) = (id("agents/a"), id("agents/b"), id("agents/c"));
+    let act = json!({"sub": b, "act": {"sub": a, "act": {"sub": "older"}}});
+    let access = json!({"iss": "https://as.example", "sub": "alice", "aud": ISSUER, "client_id": b, "act": act});
+    let history = |token: &TxnToken| token.audit_record(&Ok(()), now()).history;
+    let repeated = |position| Some(Error::RepeatedActor { position });
+    let trusted = AgentRule::ActOf(vec!["https://as.example".into()]);
+    for rule in [AgentRule::Client, AgentRule::ClientOrRefuse, trusted] {
+        let service = tts(&world, rule, Arc::new(Signals::default()));
+        let issued = ask(&service, &access.to_string(), TokenType::AccessToken).unwrap();
+        let token = world.verify(&issued).unwrap();
+        assert_eq!(token.claim("act").unwrap(), act);
+        assert_eq!(history(&token), ["older", a.as_str()]);
+
+        let take_over = |agent: &str| {
+            let mut wanted = ReplaceRequest::new(b.as_str());
+            wanted.actor = Some(Actor::new(Party::new(agent)));
+            wanted
+        };
+        let second = world.replace(&token, &take_over(&c)).unwrap();
+        let record = second.audit_record(&Ok(()), now());
+        assert_eq!(
+            (record.act, record.path),
+            (Some(c.as_str()), vec![b.as_str()])
+        );
+        assert_eq!(history(&second), ["older", a.as_str()]);
+        for before in [&a, &b] {
+            assert_eq!(
+                world.replace(&second, &take_over(before)).err(),
+                repeated(0)
+            );
+        }
+        assert_eq!(world.replace(&token, &take_over(&a)).err(), repeated(0));
+        // It is no evidence: a policy does not see it.
+        let policy = json!({"roles": {"a": [a]}, "rules": [{"rule": "require", "role": "a"}]});
+        let policy = CallChainPolicy::from_json(policy.to_string().as_bytes()).unwrap();
+        assert_ne!(policy.evaluate(&second, now()), Decision::Allow);
+    }
+
+    let world = postured();
+    let token = world.token(&claims_with(json!({"act": act})));
+    let taken = |path: &str| {
+        let evidence = Evidence::external(&id(path)).unwrap();
+        world.replace(&token, &to(evidence.into_posture()))
+    };
+    assert_eq!(taken("agents/a").err(), repeated(0));
+    assert_eq!(history(&taken("agents/c").unwrap()), ["older", a.as_str()]);
 }
 
 /// Covers: AGENTIC-CTX-I-8

@@ -316,6 +316,7 @@ fn the_record_names_everybody_and_holds_no_token() {
         record(&Ok(())),
         json!({
             "txn": "t-1", "sub": "user-1", "act": id("agents/pay"), "acting": id("agents/pay"), "path": [id("agents/plan")],
+            "history": [],
             "req_wl": id("gateway"),
             "scope": token.scope().to_string(), "unverified_intent": "pay the bill", "token_hash": token.hash_for_logs(),
             "time": NOW, "decision": "allow",

@@ -10,10 +10,10 @@ use crate::error::Error;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AgentRule {
-    /// `client_id`, or `clientId`. An `act` that names another is left aside.
+    /// `client_id`, or `clientId`. An `act` that names another is left aside; of one that names the client, its history is kept.
     #[default]
     Client,
-    /// `client_id`, and an `act` that names another agent refuses the token.
+    /// The same, and an `act` that names another agent refuses the token.
     ClientOrRefuse,
     /// `act` of these issuers, which are trusted to name actors; else `client_id`.
     ActOf(Vec<String>),
@@ -44,9 +44,10 @@ pub fn agent_of(found: &FoundSubject, rule: &AgentRule) -> Result<Option<Actor>,
                     what: "`act` is not the client",
                 });
             }
-            Ok(client)
+            Ok(client.map(|client| client.with_history_of(&act)))
         }
-        _ => Ok(client),
+        (_, Some(act)) => Ok(client.map(|client| client.with_history_of(&act))),
+        (_, None) => Ok(client),
     }
 }
 
