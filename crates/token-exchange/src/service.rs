@@ -11,7 +11,7 @@ use jose_x509::jwt::Confirmation;
 use jose_x509::{CryptoProvider, base64url};
 use pki_types::UnixTime;
 
-use crate::act::Party;
+use crate::act::{ActorChain, Party};
 use crate::authority::{Authority, Bound, DetailTypes, Details};
 use crate::error::Error;
 use crate::exchange::{ExchangePolicy, VerifiedActor, VerifiedSubject};
@@ -314,7 +314,7 @@ impl ExchangeService {
         record.actor = Some(actor.party().clone());
         let grant_id = self.grant_id(&subject, &bytes, is_own);
         record.grant_id = Some(grant_id.clone());
-        self.check_current(&subject, &grant_id, actor.party(), "subject")?;
+        self.check_current(&subject, &grant_id)?;
 
         let scopes = request.scope.as_ref().unwrap_or(&permissions.scopes);
         let scopes = scopes.intersect(&permissions.scopes);
@@ -336,6 +336,9 @@ impl ExchangeService {
         let decision =
             self.policy
                 .delegate(&subject, &actor, &[&client_bounds], asked, proven, now)?;
+        if !self.are_enabled(&decision.actors) {
+            return Err(Error::Withdrawn { which: "subject" });
+        }
         let delegation = IssuedDelegation {
             client_id: client.client_id.clone(),
             subject: decision.subject,
@@ -485,40 +488,47 @@ impl ExchangeService {
         Ok((actor, spendable))
     }
 
-    fn check_current(
-        &self,
-        subject: &VerifiedSubject,
-        grant_id: &str,
-        actor: &Party,
-        which: &'static str,
-    ) -> Result<(), Error> {
+    /// A delegation is good while all who act in it may: the history, too.
+    fn are_enabled(&self, actors: &ActorChain) -> bool {
+        actors.iter().all(|actor| self.rules.is_enabled(actor))
+    }
+
+    fn check_current(&self, subject: &VerifiedSubject, grant_id: &str) -> Result<(), Error> {
         let revoked = subject
             .id
             .as_ref()
             .is_some_and(|id| self.rules.is_revoked(id));
-        if revoked || self.rules.is_revoked(grant_id) || !self.rules.is_enabled(actor) {
-            return Err(Error::Withdrawn { which });
+        if revoked || self.rules.is_revoked(grant_id) {
+            return Err(Error::Withdrawn { which: "subject" });
         }
         Ok(())
     }
 
-    /// The details that are asked for, or else those that the subject token has; none where neither has any.
+    /// The registered types that the client may use, whether it names them or not.
+    fn permitted_types(&self, permissions: &Permissions) -> Cow<'_, DetailTypes> {
+        match &permissions.detail_types {
+            None => Cow::Borrowed(&self.types),
+            Some(names) => Cow::Owned(self.types.limited_to(names.iter().map(String::as_str))),
+        }
+    }
+
+    /// The details that are asked for, or else those that the subject token has; none where neither has any. Either way
+    /// they are of the client's types.
     fn details(
         &self,
         request: &TokenExchangeRequest,
         permissions: &Permissions,
         subject: &VerifiedSubject,
     ) -> Result<Option<Details>, Error> {
+        let types = self.permitted_types(permissions);
         let granted = match &subject.authority().details {
             Bound::Only(details) => Some(details),
             Bound::Any => permissions.details.as_ref(),
         };
+        let granted = granted.map(|details| details.of_types(&types));
         let Some(text) = &request.authorization_details else {
-            return Ok(granted.cloned());
-        };
-        let types = match &permissions.detail_types {
-            None => &self.types,
-            Some(names) => &self.types.limited_to(names.iter().map(String::as_str)),
+            // Where none is left of what there was, the decision refuses.
+            return Ok(granted);
         };
         let asked = types.request(text)?;
         if request.scope.is_some() && !types.allow_scope(&asked) {

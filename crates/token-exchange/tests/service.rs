@@ -919,6 +919,13 @@ fn withdrawn_and_renewed() {
     renew(&kept, &client, &all, NOW).unwrap();
     disable("spiffe://example.org/first");
     assert_eq!(wire(renew(&kept, &client, &all, NOW)), "invalid_grant");
+    // Nor does anybody carry on what it began by an exchange.
+    let begun = json!({"act": {"sub": "spiffe://example.org/first"}});
+    assert_eq!(
+        fixture.simple(&begun).unwrap_err(),
+        Error::Withdrawn { which: "subject" }
+    );
+    fixture.simple(&json!({})).unwrap();
     fixture.rules.disabled.lock().unwrap().clear();
 
     let derived = Value::Object(issued.claims.to_map());
@@ -1135,6 +1142,68 @@ fn authorization_details_of_the_grant() {
         assert_eq!(twice.code(), "repeated_parameter");
         assert!(request::with_authorization_details(form, &json!({})).is_err());
     }
+}
+
+/// What the client may not name it does not get by naming nothing, and not by a renewal after its permissions changed.
+///
+/// Covers: RAR-10-2
+#[test]
+fn detail_types_limit_the_client_whatever_it_names() {
+    let limited = || {
+        Permissions::new(Party::new(A), PartyKind::Workload, set("read write"))
+            .allow(
+                &TokenType::AccessToken,
+                &TokenType::AccessToken,
+                &resource(API),
+            )
+            .with_detail_types(["files"])
+    };
+    let (payment, files) = (json!({"type": "payment"}), json!({"type": "files"}));
+    let (one, both) = (json!([payment]), json!([files, payment]));
+    let before = fixture();
+    let issued = |details: &Value| {
+        let more = json!({"authorization_details": details});
+        before.simple(&more).unwrap().delegation
+    };
+    let (payments, mixed) = (issued(&one), issued(&both));
+    let Fixture { own, service, .. } = before;
+    let service = service.permit("a", limited());
+    let after = Fixture {
+        own,
+        service,
+        ..fixture()
+    };
+    let ask = |details: &Value, named: Option<&Value>| {
+        let mut asked = request(&after.token(&json!({"authorization_details": details})));
+        asked.authorization_details = named.map(Value::to_string);
+        let issued = after.by("a", &asked);
+        issued
+            .map(|issued| issued.claims.to_map()["authorization_details"].clone())
+            .map_err(|error| error.oauth_error().error)
+    };
+    for named in [None, Some(&one)] {
+        assert_eq!(ask(&one, named), Err("invalid_authorization_details"));
+    }
+    assert_eq!(ask(&both, Some(&one)), Err("invalid_authorization_details"));
+    let left = json!([files]);
+    assert_eq!(ask(&both, None), Ok(left.clone()));
+    assert_eq!(ask(&both, Some(&left)), Ok(left.clone()));
+
+    let client = AuthenticatedClient::new("a");
+    let caller = Caller::client(&client, Transport::Tls);
+    let renew = |delegation| {
+        let renewal = Renewal::default();
+        after
+            .service
+            .renew(delegation, &renewal, &caller, at(NOW))
+            .0
+    };
+    let withdrawn = Error::Withdrawn { which: "refresh" };
+    assert_eq!(renew(&payments).unwrap_err(), withdrawn);
+    assert_eq!(
+        renew(&mixed).unwrap().claims.to_map()["authorization_details"],
+        left
+    );
 }
 
 /// Covers: RFC8693-4.1-6, RFC8693-4.4-3, RAR-9.2-1, RFC8707-2-9

@@ -118,12 +118,8 @@ impl ExchangeService {
         record.subject = Some(delegation.subject.clone());
         record.actor = Some(delegation.actors.current().clone());
         record.grant_id = Some(delegation.grant_id.clone());
-        let disabled = delegation
-            .actors
-            .iter()
-            .any(|actor| !self.rules.is_enabled(actor));
         if client.client_id != delegation.client_id
-            || disabled
+            || !self.are_enabled(&delegation.actors)
             || now.as_secs() >= delegation.until
             || self.rules.is_revoked(&delegation.grant_id)
             || !permissions.is(delegation.actors.current())
@@ -151,7 +147,17 @@ impl ExchangeService {
         let latest = now
             .as_secs()
             .saturating_add(self.policy.max_lifetime.as_secs());
+        let types = self.permitted_types(permissions);
+        let details = delegation.details.as_ref();
+        let details = details.map(|details| details.of_types(&types));
+        if details
+            .as_ref()
+            .is_some_and(|details| details.as_slice().is_empty())
+        {
+            return Err(WITHDRAWN);
+        }
         let mut next = delegation.clone();
+        next.details = details;
         next.scopes = target.scopes.clone();
         next.target = target;
         let granted = Granted {

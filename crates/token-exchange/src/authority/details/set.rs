@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::Value;
 
-use super::canonical;
 use super::detail::{Detail, FieldSet};
+use super::{DetailTypes, canonical};
 
 /// Most combinations of values that [`Details::grants`] looks at.
 const MAX_COMBINATIONS: usize = 4096;
@@ -134,6 +134,13 @@ impl Details {
             .collect();
         let kept = |detail: &Detail| detail.retain("locations", &here);
         Self::new(self.0.iter().filter_map(kept).collect())
+    }
+
+    /// Those of these types alone.
+    #[must_use]
+    pub(crate) fn of_types(&self, types: &DetailTypes) -> Self {
+        let registered = |detail: &&Detail| types.0.contains_key(detail.type_name());
+        Self(self.0.iter().filter(registered).cloned().collect())
     }
 
     /// The JSON array without these fields: for a client that need not know them. A token has all of them.
