@@ -326,8 +326,14 @@ impl Error {
             _ => "invalid_request",
         };
         let description = match self {
-            Self::Token { which: "actor", .. } => "actor_token is not acceptable",
+            Self::Token { which: "actor", .. } | Self::MissingProof { which: "actor" } => {
+                "actor_token is not acceptable"
+            }
             Self::Token { .. }
+            | Self::MissingProof { which: "subject" }
+            | Self::MalformedActor { .. }
+            | Self::ChainTooDeep { .. }
+            | Self::ChainCycle
             | Self::MayActMismatch
             | Self::Unbound
             | Self::SubjectAudience

@@ -1,5 +1,7 @@
 //! What a resource server is told of a token (RFC 7662 with the members of RFC 8693, RFC 8707 and RFC 9396).
 
+use std::time::Duration;
+
 use http::{Response, StatusCode};
 use pki_types::UnixTime;
 use serde_json::{Map, Value};
@@ -24,6 +26,12 @@ const TOLD: [&str; 13] = [
     "grant_id",
 ];
 
+/// Whether this `nbf` is a time that has come: a fraction of a second is waited for, and what is no number never comes.
+fn has_begun(start: &Value, now: UnixTime) -> bool {
+    let now = Duration::from_secs(now.as_secs()).as_secs_f64();
+    start.as_f64().is_some_and(|start| start <= now)
+}
+
 /// An answer of an introspection endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Introspection(Map<String, Value>);
@@ -36,8 +44,9 @@ impl Introspection {
     }
 
     /// The answer for the resource server with these names (its indicator, and what `aud` calls it) about a token with
-    /// these verified or stored claims. A token that is not for it, or has ended, is inactive, and so is one whose `jti` or `grant_id` `is_revoked` knows. Details are those at
-    /// its location; of a malformed claim, or a type that is not registered, there are none.
+    /// these verified or stored claims. A token that is not for it, has ended, or has not begun is inactive, and so are one
+    /// whose `jti` or `grant_id` `is_revoked` knows and one whose `exp` or `nbf` cannot be read. Details are those at its
+    /// location; of a malformed claim, or a type that is not registered, there are none.
     #[must_use]
     pub fn of(
         claims: &Map<String, Value>,
@@ -56,7 +65,7 @@ impl Introspection {
         };
         let seconds = |name: &str| claims.get(name).and_then(Value::as_u64);
         let in_time = seconds("exp").is_some_and(|end| now.as_secs() < end)
-            && seconds("nbf").is_none_or(|start| start <= now.as_secs());
+            && claims.get("nbf").is_none_or(|start| has_begun(start, now));
         let revoked = ["jti", "grant_id"]
             .iter()
             .filter_map(|name| claims.get(*name)?.as_str())

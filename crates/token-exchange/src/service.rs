@@ -312,7 +312,7 @@ impl ExchangeService {
         }
         let (actor, spend_actor) = self.actor(&request, client, permissions, now, record)?;
         record.actor = Some(actor.party().clone());
-        let grant_id = self.grant_id(&subject, &bytes, is_own);
+        let grant_id = self.grant_id(&subject, validator.identifying(&presented), is_own);
         record.grant_id = Some(grant_id.clone());
         self.check_current(&subject, &grant_id)?;
 
@@ -362,7 +362,7 @@ impl ExchangeService {
             delegation,
             expires: decision.grant.expires,
         };
-        let claims = self.prepare(&granted, writer.as_ref(), now, record)?;
+        let claims = self.prepare(&granted, writer.as_ref(), now)?;
         if let Some(spend) = spend_actor {
             spend(&client.client_id)?;
         }
@@ -541,14 +541,15 @@ impl ExchangeService {
         Ok(Some(granted.intersect(&asked)))
     }
 
-    /// What all tokens out of one source have in common, so that they can be revoked together.
-    fn grant_id(&self, subject: &VerifiedSubject, token: &[u8], is_own: bool) -> Arc<str> {
+    /// What all tokens out of one source have in common, so that they can be revoked together: a token without `jti` is
+    /// known by what identifies it.
+    fn grant_id(&self, subject: &VerifiedSubject, identifying: &[u8], is_own: bool) -> Arc<str> {
         let own = subject.grant_id.as_ref().or(subject.id.as_ref());
         match own.filter(|_| is_own) {
             Some(id) => Arc::clone(id),
             None => {
                 let issuer = subject.party().issuer().unwrap_or_default();
-                let id = subject.id.as_deref().map_or(token, str::as_bytes);
+                let id = subject.id.as_deref().map_or(identifying, str::as_bytes);
                 self.hash(&[issuer.as_bytes(), id])
             }
         }
@@ -588,7 +589,6 @@ impl ExchangeService {
         granted: &Granted<'_>,
         writer: &dyn TokenWriter,
         now: UnixTime,
-        record: &mut AuditRecord,
     ) -> Result<TokenClaims, Error> {
         let delegation = &granted.delegation;
         let facts = delegation.facts(granted.subject);
@@ -618,7 +618,7 @@ impl ExchangeService {
         };
         let pseudonym = self.rules.subject(&facts).map(Arc::from);
         let id = self.provider.random_id();
-        let id: Arc<str> = id.map_err(|source| Error::Issue { source })?.into();
+        let id = id.map_err(|source| Error::Issue { source })?;
         let mut further = self.rules.claims(&facts);
         further.retain(|name, _| !OWN.contains(&name.as_str()));
         let claims = TokenClaims {
@@ -627,7 +627,7 @@ impl ExchangeService {
             aud: delegation.target.audience.clone(),
             iat: now.as_secs(),
             exp: granted.expires,
-            jti: Arc::clone(&id),
+            jti: id.into(),
             client_id: Arc::clone(&delegation.client_id),
             scope: delegation.scopes.clone(),
             act: delegation.actors.clone(),
@@ -637,11 +637,6 @@ impl ExchangeService {
             grant_id: Arc::clone(&delegation.grant_id),
             further,
         };
-        record
-            .authorization_details
-            .clone_from(&claims.authorization_details);
-        record.issued_id = Some(id);
-        record.scopes.clone_from(&delegation.scopes);
         Ok(claims)
     }
 
@@ -670,10 +665,15 @@ impl ExchangeService {
         now: UnixTime,
         record: &mut AuditRecord,
     ) -> Result<Exchanged, Error> {
-        let written = writer.write(&claims).map_err(|source| {
-            record.issued_id = None;
-            Error::Issue { source }
-        })?;
+        let written = writer
+            .write(&claims)
+            .map_err(|source| Error::Issue { source })?;
+        // Only now: the record of a refusal names nothing as granted.
+        record.issued_id = Some(Arc::clone(&claims.jti));
+        record.scopes.clone_from(&claims.scope);
+        record
+            .authorization_details
+            .clone_from(&claims.authorization_details);
         let dpop = |confirmation: &Confirmation| confirmation.jkt.is_some();
         let token_use = writer.token_use(granted.client.confirmation.as_ref().is_some_and(dpop));
         let delegation = granted.delegation;

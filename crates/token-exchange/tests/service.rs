@@ -831,6 +831,26 @@ fn every_exchange_is_on_record() {
     assert_eq!(read["authorization_details"][0]["note"], "<b>\n'; DROP");
 }
 
+/// Covers: RFC8693-SPLICE-18
+#[test]
+fn a_refused_replay_is_on_record_as_nothing_issued() {
+    let fixture = fixture();
+    let mut asked = request("once");
+    asked.subject.token_type = TokenType::Other(EXTENSION.into());
+    let client = AuthenticatedClient::new("a");
+    let caller = Caller::client(&client, Transport::Tls);
+    let (issued, record) = fixture.send(&asked.to_form(), &caller, NOW);
+    assert_eq!(record.issued_id, Some(issued.unwrap().claims.jti));
+    assert_eq!(record.scopes, set("read"));
+    let (_, record) = fixture.send(&asked.to_form(), &caller, NOW);
+    assert_eq!(record.refused, Some("replayed"));
+    assert_eq!(
+        (record.issued_id, record.authorization_details),
+        (None, None)
+    );
+    assert_eq!(record.scopes, ScopeSet::default());
+}
+
 /// Covers: RFC8693-SPLICE-19, RFC8693-SPLICE-20, RFC8693-A19, RFC8693-2.1-17
 #[test]
 fn withdrawn_and_renewed() {
@@ -953,6 +973,83 @@ fn withdrawn_and_renewed() {
             .unwrap()
             .contains("refresh_token")
     );
+}
+
+/// The other ECDSA signature over the same bytes: `n - s` in the place of `s`, which no key is needed for.
+fn other_signature(token: &str) -> String {
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63,
+        0x25, 0x51,
+    ];
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = base64url::decode(signature, "signature").unwrap();
+    let mut borrow = false;
+    for (byte, order) in signature[32..].iter_mut().zip(ORDER).rev() {
+        let (first, one) = order.overflowing_sub(*byte);
+        let (second, two) = first.overflowing_sub(u8::from(borrow));
+        (*byte, borrow) = (second, one || two);
+    }
+    format!("{signed}.{}", base64url::encode(&signature))
+}
+
+/// Without `jti` a token is known by what is signed, so that nobody makes another grant of it.
+#[test]
+fn a_grant_without_jti_stays_revoked_under_another_signature() {
+    let fixture = fixture();
+    let token = claims(&json!({"iss": PARTNER, "jti": null}));
+    let token = sign(&fixture.partner, "JWT", &token);
+    let exchange = |token: &str| {
+        let mut asked = request(token);
+        asked.subject.token_type = TokenType::Jwt;
+        fixture.by("a", &asked)
+    };
+    let other = other_signature(&token);
+    assert_ne!(token, other);
+    let grant = exchange(&token).unwrap().claims.grant_id;
+    assert_eq!(exchange(&other).unwrap().claims.grant_id, grant);
+    let later = claims(&json!({"iss": PARTNER, "jti": null, "iat": NOW - 1}));
+    let later = exchange(&sign(&fixture.partner, "JWT", &later)).unwrap();
+    assert_ne!(later.claims.grant_id, grant);
+    fixture
+        .rules
+        .revoked
+        .lock()
+        .unwrap()
+        .insert(grant.to_string());
+    for token in [token, other] {
+        let error = exchange(&token).unwrap_err();
+        assert_eq!(error, Error::Withdrawn { which: "subject" });
+    }
+}
+
+/// Whoever holds a token learns nothing of it from how it is refused.
+#[test]
+fn refusals_of_a_subject_token_look_the_same() {
+    let fixture = fixture();
+    let refused = |more: Value| {
+        let error = fixture.simple(&more).unwrap_err();
+        (error.code(), error.oauth_error())
+    };
+    let (_, expected) = refused(json!({"exp": NOW - 100}));
+    let deep = (0..8).fold(
+        json!({"sub": "spiffe://example.org/0"}),
+        |act, number| json!({"sub": format!("spiffe://example.org/{number}"), "act": act}),
+    );
+    for (more, code) in [
+        (
+            json!({"cnf": Confirmation::of_jkt([7; 32]).to_value()}),
+            "missing_proof",
+        ),
+        (json!({"sub": A}), "chain_cycle"),
+        (json!({"act": "x"}), "malformed_actor"),
+        (json!({"may_act": 7}), "malformed_actor"),
+        (json!({"act": deep}), "chain_too_deep"),
+        (json!({"may_act": {"sub": N}}), "may_act_mismatch"),
+        (json!({"aud": N}), "unbound_subject_token"),
+    ] {
+        assert_eq!(refused(more), (code, expected));
+    }
 }
 
 /// A bound token needs its proof, what is issued is bound, and so is what is renewed.
@@ -1266,6 +1363,31 @@ fn introspection_tells_the_same() {
             .get("authorization_details"),
         None
     );
+}
+
+#[test]
+fn a_token_is_inactive_before_any_nbf() {
+    let is_active = |nbf: Value| {
+        let mut claims = json!({"aud": API, "exp": NOW + 100});
+        claims["nbf"] = nbf;
+        let claims = claims.as_object().unwrap();
+        Introspection::of(claims, &[API], &types(), |_| false, at(NOW)).is_active()
+    };
+    let fraction = |text: &str| serde_json::from_str::<Value>(&format!("{NOW}{text}")).unwrap();
+    for begun in [json!(NOW), json!(0), json!(-1), fraction(".0")] {
+        assert!(is_active(begun.clone()), "{begun}");
+    }
+    for other in [
+        json!(NOW + 1),
+        fraction(".5"),
+        json!(u64::MAX),
+        json!(NOW.to_string()),
+        json!("tomorrow"),
+        json!([NOW]),
+        Value::Null,
+    ] {
+        assert!(!is_active(other.clone()), "{other}");
+    }
 }
 
 /// Covers: RFC8693-2.1.1-3, RFC8707-3-2

@@ -25,7 +25,7 @@ pub struct AuditRecord {
     pub subject_id: Option<Arc<str>>,
     /// `jti` of the actor token.
     pub actor_id: Option<Arc<str>>,
-    /// `jti` of what was issued.
+    /// `jti` of what was issued; nothing for an exchange that was refused.
     pub issued_id: Option<Arc<str>>,
     /// The grant that all tokens out of one source share.
     pub grant_id: Option<Arc<str>>,

@@ -166,7 +166,7 @@ impl ExchangeService {
             expires: latest.min(delegation.until),
             delegation: next,
         };
-        let prepared = match self.prepare(&granted, writer.as_ref(), now, record) {
+        let prepared = match self.prepare(&granted, writer.as_ref(), now) {
             Err(Error::Refused | Error::Redelegation) => return Err(WITHDRAWN),
             other => other?,
         };

@@ -74,6 +74,12 @@ pub trait TokenValidator: Send + Sync {
         types: &DetailTypes,
     ) -> Result<VerifiedSubject, Error>;
 
+    /// The bytes that tell a token without `jti` from any other, for the id of its grant: all of them, unless whoever holds
+    /// the token could write some otherwise and it stays valid.
+    fn identifying<'t>(&self, token: &Presented<'t>) -> &'t [u8] {
+        token.unverified_bytes
+    }
+
     /// Whether this issuer is trusted to say who acted before (`act`). The service's own issuer always is.
     fn asserts_delegation(&self, _issuer: Option<&str>) -> bool {
         false
@@ -186,6 +192,13 @@ impl TokenValidator for JwtTokens {
             return Err(refused(JoseError::IssuerMismatch));
         }
         VerifiedSubject::from_jwt(&jwt, trusted.kind, types)
+    }
+
+    /// What is signed. Of an ECDSA signature there is a second one that anybody can compute from the first.
+    fn identifying<'t>(&self, token: &Presented<'t>) -> &'t [u8] {
+        let bytes = token.unverified_bytes;
+        let dot = bytes.iter().rposition(|byte| *byte == b'.');
+        dot.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
     }
 
     fn asserts_delegation(&self, issuer: Option<&str>) -> bool {
