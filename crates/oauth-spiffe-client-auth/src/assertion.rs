@@ -163,20 +163,20 @@ fn verify(
         return Err(Error::Assertion(JoseError::TooOld { limit: MAX_AHEAD }));
     }
     if let (Some(replay), Some(id)) = (replay, jwt.id()) {
-        let key = ReplayKey::new(
-            jwt.key().provider(),
-            &[
-                b"client-assertion",
-                expected.issuer.as_bytes(),
-                id.as_bytes(),
-            ],
-        );
+        let key = replay_key(&jwt, expected.issuer, id);
         let kept = UnixTime::since_unix_epoch(Duration::from_secs(expires.saturating_add(LEEWAY)));
         replay
             .check_and_insert(key, kept, now)
             .map_err(Error::AssertionReplay)?;
     }
     Ok(jwt)
+}
+
+/// What is spent of an assertion of RFC 7523. A client assertion and a grant may look alike, where one key and one name are
+/// configured for both: whichever it is used for first, it is not used for the other.
+pub(crate) fn replay_key(jwt: &Jwt, issuer: &str, id: &str) -> ReplayKey {
+    let parts: [&[u8]; 3] = [b"jwt-bearer-assertion", issuer.as_bytes(), id.as_bytes()];
+    ReplayKey::new(jwt.key().provider(), &parts)
 }
 
 /// Makes an assertion that lives for a minute, for the server with this metadata: its issuer identifier, which was

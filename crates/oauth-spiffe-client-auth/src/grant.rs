@@ -34,12 +34,11 @@ use std::time::Duration;
 use http::{HeaderValue, Response, StatusCode, header};
 use jose_x509::jws::{ProtectedHeader, UnverifiedJws};
 use jose_x509::jwt::{self, Audience, Issuer, Jwt, Type, Validator, peek_claims};
-use jose_x509::{
-    Algorithm, Algorithms, Error as JoseError, KeySet, ReplayGuard, ReplayKey, Signer,
-};
+use jose_x509::{Algorithm, Algorithms, Error as JoseError, KeySet, ReplayGuard, Signer};
 use pki_types::UnixTime;
 use serde_json::{Map, Value, json};
 
+use crate::assertion::replay_key;
 use crate::error::Error;
 use crate::metadata::{ServerMetadata, is_identifier};
 use crate::request::Parameters;
@@ -279,7 +278,8 @@ impl GrantValidator {
         }
     }
 
-    /// Validates the assertion of a request, and spends its `jti` if it has one.
+    /// Validates the assertion of a request, and spends its `jti` if it has one. With the guard that client assertions are
+    /// spent in, none that authenticated a client is a grant afterwards, nor the reverse.
     ///
     /// # Errors
     ///
@@ -301,7 +301,8 @@ impl GrantValidator {
             true => Audience::AnyOf(self.audiences.clone()),
             false => Audience::Only(self.audiences.clone()),
         };
-        // A client assertion has another type, so it is no grant even where the same key signs both.
+        // A client assertion of RFC 10070 has another type. One of an older client may have none or this one: where the same
+        // key and name are configured for both, `jti` is spent for both.
         let jwt = Validator::new(
             Type::AbsentOrOneOf(&["JWT"]),
             Issuer::Exactly(trusted.issuer),
@@ -320,8 +321,7 @@ impl GrantValidator {
             return Err(Error::GrantLifetime { limit });
         }
         if let Some(id) = jwt.id() {
-            let provider = jwt.key().provider();
-            let key = ReplayKey::new(provider, &[b"jwt-bearer", issuer.as_bytes(), id.as_bytes()]);
+            let key = replay_key(&jwt, &issuer, id);
             let kept = Duration::from_secs(expires.saturating_add(LEEWAY));
             replay
                 .check_and_insert(key, UnixTime::since_unix_epoch(kept), now)

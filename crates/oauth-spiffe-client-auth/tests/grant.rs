@@ -18,6 +18,7 @@ use http::{Request, StatusCode, header};
 use jose_x509::jws::ProtectedHeader;
 use jose_x509::jwt::{self, Jwt};
 use jose_x509::{Algorithm, Algorithms, Jwk, KeySet, MemoryReplayGuard, SigningKey, base64url};
+use oauth_spiffe_client_auth::assertion::verify_client_assertion;
 use oauth_spiffe_client_auth::grant::{
     self, Grant, GrantIssuer, GrantRequest, GrantResponse, GrantValidator, JWT_BEARER_GRANT,
     SubjectMapper,
@@ -389,6 +390,28 @@ fn signatures_and_types() {
     );
     let short = json!({"kty": "RSA", "n": base64url::encode(&[0xc1; 128]), "e": "AQAB"});
     assert!(Jwk::from_value(&short).is_err());
+}
+
+/// Where one key and one name are configured for both, an assertion of the common type is either, and only once.
+#[test]
+fn a_client_assertion_is_no_grant_afterwards_nor_the_reverse() {
+    let world = world();
+    let keys = set(&[&world.key]);
+    let authenticate = |assertion: &str| {
+        verify_client_assertion(assertion, STS, ISSUER, &keys, Some(&world.replay), at(NOW))
+            .map(drop)
+    };
+    let assertion = |id: &str| {
+        let mut claims = claims();
+        claims["sub"] = STS.into();
+        claims["jti"] = id.into();
+        sign(&world.key, "JWT", &claims)
+    };
+    let (one, two) = (assertion("one"), assertion("two"));
+    assert_eq!(code(authenticate(&one)), "valid");
+    assert_eq!(code(world.validate(&one)), "replayed");
+    assert_eq!(code(world.validate(&two)), "valid");
+    assert_eq!(code(authenticate(&two)), "replayed");
 }
 
 /// An account of this issuer's, or somebody anonymous.
