@@ -92,9 +92,27 @@ impl ExchangeRules for Rules {
         self.pseudonym.lock().unwrap().clone()
     }
     fn claims(&self, _facts: &Facts<'_>) -> Map<String, Value> {
-        let claims =
-            json!({"act": {"sub": "admin"}, "client_id": "other", "aud": "*", "tenant": "t1"});
-        claims.as_object().unwrap().clone()
+        // All but the last are the server's own.
+        let names = [
+            "iss",
+            "sub",
+            "aud",
+            "exp",
+            "nbf",
+            "iat",
+            "jti",
+            "client_id",
+            "azp",
+            "scope",
+            "act",
+            "may_act",
+            "cnf",
+            "authorization_details",
+            "grant_id",
+            "tenant",
+        ];
+        let claim = |name: &str| (name.to_owned(), Value::from("rules"));
+        names.into_iter().map(claim).collect()
     }
     fn enrich(&self, _facts: &Facts<'_>, _detail: &Detail) -> Map<String, Value> {
         self.enriches.lock().unwrap().clone()
@@ -372,7 +390,7 @@ fn what_is_issued() {
     let claims = issued.claims.to_map();
     let mut names: Vec<&str> = claims.keys().map(String::as_str).collect();
     names.sort_unstable();
-    // Neither `may_act` nor `email` and `picture` of the subject token; `act`, `client_id` and `aud` are not the rules'.
+    // Neither `may_act` nor `email` and `picture` of the subject token; only `tenant` is the rules'.
     let expected = [
         "act",
         "aud",
@@ -387,6 +405,11 @@ fn what_is_issued() {
         "tenant",
     ];
     assert_eq!(names, expected);
+    let by_rules = claims.iter().filter(|(_, value)| *value == "rules");
+    assert_eq!(
+        by_rules.map(|(name, _)| name).collect::<Vec<_>>(),
+        ["tenant"]
+    );
     assert_eq!(issued.claims.to_map()["act"], json!({"sub": A}));
     assert_eq!(issued.claims.to_map()["client_id"], "a");
     assert_eq!(issued.claims.to_map()["aud"], "api");
@@ -1052,6 +1075,113 @@ fn refusals_of_a_subject_token_look_the_same() {
     }
 }
 
+/// A renewal is decided with what the client may now, and as whom.
+///
+/// Covers: RFC8693-SPLICE-20
+#[test]
+fn a_renewal_has_the_identity_and_the_scopes_of_now() {
+    let delegation = fixture().simple(&json!({})).unwrap().delegation;
+    let client = AuthenticatedClient::new("a");
+    let renew_as = |identity: &str, scopes: &str| {
+        let permissions = Permissions::new(Party::new(identity), PartyKind::Workload, set(scopes))
+            .allow(
+                &TokenType::AccessToken,
+                &TokenType::AccessToken,
+                &resource(API),
+            );
+        let service = fixture().service.permit("a", permissions);
+        let caller = Caller::client(&client, Transport::Tls);
+        let renewal = Renewal::default();
+        let renewed = service.renew(&delegation, &renewal, &caller, at(NOW)).0;
+        renewed.map(|renewed| renewed.claims.scope)
+    };
+    assert_eq!(renew_as(A, "read write"), Ok(set("read write")));
+    assert_eq!(renew_as(A, "read"), Ok(set("read")));
+    assert_eq!(
+        renew_as("spiffe://example.org/agents/other", "read write"),
+        Err(Error::Withdrawn { which: "refresh" })
+    );
+}
+
+#[test]
+fn a_revoked_actor_token_is_none() {
+    let fixture = fixture();
+    let mut asked = request(&fixture.token(&json!({})));
+    asked.actor = Some(fixture.actor(A));
+    fixture.by("a", &asked).unwrap();
+    fixture
+        .rules
+        .revoked
+        .lock()
+        .unwrap()
+        .insert("actor-1".into());
+    assert_eq!(fixture.by("a", &asked).unwrap_err().code(), "withdrawn");
+    asked.actor = None;
+    fixture.by("a", &asked).unwrap();
+}
+
+/// Every method that a token's `cnf` names is proven by the same value.
+#[test]
+fn a_bound_token_is_taken_with_its_own_key_alone() {
+    let fixture = fixture();
+    let exchange = |token: &Value, proof: &Confirmation| {
+        let asked = request(&fixture.token(&json!({"cnf": token})));
+        let client = AuthenticatedClient::new("a").with_proof(proof.clone());
+        let caller = Caller::client(&client, Transport::Tls);
+        fixture.send(&asked.to_form(), &caller, NOW).0.map(drop)
+    };
+    let missing = Error::MissingProof { which: "subject" };
+    let certificate = |byte| Confirmation::of_certificate([byte; 32]);
+    let jwk = |kid| Confirmation::of_jwk(key(kid).public_jwk().clone());
+    for (own, other) in [(certificate(7), certificate(8)), (jwk("k"), jwk("k"))] {
+        let token = own.to_value();
+        exchange(&token, &own).unwrap();
+        assert_eq!(exchange(&token, &other), Err(missing.clone()), "{token}");
+        let elsewhere = Confirmation::of_jkt([7; 32]);
+        assert_eq!(exchange(&token, &elsewhere), Err(missing.clone()));
+        // One of two is not enough.
+        let mut both = token;
+        both["jkt"] = elsewhere.to_value()["jkt"].clone();
+        assert_eq!(exchange(&both, &own), Err(missing.clone()), "{both}");
+    }
+    // A `kid` is a key that somebody else has: nothing in a request proves it.
+    let named = json!({"kid": "k"});
+    let proof = Confirmation::from_value(&named).unwrap();
+    assert_eq!(exchange(&named, &proof), Err(missing));
+}
+
+/// The keys were chosen by the issuer's name, and are no other issuer's, whatever the validator takes.
+#[test]
+fn the_keys_of_an_issuer_are_for_its_tokens_alone() {
+    const OTHER: &str = "https://other.example";
+    let mut fixture = fixture();
+    let any = Audience::NotApplicable {
+        reason: "the exchange ties it to the actor",
+    };
+    let demands = |issuer| Validator::new(Type::OneOf(&["JWT"]), issuer, any.clone());
+    let unnamed = Issuer::NotApplicable {
+        reason: "the key says it",
+    };
+    for (issuer, stated) in [
+        (Issuer::Exactly(OTHER.into()), json!(OTHER)),
+        (unnamed.clone(), json!(OTHER)),
+        (unnamed, Value::Null),
+    ] {
+        let tokens = JwtTokens::new().with_issuer(
+            PARTNER,
+            demands(issuer),
+            Arc::new(fixture.partner.verifying_key().unwrap()),
+            PartyKind::User,
+        );
+        fixture.service = fixture.service.accept(&TokenType::Jwt, Arc::new(tokens));
+        let token = claims(&json!({"iss": stated}));
+        let mut asked = request(&sign(&fixture.partner, "JWT", &token));
+        asked.subject.token_type = TokenType::Jwt;
+        let error = fixture.by("a", &asked).unwrap_err();
+        assert_eq!(error.code(), "issuer_mismatch", "{stated}");
+    }
+}
+
 /// A bound token needs its proof, what is issued is bound, and so is what is renewed.
 #[test]
 fn bound_stays_bound() {
@@ -1301,6 +1431,28 @@ fn detail_types_limit_the_client_whatever_it_names() {
         renew(&mixed).unwrap().claims.to_map()["authorization_details"],
         left
     );
+}
+
+/// An API that uses details or scopes is not asked for both.
+#[test]
+fn details_of_a_type_without_scope_come_alone() {
+    let mut fixture = fixture();
+    let alone = DetailType::new("payment").without_scope();
+    let types = DetailTypes::new([alone, DetailType::new("files")]);
+    fixture.service = fixture.service.with_detail_types(types);
+    let ask = |name: &str, scope: Option<&str>| {
+        let details = json!([{"type": name}]);
+        let mut asked = request(&fixture.token(&json!({"authorization_details": details})));
+        asked.authorization_details = Some(details.to_string());
+        asked.scope = scope.map(set);
+        fixture.by("a", &asked).map(drop)
+    };
+    assert_eq!(ask("payment", None), Ok(()));
+    assert_eq!(
+        ask("payment", Some("read")),
+        Err(Error::InvalidAuthorizationDetails)
+    );
+    assert_eq!(ask("files", Some("read")), Ok(()));
 }
 
 /// Covers: RFC8693-4.1-6, RFC8693-4.4-3, RAR-9.2-1, RFC8707-2-9
