@@ -1132,7 +1132,7 @@ fn a_bound_token_is_taken_with_its_own_key_alone() {
     };
     let missing = Error::MissingProof { which: "subject" };
     let certificate = |byte| Confirmation::of_certificate([byte; 32]);
-    let jwk = |kid| Confirmation::of_jwk(key(kid).public_jwk().clone());
+    let jwk = |kid| Confirmation::of_jwk(key(kid).public_jwk());
     for (own, other) in [(certificate(7), certificate(8)), (jwk("k"), jwk("k"))] {
         let token = own.to_value();
         exchange(&token, &own).unwrap();

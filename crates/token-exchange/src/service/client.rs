@@ -189,7 +189,8 @@ impl Permissions {
         self
     }
 
-    /// Limits the client to these types of authorization details (`authorization_details_types`).
+    /// Limits the client to these types of authorization details (`authorization_details_types`), whether it names details
+    /// or takes those of its subject token. What is of other types is left out, and where nothing is left it is refused.
     #[must_use]
     pub fn with_detail_types<S: Into<String>>(
         mut self,

@@ -36,7 +36,7 @@ pub trait ExchangeRules: Send + Sync {
         false
     }
 
-    /// Whether this actor may still act.
+    /// Whether this actor may still act. It is asked of every actor of a delegation, in exchanges and renewals.
     fn is_enabled(&self, _actor: &Party) -> bool {
         true
     }
