@@ -103,7 +103,8 @@ fuzz_target!(|data: &[u8]| {
             .map(|value| value.as_f64().expect("a number"))
     };
     let exp = time("exp").expect("exp is required");
-    assert!((NOW as f64) < exp.floor() + 30.0 && exp <= (NOW + 24 * 60 * 60 + 1) as f64);
+    // However far ahead it is: without a policy nothing bounds the lifespan (WIT-SVID section 3.5).
+    assert!((NOW as f64) < exp.floor() + 30.0);
     assert!(time("nbf").is_none_or(|nbf| nbf <= NOW as f64 + 30.0));
     time("iat");
     let jwk = claims["cnf"]["jwk"].as_object().expect("a key");
