@@ -7,7 +7,9 @@ use rustls_pki_types::CertificateDer;
 use spiffe_id::SpiffeIdRef;
 use svid::x509::{Kind, lint, spiffe_id_of};
 use x509_parser::extensions::GeneralName;
-use x509_parser::oid_registry::OID_X509_EXT_KEY_USAGE;
+use x509_parser::oid_registry::{
+    OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION, OID_X509_EXT_KEY_USAGE,
+};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 fuzz_target!(|data: &[u8]| {
@@ -56,6 +58,10 @@ fuzz_target!(|data: &[u8]| {
     let purposes = theirs.extended_key_usage().expect("at most one extension");
     let both = purposes.is_none_or(|usage| usage.value.server_auth && usage.value.client_auth);
 
+    let algorithm = &theirs.public_key().algorithm.algorithm;
+    let rsa = *algorithm == OID_PKCS1_RSAENCRYPTION;
+    let ecdsa = *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY;
+
     let common = [("X509-SVID-4.3-1", critical)];
     let of_leaf = [
         ("X509-SVID-2-2", workload.is_some()),
@@ -65,6 +71,14 @@ fuzz_target!(|data: &[u8]| {
         (
             "X509-SVID-4.3-6",
             !has(|usage| usage.key_cert_sign() || usage.crl_sign()),
+        ),
+        (
+            "X509-SVID-4.3-8",
+            rsa || !has(|usage| usage.key_encipherment()),
+        ),
+        (
+            "X509-SVID-4.3-8",
+            ecdsa || !has(|usage| usage.key_agreement()),
         ),
         ("X509-SVID-4.4-3", both),
     ];
